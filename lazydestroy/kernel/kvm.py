@@ -1,0 +1,105 @@
+"""``arch/s390/kvm/kvm-s390.c`` before the series: the ioctls of a protected VM, its end, and a guest's accesses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .._core import Step, step
+from ..page import Content, Page, State
+from ..ultravisor import Interruption
+from .structs import Answer, Kvm
+
+if TYPE_CHECKING:
+    from . import Kernel
+
+
+class KernelKvm:
+    """What userspace and the hardware ask of KVM."""
+
+    def kvm_s390_cpus_to_pv(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """Create a secure CPU for every vCPU; none is left if one fails."""
+        for vcpu in kvm.vcpus:
+            rc = self.kvm_s390_pv_create_cpu(vcpu)
+            if rc:
+                yield from self.kvm_s390_cpus_from_pv(kvm)
+                return rc
+            yield
+        return 0
+
+    def kvm_s390_cpus_from_pv(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """Destroy the secure CPU of every vCPU."""
+        rc = 0
+        for vcpu in kvm.vcpus:
+            rc = self.kvm_s390_pv_destroy_cpu(vcpu) or rc
+            yield
+        return rc
+
+    def kvm_s390_pv_enable(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """``KVM_PV_ENABLE``: a configuration, then its CPUs. Returns 0 or a negative error number."""
+        yield kvm.lock.write()
+        rc = yield from self.kvm_s390_pv_init_vm(kvm)
+        if not rc:
+            rc = yield from self.kvm_s390_cpus_to_pv(kvm)
+            if rc:
+                yield from self.kvm_s390_pv_end(kvm)
+        self.machine.engine.release(kvm.lock)
+        return rc
+
+    def kvm_s390_pv_disable(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """``KVM_PV_DISABLE``: the guest is reset. Returns an `Answer`."""
+        yield kvm.lock.write()
+        self.machine.engine.doing("destroys vCPUs")
+        if (yield from self.kvm_s390_cpus_from_pv(kvm)):
+            answer = Answer(-1)
+        else:
+            answer = yield from self.kvm_s390_pv_end(kvm)
+        self.machine.engine.release(kvm.lock)
+        return answer
+
+    def kvm_arch_destroy_vm(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """The last reference to the VM is gone: vCPUs, configuration, gmap."""
+        self.machine.engine.doing("destroys vCPUs")
+        yield from self.kvm_s390_cpus_from_pv(kvm)
+        if kvm.pv.handle:
+            yield from self.kvm_s390_pv_end(kvm)
+        self.machine.give_back(kvm.sca, 1)
+        self.gmap_remove(kvm.gmap)
+        self.mmdrop(kvm.mm)
+
+    def kvm_s390_pv_end(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """How the three call sites above end a configuration (patch 8 edits them)."""
+        return (yield from self.kvm_s390_pv_deinit_vm(kvm))
+
+    # A guest's access to its memory
+
+    def guest_access(self: Kernel, kvm: Kvm, page: Page, gaddr: int) -> Step | None:
+        """One try to touch one page. What it raises is handled in the next step, then it is tried again."""
+        machine = self.machine
+        if not self.pte_present(kvm.mm, page):
+            machine.engine.read_lock(kvm.mm.mmap_lock)
+            self.handle_mm_fault(kvm.mm, kvm.mm.guest, gaddr)
+            return step(self.guest_access, kvm)
+        handle = machine.running_handle(kvm)
+        interruption = machine.uv.access(page, handle)
+        if interruption is None:
+            machine.engine.charge(machine.costs.touch)
+            if not handle and page.state == State.NON_SECURE:
+                page.update(content=Content.HOST, content_of=0)
+            return None
+        machine.engine.charge(machine.costs.exception)
+        machine.raised(interruption)
+        return step(self.guest_fault, interruption, kvm)
+
+    def guest_fault(self: Kernel, interruption: Interruption, kvm: Kvm, page: Page, gaddr: int) -> Step:
+        """A guest's access was interrupted: run the handler, then try again."""
+        if interruption == Interruption.SECURE_STORAGE_ACCESS:
+            self.do_secure_storage_access_gmap(kvm, gaddr)
+            if self.machine.guest_up and not page.arch_1 and self.machine.uv.access(page):
+                # the handler believes that all is well, and will do so every time
+                self.machine.endless_fault(page)
+        elif interruption == Interruption.NON_SECURE_STORAGE_ACCESS:
+            self.do_non_secure_storage_access(kvm, gaddr)
+        else:
+            self.do_secure_storage_violation(kvm, gaddr)
+        return step(self.guest_access, kvm)

@@ -1,0 +1,147 @@
+"""Memory management that the series relies on: reference counts, page faults, swap, removal of an address space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .._core import Table, step, walk
+from ..page import PAGE_SHIFT, Content, Holder, Page, Record, State
+from .structs import Mm
+
+if TYPE_CHECKING:
+    from . import Kernel
+
+
+class KernelMm:
+    """Pages, page-table entries, address spaces."""
+
+    # Pages
+
+    def get_page(self: Kernel, page: Page) -> None:
+        """Take a reference."""
+        page.refs += 1
+
+    def put_page(self: Kernel, page: Page) -> None:
+        """Drop a reference; the last one frees the page, and the allocator clears ``PG_arch_1``."""
+        refs = page.refs - 1
+        if refs:
+            page.refs = refs
+            return
+        self.machine.engine.charge(self.machine.costs.free)
+        page.update(refs=0, arch_1=False, holder=Holder.FREE, mm=0, charged=False, measured=0)
+
+    # Address spaces
+
+    def mmget(self: Kernel, mm: Mm) -> None:
+        """One user more."""
+        mm.mm_users += 1
+
+    def mmget_not_zero(self: Kernel, mm: Mm) -> bool:
+        """One user more, if there is one."""
+        if mm.mm_users == 0:
+            return False
+        mm.mm_users += 1
+        return True
+
+    def mmput(self: Kernel, mm: Mm) -> Iterator[Any]:
+        """One user less; the last one removes the address space."""
+        mm.mm_users -= 1
+        if mm.mm_users == 0:
+            yield from self.exit_mmap(mm)
+            self.mmdrop(mm)
+
+    def mmgrab(self: Kernel, mm: Mm) -> None:
+        """One reference to the structure more."""
+        mm.mm_count += 1
+
+    def mmdrop(self: Kernel, mm: Mm) -> None:
+        """One reference to the structure less; the last one frees it."""
+        mm.mm_count -= 1
+        if mm.mm_count == 0:
+            mm.freed = True
+
+    def exit_mmap(self: Kernel, mm: Mm) -> Iterator[Any]:
+        """Remove every entry of an address space that has no users any more."""
+        self.machine.engine.doing("removes the address space")
+        for table in (mm.guest, mm.process):
+            yield walk(table, 0, table.pages, step(self.zap_pte, mm), deferred=mm.context.deferred_list)
+        mm.swap.clear()
+
+    def zap_pte(self: Kernel, mm: Mm, page: Page, _addr: int) -> None:
+        """Remove one entry for good, and drop its reference to the page."""
+        if not self.pte_present(mm, page):
+            return
+        self.machine.engine.charge(self.machine.costs.unmap)
+        self.ptep_get_and_clear_full(mm, page, full=True)
+        if page.refs > 1 and page.holder == Holder.MAPPED:
+            # not mapped any more, and not free: somebody holds on to it
+            page.update(holder=Holder.SET_ASIDE, measured=0)
+        self.put_page(page)
+
+    def ptep_get_and_clear_full(self: Kernel, mm: Mm, page: Page, full: bool) -> None:
+        """Clear one present entry. `full`: the whole address space is going away (patch 9 cares)."""
+        self.ptep_clear(mm, page)
+
+    def ptep_clear(self: Kernel, mm: Mm, page: Page) -> None:
+        """Clear one present entry: what it mapped must be accessible to whoever gets the page next."""
+        if self.mm_is_protected(mm):
+            self.uv_convert_page_from_secure(page)
+
+    def uv_convert_page_from_secure(self: Kernel, page: Page) -> int:
+        """Export a page whose entry goes away (patch 2 edits this)."""
+        return self.uv_convert_from_secure(page.paddr)
+
+    # Page faults and swap
+
+    def handle_mm_fault(self: Kernel, mm: Mm, table: Table, addr: int) -> None:
+        """Give an address a page: a new one full of zeros, or the swapped one back."""
+        machine = self.machine
+        machine.engine.charge(machine.costs.fault)
+        if mm.swap:
+            machine.memory.context_changed()
+        entry = addr >> PAGE_SHIFT
+        swapped = mm.swap.pop(entry, None) if table is mm.guest else None
+        pfn = machine.memory.allocate(prefer=table.slot(entry))
+        if pfn is None:
+            machine.out_of_memory()
+            return
+        page = machine.memory.page(pfn)
+        if page.state != State.NON_SECURE:
+            machine.endless_fault(page)
+            return
+        table.point(entry, pfn)
+        content = swapped or Record()
+        page.update(
+            content=content.content,
+            content_of=content.content_of,
+            measured=content.measured,
+            arch_1=False,
+            refs=1,
+            holder=Holder.MAPPED,
+            mm=mm.number,
+            charged=True,
+        )
+
+    def swap_out(self: Kernel, mm: Mm, gaddr: int) -> bool:
+        """Write a page of the guest to swap and free it. False if it cannot be: not present, or not accessible."""
+        page = self.machine.memory.page(mm.guest.slot(gaddr >> PAGE_SHIFT))
+        if not self.pte_present(mm, page) or page.refs > 1 or self.arch_make_page_accessible(page):
+            return False
+        if page.state == State.SHARED:
+            # pinned: a page that its owner shares stays where it is
+            return False
+        self.machine.engine.charge(self.machine.costs.unmap)
+        self.ptep_clear(mm, page)
+        mm.swap[gaddr >> PAGE_SHIFT] = page.record
+        self.machine.memory.context_changed()
+        self.put_page(page)
+        return True
+
+    # Memory for the kernel itself
+
+    def alloc_list_page(self: Kernel) -> Page | None:
+        """One page, atomically: no waiting, no warning, no touching of the reserves."""
+        return self.machine.engine.allocate_list_page(
+            content=Content.HOST, content_of=0, refs=1, holder=Holder.SET_ASIDE, arch_1=False
+        )

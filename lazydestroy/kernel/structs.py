@@ -1,0 +1,189 @@
+"""The kernel's structures, as far as protected virtual machines need them: an mm, a gmap, a VM, its vCPUs.
+
+No behaviour lives here but one thing: whoever sets a field tells the memory that the context of page steps has changed,
+so that nothing learned under the old value is used under the new one (`Memory.context_changed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .._core import DeferredList, Lock, Memory, Table
+from ..page import Record
+
+
+class Struct:
+    """Base of what page steps may look at beside their page."""
+
+    __slots__ = ("_memory",)
+
+    def __init__(self, memory: Memory, **fields: Any) -> None:
+        object.__setattr__(self, "_memory", memory)
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if getattr(self, name) != value:
+            self._memory.context_changed()
+            object.__setattr__(self, name, value)
+
+
+class MmContext(Struct):
+    """``mm->context``.
+
+    Attributes
+    ----------
+    is_protected : int
+        Before patch 6 a flag, with it the number of secure configurations in this address space.
+    pv_sync_destroy : int
+        Patch 9: nothing may be set aside when the address space is removed.
+    deferred_list : DeferredList
+        Patch 9: frame numbers of pages set aside.
+    """
+
+    __slots__ = ("deferred_list", "is_protected", "pv_sync_destroy")
+
+    is_protected: int
+    pv_sync_destroy: int
+    deferred_list: DeferredList
+
+
+class Mm(Struct):
+    """An address space (``struct mm_struct``).
+
+    Attributes
+    ----------
+    number : int
+        Its name in page records.
+    mm_users : int
+        Users of the address space; at 0 it is removed.
+    mm_count : int
+        References to this structure; at 0 it is freed.
+    mmap_lock : Lock
+    guest, process : Table
+        Page tables of the guest's memory and of the process's own.
+    swap : dict of int to Record
+        Guest pages that are swapped out, and what is in them.
+    freed : bool
+        The structure has been freed: whoever touches `context` now uses freed memory.
+    """
+
+    __slots__ = ("_context", "freed", "guest", "mm_count", "mm_users", "mmap_lock", "number", "on_use", "process", "swap")
+
+    number: int
+    mm_users: int
+    mm_count: int
+    mmap_lock: Lock
+    guest: Table
+    process: Table
+    swap: dict[int, Record]
+    freed: bool
+    on_use: Callable[[str], None]
+
+    @property
+    def context(self) -> MmContext:
+        """``mm->context``; a use after free is reported as the event that it is."""
+        if self.freed:
+            self.on_use("mm->context")
+        return self._context
+
+
+class Gmap(Struct):
+    """The guest's address space as KVM sees it.
+
+    Attributes
+    ----------
+    mm : Mm
+    table : int
+        First frame of the top-level table (``CRST_ALLOC_ORDER`` 2: four contiguous pages).
+    asce : int
+        The table's origin with its attributes.
+    crst_list : list of int
+        First frames of the tables that are freed with the gmap.
+    guest_handle : int
+        The secure configuration that faults import into.
+    """
+
+    __slots__ = ("asce", "crst_list", "guest_handle", "mm", "table")
+
+    mm: Mm
+    table: int
+    asce: int
+    crst_list: list[int]
+    guest_handle: int
+
+
+class Pv(Struct):
+    """``kvm->arch.pv``: handle of the secure configuration, and what was donated for it (frames and pages)."""
+
+    __slots__ = ("guest_len", "handle", "stor_base", "stor_var")
+
+    handle: int
+    guest_len: int
+    stor_base: tuple[int, int] | None
+    stor_var: tuple[int, int] | None
+
+
+class Vcpu(Struct):
+    """A vCPU; ``handle`` and ``stor_base`` are those of its secure CPU, or 0 and None."""
+
+    __slots__ = ("handle", "kvm", "stor_base", "vcpu_id")
+
+    vcpu_id: int
+    kvm: Kvm
+    handle: int
+    stor_base: tuple[int, int] | None
+
+
+class Kvm(Struct):
+    """A VM (``struct kvm``).
+
+    Attributes
+    ----------
+    mm : Mm
+    gmap : Gmap
+    pv : Pv
+    vcpus : list of Vcpu
+    lock : Lock
+        ``kvm->lock``.
+    sca : int
+        Frame of the system control area.
+    guest_len : int
+        Size of the guest's memory in bytes.
+    """
+
+    __slots__ = ("gmap", "guest_len", "lock", "mm", "pv", "sca", "vcpus")
+
+    mm: Mm
+    gmap: Gmap
+    pv: Pv
+    vcpus: list[Vcpu]
+    lock: Lock
+    sca: int
+    guest_len: int
+
+
+@dataclass(slots=True)
+class Answer:
+    """What an ioctl gives back to userspace: its return value, and the Ultravisor's rc and rrc."""
+
+    r: int = 0
+    rc: int = 0
+    rrc: int = 0
+
+
+@dataclass(slots=True)
+class DeferredPriv:
+    """Patch 8: what the clean-up thread is told about the VM that it cleans up.
+
+    ``old_table`` is the first frame of the old top-level table; ``has_mm`` says whether the address space was alive.
+    """
+
+    mm: Mm
+    handle: int = 0
+    stor_base: tuple[int, int] | None = None
+    stor_var: tuple[int, int] | None = None
+    old_table: int = 0
+    has_mm: bool = False

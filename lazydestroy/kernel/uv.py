@@ -1,0 +1,103 @@
+"""``arch/s390/kernel/uv.c`` before the series: how the kernel has the Ultravisor import, export and destroy pages.
+
+Functions return 0 or a negative error number, as the kernel's do.
+"""
+
+from __future__ import annotations
+
+from errno import EAGAIN, EBUSY, EINVAL, ENXIO
+from typing import TYPE_CHECKING, Any
+
+from ..page import PAGE_SHIFT, Page
+from ..uvcb import UVC, UVC_CC_BUSY, UVC_CC_PARTIAL, uv_cb_cfs, uv_cb_cts, uv_cb_nodata, uv_cb_qui
+from .structs import Gmap, Mm
+
+if TYPE_CHECKING:
+    from . import Kernel
+
+MAX_BUSY = 10_000
+"""How often the model executes a call again that answers "busy" before it gives up: the real kernel never does."""
+
+
+class KernelUv:
+    """Ultravisor Calls on pages."""
+
+    def uv_call(self: Kernel, uvcb: Any) -> int:
+        """Hand a control block to the Ultravisor, again as long as it is busy or has done a part. Returns cc."""
+        for _ in range(MAX_BUSY):
+            cc = self.machine.uv.call(uvcb)
+            if cc not in (UVC_CC_BUSY, UVC_CC_PARTIAL):
+                return cc
+        raise RuntimeError(f"the Ultravisor answered busy {MAX_BUSY} times to {uvcb}")
+
+    def uv_cmd_nodata(self: Kernel, handle: int, cmd: UVC) -> tuple[int, int, int]:
+        """A call that takes only a handle. Returns cc, rc, rrc."""
+        uvcb = uv_cb_nodata(cmd=cmd, handle=handle)
+        cc = self.uv_call(uvcb)
+        return cc, uvcb.header.rc, uvcb.header.rrc
+
+    def uv_query_info(self: Kernel) -> uv_cb_qui:
+        """Ask what the Ultravisor can do and needs (at boot)."""
+        uvcb = uv_cb_qui()
+        self.uv_call(uvcb)
+        return uvcb
+
+    def uv_pin_shared(self: Kernel, paddr: int) -> int:
+        """Keep a page shared that the guest shared; -EINVAL on any other page."""
+        return -EINVAL if self.uv_call(uv_cb_cfs(cmd=UVC.PIN_PAGE_SHARED, paddr=paddr)) else 0
+
+    def uv_destroy_page(self: Kernel, paddr: int) -> int:
+        """Have a page cleared and made accessible; only for pages whose configuration has no CPUs."""
+        uvcb = uv_cb_cfs(cmd=UVC.DESTR_SEC_STOR, paddr=paddr)
+        if self.uv_call(uvcb) and (uvcb.header.rc, uvcb.header.rrc) != (0x107, 0xD):
+            return -EINVAL
+        # 0x107/0xd is how older firmware says that the page is not secure
+        return 0
+
+    def uv_convert_from_secure(self: Kernel, paddr: int) -> int:
+        """Have a page exported: encrypted and made accessible. Harmless on a page that is not secure."""
+        return -EINVAL if self.uv_call(uv_cb_cfs(cmd=UVC.CONV_FROM_SEC_STOR, paddr=paddr)) else 0
+
+    def make_secure_pte(self: Kernel, page: Page, uvcb: Any) -> int:
+        """Import one page with the call in `uvcb`. -EBUSY if anybody else holds a reference to the page."""
+        if page.refs > 1:
+            return -EBUSY
+        page.arch_1 = True
+        if not self.uv_call(uvcb):
+            return 0
+        return -ENXIO if uvcb.header.rc == 0x10A else -EINVAL
+
+    def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
+        """Import the page at a guest address. -EAGAIN: try again, its entry was not there or the page was busy."""
+        page = self.gmap_page(gmap, gaddr)
+        if page is None:
+            self.handle_mm_fault(gmap.mm, gmap.mm.guest, gaddr)
+            return -EAGAIN
+        rc = self.make_secure_pte(page, uvcb)
+        if rc == -EBUSY:
+            self.machine.engine.charge(self.machine.costs.retry)
+            return -EAGAIN
+        return rc
+
+    def gmap_convert_to_secure(self: Kernel, gmap: Gmap, gaddr: int) -> int:
+        """Import a page into the configuration that runs."""
+        return self.gmap_make_secure(gmap, gaddr, uv_cb_cts(guest_handle=gmap.guest_handle, gaddr=gaddr))
+
+    def arch_make_page_accessible(self: Kernel, page: Page) -> int:
+        """Make a page readable for host I/O or swap: pinned if it is shared, else exported."""
+        if not page.arch_1:
+            return 0
+        if self.uv_pin_shared(page.paddr) and (rc := self.uv_convert_from_secure(page.paddr)):
+            return rc
+        page.arch_1 = False
+        return 0
+
+    def mm_is_protected(self: Kernel, mm: Mm) -> bool:
+        """Whether a secure configuration is thought to live in this address space."""
+        return bool(mm.context.is_protected)
+
+    def gmap_page(self: Kernel, gmap: Gmap, gaddr: int) -> Page | None:
+        """The page behind a guest address, or None if no entry is present."""
+        table = gmap.mm.guest
+        page = self.machine.memory.page(table.slot(gaddr >> PAGE_SHIFT))
+        return page if self.pte_present(gmap.mm, page) else None
