@@ -1,0 +1,69 @@
+"""Patch 5: refactor s390_reset_acc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .._core import step, walk
+from ..kernel.structs import Kvm, Mm
+from ..page import Page
+from .layer import Layer
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+
+
+class RefactorResetAcc(Layer):
+    """Collect a few pages while the locks are held, destroy them after the locks are dropped.
+
+    Before, ``mmap_lock`` was held while the whole memory was destroyed. Now at most 32 present pages
+    (``DESTROY_LOOP_THRESHOLD``) are collected at a time, with a reference on each: an import of one of them fails for
+    that long with -EBUSY, and is tried again.
+    """
+
+    number = 5
+    title = "refactor s390_reset_acc"
+    files = ("arch/s390/include/asm/gmap.h", "arch/s390/kvm/pv.c", "arch/s390/mm/gmap.c")
+    needs = (2,)
+
+    def s390_gather_pages(self: Kernel, mm: Mm, page: Page, _addr: int) -> None:
+        """Walk one entry; take a reference if it is present."""
+        self.machine.engine.charge(self.machine.costs.walk)
+        if self.pte_present(mm, page):
+            self.get_page(page)
+            self.machine.engine.gather(page)
+
+    def s390_uv_destroy_pfn(self: Kernel, page: Page) -> None:
+        """Destroy one collected page (``s390_uv_destroy_pfns`` has the loop; it may be rescheduled after each)."""
+        self.uv_destroy_owned_page(page)
+        self.put_page(page)
+
+    def s390_uv_destroy_range(self: Kernel, mm: Mm, users: int, pages: int | None = None) -> Iterator[Any]:
+        """Destroy what is present of an address space; stop early once ``mm_users`` is not above `users`.
+
+        `pages` limits the range to the guest's first pages; None is everything, the process's own memory too.
+        """
+        tables = [(mm.guest, mm.guest.pages), (mm.process, mm.process.pages)]
+        if pages is not None:
+            tables = [(mm.guest, min(pages, mm.guest.pages))]
+        for table, end in tables:
+            yield walk(
+                table,
+                0,
+                end,
+                step(self.s390_gather_pages, mm),
+                each=step(self.s390_uv_destroy_pfn),
+                batch=self.machine.destroy_loop_threshold,
+                lock=mm.mmap_lock,
+                stop=lambda: mm.mm_users <= users,
+            )
+            if mm.mm_users <= users:
+                break
+
+    def kvm_s390_pv_destroy_memory(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """The mm may be gone: then there is nothing to walk."""
+        if self.mmget_not_zero(kvm.mm):
+            self.machine.engine.doing("destroys pages")
+            yield from self.s390_uv_destroy_range(kvm.mm, 0)
+            yield from self.mmput(kvm.mm)

@@ -1,0 +1,35 @@
+"""Patch 7: add export before import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..kernel.structs import Gmap, Mm
+from ..uvcb import UVC
+from .layer import Layer
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+
+
+class ExportBeforeImport(Layer):
+    """Export a page before it is imported, as long as the address space has more than one configuration.
+
+    A page that the old guest shared raises no 0x3F, and unpacking the boot image raises nothing at all: in both cases
+    nothing else has cleared the page, and the Ultravisor would refuse the import.
+    """
+
+    number = 7
+    title = "add export before import"
+    files = ("arch/s390/kernel/uv.c",)
+
+    def should_export_before_import(self: Kernel, uvcb: Any, mm: Mm) -> bool:
+        """Whether the page may be another configuration's. Unpinning is excepted: that page is the guest's own."""
+        return uvcb.header.cmd != UVC.UNPIN_PAGE_SHARED and mm.context.is_protected > 1
+
+    def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
+        """Import the page at a guest address."""
+        page = self.gmap_page(gmap, gaddr)
+        if page is not None and self.should_export_before_import(uvcb, gmap.mm):
+            self.uv_convert_from_secure(page.paddr)
+        return super().gmap_make_secure(gmap, gaddr, uvcb)

@@ -1,0 +1,95 @@
+"""Patch 8: lazy destroy for reboot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..kernel.gmap import CRST_PAGES
+from ..kernel.structs import Answer, DeferredPriv, Kvm
+from ..uvcb import UVC
+from .layer import Layer
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+
+
+class LazyDestroyForReboot(Layer):
+    """Leave the old configuration to a kernel thread, so that the new guest need not wait.
+
+    Only what is mapped of the guest's first 2 GiB is destroyed at once, because the CPUs' prefix areas live there. The
+    thread walks the whole address space, the first 2 GiB a second time and the new guest's pages too: those it cannot
+    destroy, since their configuration has CPUs.
+    """
+
+    number = 8
+    title = "lazy destroy for reboot"
+    files = ("arch/s390/kvm/kvm-s390.c", "arch/s390/kvm/kvm-s390.h", "arch/s390/kvm/pv.c")
+    needs = (1, 5)
+
+    def kvm_s390_pv_deinit_vm_now(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """What was ``kvm_s390_pv_deinit_vm``."""
+        return (yield from self.kvm_s390_pv_deinit_vm(kvm))
+
+    def kvm_s390_clear_2g(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """Destroy what is mapped of the guest's first 2 GiB."""
+        self.machine.engine.doing("destroys the first 2 GiB")
+        yield from self.s390_uv_destroy_range(kvm.mm, 0, self.machine.low_pages)
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """End a VM's configuration in the background if possible, else at once. Returns an `Answer`."""
+        if self.machine.injected("deferred_priv"):
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        priv = DeferredPriv(mm=kvm.mm)
+        if not self.mmget_not_zero(kvm.mm):
+            return (yield from self.deinit_without_mm(kvm, priv))
+        priv.has_mm = True
+        yield from self.kvm_s390_clear_2g(kvm)
+        return (yield from self.deferred_destroy(kvm, priv))
+
+    def deinit_without_mm(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Iterator[Any]:
+        """The address space is gone (patch 9 edits this)."""
+        return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+
+    def deferred_destroy(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Iterator[Any]:
+        """Remember all that must be ended, clear the VM's state, start the thread."""
+        priv.handle, priv.stor_base, priv.stor_var = kvm.pv.handle, kvm.pv.stor_base, kvm.pv.stor_var
+        priv.old_table = kvm.gmap.table
+        kvm.gmap.guest_handle = 0
+        if self.detach_old_asce(kvm, priv) or self.machine.injected("kthread"):
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        self.kvm_s390_clear_pv_state(kvm)
+        self.machine.start_thread(self.kvm_s390_pv_destroy_vm_thread(priv))
+        return Answer(0, rc=1, rrc=42)
+
+    def detach_old_asce(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> int:
+        """The VM goes on with a copy of its top-level table (patch 9 edits this)."""
+        return self.kvm_s390_pv_replace_asce(kvm)
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+        """The kernel thread: memory, then configuration, then donated storage and the old table."""
+        yield from self.destroy_memory_of(priv)
+        cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF)
+        if cc:
+            self.machine.warn(f"protvirt destroy vm failed rc {rc:x} rrc {rrc:x}")
+        self.configuration_destroyed(priv.mm, cc)
+        self.machine.uv.tables.pop(priv.old_table << 12, None)
+        for first, pages in filter(None, (priv.stor_base, priv.stor_var, (priv.old_table, CRST_PAGES))):
+            if cc:
+                self.machine.leak(first, pages, "left by a configuration that cannot be destroyed")
+            else:
+                self.machine.give_back(first, pages)
+
+    def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+        """Walk the address space as its guest, if it has another user (patch 9 edits this)."""
+        self.machine.engine.doing("destroys pages")
+        yield from self.s390_uv_destroy_range(priv.mm, 1)
+        yield from self.put_mm_of(priv)
+
+    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+        """The last user removes the address space (patch 9 edits this)."""
+        yield from self.mmput(priv.mm)
+
+    def kvm_s390_pv_end(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """The three call sites in kvm-s390.c: enable failing half-way, disable, destruction of the VM."""
+        return (yield from self.kvm_s390_pv_deinit_vm_deferred(kvm))

@@ -1,0 +1,100 @@
+"""Patch 9: extend lazy destroy to handle shutdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .._core import empty_list, step
+from ..kernel.structs import DeferredPriv, Kvm, Mm
+from ..page import Page
+from .layer import Layer
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+
+
+class LazyDestroyForShutdown(Layer):
+    """When the address space is removed, set pages aside instead of exporting them; a thread destroys them later.
+
+    The list is made of pages, each holding up to 509 frame numbers (``PV_MAX_LAZY_COUNT``). When a list page is needed,
+    the page at hand is exported as before and one allocation is tried; if that fails, nothing is set aside this time.
+    """
+
+    number = 9
+    title = "extend lazy destroy to handle shutdown"
+    files = (
+        "arch/s390/include/asm/mmu.h",
+        "arch/s390/include/asm/mmu_context.h",
+        "arch/s390/include/asm/pgtable.h",
+        "arch/s390/include/asm/uv.h",
+        "arch/s390/kernel/uv.c",
+        "arch/s390/kvm/pv.c",
+    )
+    needs = (2, 8)
+
+    def ptep_get_and_clear_full(self: Kernel, mm: Mm, page: Page, full: bool) -> None:
+        """Clear one present entry; set the page aside if the whole address space is going away."""
+        if full and self.mm_is_protected(mm) and not mm.context.pv_sync_destroy:
+            self.uv_destroy_page_lazy(mm, page)
+        else:
+            super().ptep_get_and_clear_full(mm, page, full)
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        """Put a page on the list, secure or not, with a reference of its own."""
+        deferred_list = mm.context.deferred_list
+        self.get_page(page)
+        if deferred_list.room:
+            self.machine.engine.charge(self.machine.costs.set_aside)
+            deferred_list.append(page)
+            return
+        if self.uv_convert_owned_from_secure(page):
+            # neither the next owner nor anybody else could use it: an intentional leak
+            self.machine.leak_page(page, "a page that cannot be exported")
+            return
+        self.put_page(page)
+        list_page = self.alloc_list_page()
+        if list_page is not None:
+            deferred_list.add_list_page(list_page)
+
+    def deinit_without_mm(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Iterator[Any]:
+        """The address space is gone: if pages were set aside, a thread empties the list."""
+        if not kvm.mm.context.deferred_list.list_pages:
+            return (yield from super().deinit_without_mm(kvm, priv))
+        self.mmgrab(kvm.mm)
+        return (yield from self.deferred_destroy(kvm, priv))
+
+    def detach_old_asce(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> int:
+        """Without an address space nobody needs a copy of the table: it is only taken off the list."""
+        if priv.has_mm:
+            return super().detach_old_asce(kvm, priv)
+        self.kvm_s390_pv_remove_old_asce(kvm)
+        return 0
+
+    def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+        """Empty the list, list page by list page, freeing each page as it goes."""
+        if priv.has_mm:
+            yield from super().destroy_memory_of(priv)
+            return
+        self.machine.engine.doing("destroys set-aside pages")
+        yield empty_list(
+            priv.mm.context.deferred_list, step(self.destroy_set_aside_page), step(self.free_list_page)
+        )
+        self.mmdrop(priv.mm)
+
+    def destroy_set_aside_page(self: Kernel, page: Page) -> None:
+        """Destroy and free one page of the list; one that cannot be destroyed is leaked."""
+        if self.uv_destroy_owned_page(page):
+            self.machine.leak_page(page, "a set-aside page that cannot be destroyed")
+        else:
+            self.put_page(page)
+
+    def free_list_page(self: Kernel, page: Page) -> None:
+        """Free a list page when all its pages are done."""
+        self.put_page(page)
+
+    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+        """If the thread is the last user, removing the address space must not set pages aside again."""
+        if priv.mm.mm_users == 1:
+            priv.mm.context.pv_sync_destroy = 1
+        yield from super().put_mm_of(priv)

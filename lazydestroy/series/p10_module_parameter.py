@@ -1,0 +1,38 @@
+"""Patch 10: module parameter to fence lazy destroy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..kernel.structs import Kvm, Mm
+from .layer import Layer
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+
+
+class ModuleParameter(Layer):
+    """``lazy_destroy``, a module parameter: 0 turns lazy destroy off.
+
+    Version 1 forgot a ``return``: with 0 the configuration is ended at once, and then the deferred path runs as well,
+    for a VM that has no configuration any more.
+    """
+
+    number = 10
+    title = "module parameter to fence lazy destroy"
+    files = ("arch/s390/kvm/pv.c",)
+    needs = (8, 9)
+
+    def configuration_created(self: Kernel, mm: Mm) -> None:
+        """With the parameter 0, nothing may be set aside at exit."""
+        if self.lazy_destroy is False:
+            mm.context.pv_sync_destroy = 1
+        super().configuration_created(mm)
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+        """End a VM's configuration in the background, unless that is turned off."""
+        if self.lazy_destroy is False:
+            yield from self.kvm_s390_pv_deinit_vm_now(kvm)
+        # version 1: no return above
+        return (yield from super().kvm_s390_pv_deinit_vm_deferred(kvm))
