@@ -308,6 +308,13 @@ cdef class Memory:
     def __len__(self):
         return self.pages
 
+    def close(self):
+        """Give the memory of the records back at once; there are no pages any more."""
+        free(self.s.cls)
+        self.s.cls = NULL
+        self.pages = self.s.pages = self.s.free = 0
+        memset(self.s.count, 0, sizeof(self.s.count))
+
     @property
     def free(self):
         """Number of free pages."""

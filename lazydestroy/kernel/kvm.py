@@ -84,6 +84,7 @@ class KernelKvm:
         interruption = machine.uv.access(page, handle)
         if interruption is None:
             machine.engine.charge(machine.costs.touch)
+            machine.seen(page)
             if not handle and page.state == State.NON_SECURE:
                 page.update(content=Content.HOST, content_of=0)
             return None

@@ -124,17 +124,20 @@ class KernelMm:
         )
 
     def swap_out(self: Kernel, mm: Mm, gaddr: int) -> bool:
-        """Write a page of the guest to swap and free it. False if it cannot be: not present, or not accessible."""
+        """Write a page of the guest to swap and free it. False if it cannot be: not present, or not accessible.
+
+        The entry goes first, and with it the page is exported if the mm is protected; the write to swap, like any I/O,
+        then asks for an accessible page.
+        """
         page = self.machine.memory.page(mm.guest.slot(gaddr >> PAGE_SHIFT))
-        if not self.pte_present(mm, page) or page.refs > 1 or self.arch_make_page_accessible(page):
-            return False
-        if page.state == State.SHARED:
-            # pinned: a page that its owner shares stays where it is
+        if not self.pte_present(mm, page) or page.refs > 1:
             return False
         self.machine.engine.charge(self.machine.costs.unmap)
         self.ptep_clear(mm, page)
-        mm.swap[gaddr >> PAGE_SHIFT] = page.record
+        if self.arch_make_page_accessible(page):
+            return False
         self.machine.memory.context_changed()
+        mm.swap[gaddr >> PAGE_SHIFT] = page.record
         self.put_page(page)
         return True
 

@@ -1,0 +1,38 @@
+"""lazydestroy: an executable review of a Linux kernel patch series.
+
+In May 2021 a series taught s390 KVM to tear down protected guests in the background. This package is a model on which
+the series runs: `reboot` and `shutdown` a guest, with any of the patches, and see what it costs; or drive a `Machine` by
+hand. Pictures (`plot`) and widgets are loaded when they are asked for.
+
+>>> import lazydestroy as ld
+>>> run = ld.reboot("4 GiB", kernel=ld.series.v1.upto(0))
+>>> run.foreground[ld.UVC.DESTR_SEC_STOR]
+1048576
+"""
+
+from . import series, uvcb
+from .costs import Costs
+from .limits import NotEnoughMemory
+from .machine import Access, Machine
+from .run import Event, Run
+from .scenarios import reboot, shutdown
+from .ultravisor import Interruption, Ultravisor
+from .uvcb import UVC
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "UVC",
+    "Access",
+    "Costs",
+    "Event",
+    "Interruption",
+    "Machine",
+    "NotEnoughMemory",
+    "Run",
+    "Ultravisor",
+    "reboot",
+    "series",
+    "shutdown",
+    "uvcb",
+]

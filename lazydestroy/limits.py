@@ -1,0 +1,171 @@
+"""How much memory this process may still use, and refusing work that would need more.
+
+A notebook often runs in a container, where the machine's free memory says little: the limit is the control group's.
+A process that exceeds it is killed without a word, so work that would not fit is refused before it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from .units import format_size
+
+__all__ = ["NotEnoughMemory", "available_memory", "require_memory"]
+
+CGROUP = "sys/fs/cgroup"
+
+
+class NotEnoughMemory(MemoryError, ValueError):
+    """Work was refused because it would need more memory than this process may use.
+
+    Attributes
+    ----------
+    needed, available : int
+        Bytes.
+    what : str
+        What the memory is for.
+    """
+
+    def __init__(self, needed: int, available: int, what: str) -> None:
+        super().__init__(needed, available, what)
+        self.needed = needed
+        self.available = available
+        self.what = what
+
+    def __str__(self) -> str:
+        needed, available = format_size(self.needed), format_size(self.available)
+        if needed == available:  # as rounded
+            needed, available = f"{self.needed:,} bytes", f"{self.available:,} bytes"
+        return f"{self.what} needs {needed} of memory, but only {available} are available to this process"
+
+
+def require_memory(needed: int, what: str, *, available: int | None = None) -> None:
+    """Refuse work that would not fit in memory.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes that the work takes at its peak.
+    what : str
+        The work, as the subject of a sentence: ``"a host of 4 TiB"``.
+    available : int, optional
+        Bytes that there are. Default: `available_memory`.
+
+    Raises
+    ------
+    NotEnoughMemory
+        If the work needs more; a MemoryError and a ValueError. The message has both figures.
+    """
+    there = available_memory() if available is None else available
+    if needed > there:
+        raise NotEnoughMemory(needed, there, what)
+
+
+def available_memory(root: str | os.PathLike[str] = "/") -> int:
+    """How much memory this process may still use.
+
+    The least of what the kernel calls available (``MemAvailable``), what the control groups of the process and their
+    parents leave (version 2 and version 1; file cache that the kernel would drop first counts as free), and what the
+    limit on address space (``RLIMIT_AS``) leaves. Swap is not counted. Where there is no ``/proc``, the memory that
+    the system reports through ``sysconf``.
+
+    Parameters
+    ----------
+    root : path
+        Where ``proc`` and ``sys`` are. For tests.
+
+    Returns
+    -------
+    int
+        Bytes, 0 or more. If nothing can be found out, the largest number there is: nothing is refused.
+    """
+    tree = Path(root)
+    found = [*_meminfo(tree), *_cgroups_v2(tree), *_cgroups_v1(tree), *_address_space(tree)]
+    return max(0, min(found or _sysconf(), default=sys.maxsize))
+
+
+def _meminfo(root: Path) -> Iterator[int]:
+    """What the kernel thinks can be had without swapping."""
+    figures = _figures(root / "proc/meminfo")
+    if "MemAvailable" in figures:
+        yield figures["MemAvailable"] << 10
+
+
+def _cgroups_v2(root: Path) -> Iterator[int]:
+    """What each control group leaves, in the unified hierarchy."""
+    for path in _cgroup_paths(root, ""):
+        for mount in (root / CGROUP, root / CGROUP / "unified"):
+            for group in _up(mount, path):
+                yield from _left(group, "memory.max", "memory.current", "inactive_file")
+
+
+def _cgroups_v1(root: Path) -> Iterator[int]:
+    """What each control group leaves, in the memory controller's own hierarchy. No limit is a huge limit there."""
+    for path in _cgroup_paths(root, "memory"):
+        for group in _up(root / CGROUP / "memory", path):
+            yield from _left(group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def _address_space(root: Path) -> Iterator[int]:
+    """What the limit on this process's address space leaves."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    pages = _text(root / "proc/self/statm").split()
+    if limit != resource.RLIM_INFINITY and pages:
+        yield limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _sysconf() -> Iterator[int]:
+    """Free memory, or where that is not known (macOS) all of it."""
+    for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):
+        if name in getattr(os, "sysconf_names", {}):
+            yield os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
+            return
+
+
+def _cgroup_paths(root: Path, controller: str) -> Iterator[PurePosixPath]:
+    """Where the process is in a hierarchy: named by a controller, or by none in version 2."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            yield PurePosixPath(path.lstrip("/"))
+
+
+def _up(mount: Path, path: PurePosixPath) -> Iterator[Path]:
+    """A group and its parents, up to what is mounted.
+
+    A container may see its own group mounted as if it were the root while its path still names all parents; then
+    only the mount itself exists.
+    """
+    if ".." not in path.parts:  # a group outside of what this process may see
+        yield mount / path
+        yield from (mount / parent for parent in path.parents)
+    else:
+        yield mount
+
+
+def _left(group: Path, limit_file: str, usage_file: str, cache: str) -> Iterator[int]:
+    """What a group's limit leaves."""
+    limit, usage = _text(group / limit_file).strip(), _text(group / usage_file).strip()
+    if limit.isdigit() and usage.isdigit():
+        yield int(limit) - int(usage) + _figures(group / "memory.stat").get(cache, 0)
+
+
+def _figures(path: Path) -> dict[str, int]:
+    """The figures of a file with a name and a number in each line."""
+    words = (line.replace(":", " ").split() for line in _text(path).splitlines())
+    return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdigit()}
+
+
+def _text(path: Path) -> str:
+    """What a file says; nothing if it is not there or may not be read."""
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

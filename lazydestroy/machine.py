@@ -1,0 +1,700 @@
+"""A whole machine: memory, Ultravisor, host kernel, and one process (QEMU) with its VM. Driven by hand, step by step,
+or by `lazydestroy.scenarios`.
+
+What lives here is what surrounds the kernel: how memory is handed out, what userspace does, what is logged. The
+kernel's own code is in `lazydestroy.kernel` and `lazydestroy.series`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from . import units
+from ._core import DeferredList, Engine, Lock, Memory, Table, Task, step, visit
+from .costs import Costs
+from .kernel.gmap import CRST_PAGES
+from .kernel.structs import Answer, Kvm, Mm, MmContext, Pv, Vcpu
+from .page import PAGE_SHIFT, PAGE_SIZE, Content, Holder, Page, Record, State
+from .run import Event
+from .series import Series, v1
+from .ultravisor import Interruption, Ultravisor
+from .units import exact_size, format_size
+from .uvcb import UVC, uv_cb_init
+
+DESTROY_LOOP_THRESHOLD = 32
+"""Patch 5: pages destroyed between two takings of ``mmap_lock``."""
+
+PV_MAX_LAZY_COUNT = 509
+"""Patch 9: frame numbers in a list page, (4096 - 24) / 8."""
+
+LOW_MEMORY = 2 << 30
+"""Patch 8: what is destroyed of a guest before the thread takes over, in bytes."""
+
+CLEAN_UP = "clean-up thread"
+
+_LOWCORE_PAGES = 2
+
+_SMALL_STORAGE = {
+    "uv_base_stor_len": PAGE_SIZE,
+    "conf_base_phys_stor_len": PAGE_SIZE,
+    "conf_base_virt_stor_len": PAGE_SIZE,
+    "conf_virt_var_stor_len": 0,
+    "cpu_stor_len": PAGE_SIZE,
+}
+"""Donated storage of a machine of a handful of pages: one page each."""
+
+Flow = Generator[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What became of one access to a page.
+
+    Attributes
+    ----------
+    accessor : str
+    page : int
+        Guest page.
+    interruptions : tuple of Interruption
+        What the hardware raised, in order.
+    saw : str
+        What was read; empty if the access never succeeded.
+    owner : str
+        Who owns the page afterwards.
+    uvcs : tuple of str
+        Ultravisor Calls that it took, with what became of them.
+    ns : int
+        What it took.
+    events : tuple of Event
+        What was logged.
+    """
+
+    accessor: str
+    page: int
+    interruptions: tuple[Interruption, ...]
+    saw: str
+    owner: str
+    uvcs: tuple[str, ...]
+    ns: int
+    events: tuple[Event, ...]
+
+    def __str__(self) -> str:
+        raised = ", ".join(f"0x{number:X}" for number in self.interruptions) or "no exception"
+        parts = [f"{self.accessor} touches page {self.page}: {raised}"]
+        if self.uvcs:
+            parts.append("calls " + ", ".join(self.uvcs))
+        parts.append(f"reads {self.saw}" if self.saw else "never gets through")
+        parts.append(f"{units.format_duration(self.ns)}")
+        return "; ".join(parts) + "".join(f"\n    {event}" for event in self.events)
+
+    __repr__ = __str__
+
+
+class Machine:
+    """A host with an Ultravisor, a kernel, and one VM.
+
+    By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit`, `step`, `run`, `show`.
+
+    Parameters
+    ----------
+    guest : int or str
+        Size of the guest's memory.
+    kernel : Series
+        The host kernel; default `series.v1`.
+    costs : Costs
+        What each step takes.
+    host_memory : int or str, optional
+        Size of the host's memory; default: the guest, and what it needs, twice.
+    vcpus : int
+    lazy_destroy : bool, optional
+        Patch 10's parameter.
+    features : iterable or str
+        The Ultravisor's feature bits, such as "misc".
+    process_memory : int or str
+        QEMU's own memory.
+    destroy_loop_threshold, list_page_capacity, low_memory
+        The kernel's 32 and 509, and the 2 GiB that are cleared at once, as parameters.
+    donated_from : int or str
+        Donated storage lies at or above this address.
+    reserve : int
+        Free pages that an atomic allocation leaves alone.
+    ultravisor : dict
+        Further arguments for `Ultravisor`, such as the sizes of donated storage.
+    tabled, windows : bool
+        See `Engine`.
+
+    Raises
+    ------
+    ValueError
+        If a value is not accepted, or the guest and what it needs do not fit into the host.
+
+    Examples
+    --------
+    >>> m = Machine("32 KiB")
+    >>> m.boot()
+    >>> m.protect()
+    >>> print(m.touch(7))
+    vCPU touches page 7: 0x3E; calls CONV_TO_SEC_STOR; reads plaintext of A; 4 µs
+    """
+
+    def __init__(
+        self,
+        guest: int | str = "32 KiB",
+        *,
+        kernel: Series = v1,
+        costs: Costs | None = None,
+        host_memory: int | str | None = None,
+        vcpus: int = 1,
+        lazy_destroy: bool | None = None,
+        features: Any = (),
+        process_memory: int | str = 0,
+        destroy_loop_threshold: int = DESTROY_LOOP_THRESHOLD,
+        list_page_capacity: int = PV_MAX_LAZY_COUNT,
+        low_memory: int | str = LOW_MEMORY,
+        donated_from: int | str = 0,
+        reserve: int = 0,
+        ultravisor: dict[str, Any] | None = None,
+        tabled: bool = True,
+        windows: bool = True,
+    ) -> None:
+        if not isinstance(kernel, Series):
+            raise ValueError(f"kernel={kernel!r}: use a kernel such as ld.series.v1 or ld.series.v1.upto(0)")
+        if isinstance(vcpus, bool) or not isinstance(vcpus, int) or not 1 <= vcpus <= 248:
+            raise ValueError(f"vcpus={vcpus!r}: use a whole number from 1 to 248")
+        if lazy_destroy is not None and 10 not in kernel:
+            raise ValueError(
+                f"lazy_destroy={lazy_destroy!r}: {kernel!r} does not have the module parameter (patch 10); leave it None"
+            )
+        if lazy_destroy is not None and not isinstance(lazy_destroy, bool):
+            raise ValueError(f"lazy_destroy={lazy_destroy!r}: use None, True or False")
+        self.guest_len = units.size(guest, "guest", multiple_of=PAGE_SIZE)
+        self.process_len = units.size(process_memory, "process_memory", multiple_of=PAGE_SIZE, zero=True)
+        self.costs = Costs() if costs is None else costs
+        self.destroy_loop_threshold = _at_least_one(destroy_loop_threshold, "destroy_loop_threshold")
+        self.low_pages = units.size(low_memory, "low_memory", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
+        options = dict(_SMALL_STORAGE if ultravisor is None else ultravisor)
+        sizes = Ultravisor(memory=Memory(1), **options)
+        self.guest_pages, self.process_pages = self.guest_len >> PAGE_SHIFT, self.process_len >> PAGE_SHIFT
+        needed = self.guest_len + self.process_len + self._storage(sizes, vcpus)
+        if host_memory is None:
+            host_len = 2 * needed
+        else:
+            host_len = units.size(host_memory, "host_memory", multiple_of=PAGE_SIZE)
+            if host_len < needed:
+                raise ValueError(
+                    f"host_memory={host_memory!r}: too little; a guest of {format_size(self.guest_len)} needs at least "
+                    f"{exact_size(needed)} with what the process and the Ultravisor take"
+                )
+        self.memory = Memory(host_len >> PAGE_SHIFT)
+        self.donated_from = units.size(donated_from, "donated_from", zero=True)
+        self.engine = Engine(self.memory, tabled, windows, reserve)
+        self.uv = Ultravisor(
+            features=features,
+            memory=self.memory,
+            costs=self.costs,
+            observer=self._called,
+            donated_from=0,
+            **options,
+        )
+        self.events: list[Event] = []
+        self.names: dict[int, str] = {}
+        self.old: set[int] = set()
+        self.destroyed_at: int | None = None
+        self.ended_handles: set[int] = set()
+        self.time_zero = 0
+        self.alive = True
+        self.guest_up = False
+        self.threads = 0
+        self._warned: set[str] = set()
+        self._injected: dict[str, int] = {}
+        self._log: list[str] = []
+        self._raised: list[Interruption] = []
+        self._saw = ""
+        self.vcpu_tasks: list[Task] = []
+        self.kernel = kernel.kernel(self, lazy_destroy)
+        self.series = kernel
+        self._initialise_ultravisor()
+        self.kernel.start()
+        self._create_process(list_page_capacity, vcpus)
+
+    def _storage(self, uv: Ultravisor, vcpus: int) -> int:
+        """Bytes that the Ultravisor and the VM take beside the guest's memory."""
+        donated = uv.uv_base_stor_len + uv.conf_base_phys_stor_len + vcpus * uv.cpu_stor_len
+        kernel_pages = _LOWCORE_PAGES + 2 * CRST_PAGES + 1
+        return donated + uv.variable_storage(self.guest_len) + kernel_pages * PAGE_SIZE
+
+    # How it is put together
+
+    def _initialise_ultravisor(self) -> None:
+        storage = self.allocate_donation(self.uv.uv_base_stor_len)
+        assert storage is not None, "the size of the host was checked"
+        self.uv.call(uv_cb_init(stor_origin=storage[0] << PAGE_SHIFT, stor_len=self.uv.uv_base_stor_len))
+
+    def _create_process(self, list_page_capacity: int, vcpus: int) -> None:
+        """QEMU: an address space whose guest memory begins at a fixed frame, and a VM."""
+        memory, number = self.memory, 1
+        base = _LOWCORE_PAGES
+        context = MmContext(
+            memory, is_protected=0, pv_sync_destroy=0, deferred_list=DeferredList(memory, list_page_capacity)
+        )
+        self.mm = Mm(
+            memory,
+            number=number,
+            mm_users=1,
+            mm_count=2,
+            mmap_lock=Lock("mmap_lock"),
+            guest=Table(memory, number, base, self.guest_pages),
+            process=Table(memory, number, base + self.guest_pages, self.process_pages),
+            swap={},
+            freed=False,
+            on_use=lambda what: self.event("use after free", f"{what} of a freed mm"),
+            _context=context,
+        )
+        memory.change(
+            lambda record: record._replace(
+                content=Content.HOST, refs=1, holder=Holder.MAPPED, mm=number, charged=True
+            ),
+            base + self.guest_pages,
+            self.process_pages,
+        )
+        gmap = self.kernel.gmap_create(self.mm)
+        sca = memory.find_run(1)
+        assert gmap is not None and sca is not None, "the size of the host was checked"
+        self.take(sca, 1, Content.HOST)
+        self.kvm = Kvm(
+            memory,
+            mm=self.mm,
+            gmap=gmap,
+            pv=Pv(memory, handle=0, guest_len=0, stor_base=None, stor_var=None),
+            vcpus=[],
+            lock=Lock("kvm->lock"),
+            sca=sca,
+            guest_len=self.guest_len,
+        )
+        self.kvm.vcpus.extend(
+            Vcpu(memory, vcpu_id=number, kvm=self.kvm, handle=0, stor_base=None) for number in range(vcpus)
+        )
+
+    # What the kernel asks of the machine it runs on
+
+    def take(self, first: int, pages: int, content: Content) -> None:
+        """Use free frames for the kernel's own ends, or to donate them."""
+        self.memory.change(
+            lambda record: record._replace(content=content, content_of=0, refs=1, holder=Holder.DONATED), first, pages
+        )
+
+    def give_back(self, first: int, pages: int) -> None:
+        """Free frames that were taken."""
+        self.memory.change(
+            lambda record: record._replace(arch_1=False, refs=0, holder=Holder.FREE, mm=0, charged=False), first, pages
+        )
+
+    def allocate_donation(self, length: int) -> tuple[int, int] | None:
+        """Frames to donate, contiguous: the first one and how many. None if there are none."""
+        pages = length >> PAGE_SHIFT
+        first = self.memory.find_run(pages, lowest=max(_LOWCORE_PAGES, self.donated_from >> PAGE_SHIFT))
+        if first is None:
+            return None
+        self.take(first, pages, Content.HOST)
+        return first, pages
+
+    def leak(self, first: int, pages: int, what: str) -> None:
+        """Frames that nobody will use again."""
+        self.event("leak", f"{what}: {units.format_count(pages)} pages")
+        self.memory.change(lambda record: record._replace(holder=Holder.LEAKED), first, pages)
+
+    def leak_page(self, page: Page, what: str) -> None:
+        """A page that nobody will use again; the first of its kind is an event."""
+        self._once("leak", what, f"{what} is leaked")
+        page.holder = Holder.LEAKED
+
+    def event(self, kind: str, text: str) -> None:
+        """Log something."""
+        self.memory.context_changed()
+        actor = self.engine.current.name if self.engine.current is not None else "by hand"
+        self.events.append(Event(self.engine.now - self.time_zero, kind, actor, text))
+
+    def _once(self, kind: str, key: str, text: str) -> None:
+        if key not in self._warned:
+            self.event(kind, text)
+            self._warned.add(key)
+
+    def warn(self, text: str) -> None:
+        """``WARN``."""
+        self.event("warning", text)
+
+    def warn_once(self, place: str, text: str) -> None:
+        """``WARN_ONCE``: only the first time at this place."""
+        self._once("warning", place, text)
+
+    def bug(self, text: str) -> None:
+        """``BUG``: the kernel stops."""
+        self.event("bug", text)
+        self._stop_current()
+
+    def refused(self, uvcb: Any, text: str) -> None:
+        """The Ultravisor refused something that userspace will hear of."""
+        header = uvcb.header
+        self.event("refused", f"{text} (rc {header.rc:#x}, rrc {header.rrc:#x})")
+
+    def signal(self, name: str, text: str, kvm: Kvm | None = None) -> None:
+        """A signal that ends the process, and with it the VM."""
+        self.event("signal", f"{name}: {text}")
+        self.kill()
+
+    def addressing_exception(self, kvm: Kvm, gaddr: int) -> None:
+        """KVM injects an addressing exception into the guest: its loader cannot go on."""
+        self.event("addressing exception", f"injected into the guest at {gaddr:#x}: it stops")
+        self.guest_up = False
+        self._stop_vcpus()
+
+    def endless_fault(self, page: Page) -> None:
+        """The access faults again and again: reported once, and the task goes no further."""
+        self.event("endless fault", f"0x3D at frame {page.pfn:#x}, which no handler resolves: the access is retried for ever")
+        self._stop_current()
+
+    def out_of_memory(self) -> None:
+        """A page fault found no free page."""
+        self.event("oom", "no page is free for a page fault of the guest")
+        self.kill()
+
+    def injected(self, what: str) -> bool:
+        """Whether an allocation was told to fail (see `fail_allocation`)."""
+        left = self._injected.get(what, 0)
+        if left:
+            self._injected[what] = left - 1
+        return bool(left)
+
+    def fail_allocation(self, what: str, times: int = 1) -> None:
+        """Let the kernel's next `times` allocations of "deferred_priv", "top-level table" or "kthread" fail."""
+        if what not in ("deferred_priv", "top-level table", "kthread"):
+            raise ValueError(f"what={what!r}: use 'deferred_priv', 'top-level table' or 'kthread'")
+        self._injected[what] = times
+
+    def running_handle(self, kvm: Kvm) -> int:
+        """The configuration whose CPUs run the guest; 0 while it runs as a normal guest."""
+        return kvm.pv.handle if kvm.vcpus[0].handle else 0
+
+    def start_thread(self, flow: Flow) -> Task:
+        """Start a kernel thread."""
+        self.threads += 1
+        return self.engine.spawn(flow, CLEAN_UP if self.threads == 1 else f"{CLEAN_UP} {self.threads}")
+
+    def _called(self, cmd: UVC | int, outcome: str, ns: int) -> None:
+        """Observes every Ultravisor Call."""
+        self.engine.called(cmd, outcome, ns)
+        if self.memory.learning:
+            return
+        self._log.append(f"{cmd.name if isinstance(cmd, UVC) else hex(cmd)}" + ("" if outcome == "done" else f" ({outcome})"))
+        if cmd == UVC.DESTROY_SEC_CONF and outcome == "done":
+            self.destroyed_at = self.engine.now
+
+    # Ends
+
+    def _stop_current(self) -> None:
+        if self.engine.current is not None:
+            self.engine.kill(self.engine.current)
+
+    def _stop_vcpus(self) -> None:
+        for task in self.vcpu_tasks:
+            self.engine.kill(task)
+
+    def kill(self) -> None:
+        """End the process: its vCPUs stop, and it exits as a task of its own."""
+        if not self.alive:
+            return
+        self.memory.context_changed()
+        self.alive = self.guest_up = False
+        now = self.engine.now
+        self._stop_vcpus()
+        self.engine.spawn(self.exiting(), "QEMU exits", now)
+
+    # What userspace does
+
+    def protecting(self, first: int, pages: int) -> Flow:
+        """QEMU on diagnose 0x308, subcode 10: make the VM protected. `first`, `pages`: where its image lies."""
+        kernel, kvm = self.kernel, self.kvm
+        self.engine.doing("makes the guest protected")
+        if (yield from kernel.kvm_s390_pv_enable(kvm)):
+            return False
+        self.names.setdefault(kvm.pv.handle, _name(len(self.names)))
+        if kernel.kvm_s390_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE):
+            return False
+        self.engine.doing("unpacks the image")
+        if (yield from kernel.kvm_s390_pv_unpack(kvm, first, pages)):
+            return False
+        return not kernel.kvm_s390_pv_verify(kvm)
+
+    def resetting(self) -> Flow:
+        """QEMU on a reset of the guest: ``KVM_PV_DISABLE``. Afterwards the guest starts as a normal one."""
+        self.set_aside_running()
+        answer: Answer = yield from self.kernel.kvm_s390_pv_disable(self.kvm)
+        if answer.rc == 1 and answer.rrc == 42:
+            self.event("userspace", "KVM_PV_DISABLE answers rc 1, rrc 42: the rest is done in the background")
+        return answer
+
+    def exiting(self) -> Flow:
+        """The process ends: its address space, then its file descriptors, the VM's among them."""
+        self.alive = False
+        self.set_aside_running()
+        yield from self.kernel.mmput(self.mm)
+        yield from self.kernel.kvm_arch_destroy_vm(self.kvm)
+
+    def set_aside_running(self) -> None:
+        """From now on the running configuration's pages count as old, as not yet clean."""
+        if self.kvm.pv.handle:
+            self.old = {*self.old, self.kvm.pv.handle}
+            self.memory.old = self.old
+
+    # By hand
+
+    def _do(self, flow: Flow, name: str) -> Any:
+        """Let one task act to its end; others act only where it waits for them."""
+        engine = self.engine
+        task = engine.spawn(flow, name, self.now)
+        for _ in range(_PATIENCE):
+            if not task.alive:
+                break
+            if task.asleep:
+                if engine.step() is None:
+                    raise RuntimeError(f"{name} waits, and nobody else can act")
+            else:
+                engine.step(task)
+        else:
+            engine.kill(task)
+            self.event("endless fault", f"{name} does not come to an end")
+        return task.value
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds since the machine was made: the clock of whoever acted last."""
+        return self.engine.now
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Those that have something to do."""
+        return [task for task in self.engine.tasks if task.alive]
+
+    def boot(self) -> None:
+        """Start the guest, as a normal one."""
+        self._need(self.alive, "the process has exited")
+        self.guest_up = True
+
+    def protect(self, image: int = 1) -> str:
+        """Let the guest go protected; its image has `image` pages from page 0 up. Returns its name."""
+        self._need(self.guest_up, "the guest is not running: boot() first")
+        self._need(not self.kvm.pv.handle, "the guest is protected already")
+        if not self._do(self.protecting(0, min(image, self.guest_pages)), "QEMU"):
+            self._need(False, f"the guest could not be made protected: {self.events[-1]}")
+        return self.names[self.kvm.pv.handle]
+
+    def touch(self, page: int) -> Access:
+        """Let the guest touch one of its pages."""
+        self._need(self.guest_up, "the guest is not running: boot() first")
+        flow = self._visiting(page)
+        return self._access("vCPU", page, flow)
+
+    def _visiting(self, page: int) -> Flow:
+        self._saw = ""
+        yield visit(self.mm.guest, page, 1, step(self.kernel.guest_access, self.kvm), lock=self.mm.mmap_lock)
+        return self._saw
+
+    def read(self, page: int, as_: str = "host") -> Access:
+        """Let the host read a guest's page: as "host" (userspace), "kernel", or "io"."""
+        if as_ not in ("host", "kernel", "io"):
+            raise ValueError(f"as_={as_!r}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
+        return self._access(as_, page, self._reading(page, as_))
+
+    def io(self, page: int) -> Access:
+        """Let a device read a guest's page: the kernel makes it accessible first."""
+        return self.read(page, "io")
+
+    def _reading(self, page: int, as_: str) -> Flow:
+        kernel, frame = self.kernel, self._frame(page)
+        if as_ == "io" and kernel.arch_make_page_accessible(frame):
+            return ""
+        while (interruption := self.uv.access(frame)) is not None:
+            self._raised.append(interruption)
+            self.engine.charge(self.costs.exception)
+            if not frame.arch_1:
+                self.endless_fault(frame)
+            yield
+            kernel.do_secure_storage_access(frame, kernel_mode=as_ != "host")
+            if not self.alive:
+                return ""
+            yield
+        self.engine.charge(self.costs.touch)
+        return self.describe(frame.record)
+
+    def share(self, page: int) -> None:
+        """Let the guest open one of its pages to the host (UVC 0x1000)."""
+        self._guest_call(self.uv.share, page, "share")
+
+    def unshare(self, page: int) -> None:
+        """Let the guest close a page that it shared (UVC 0x1001)."""
+        self._guest_call(self.uv.unshare, page, "unshare")
+
+    def _guest_call(self, call: Any, page: int, name: str) -> None:
+        handle = self.running_handle(self.kvm)
+        self._need(handle, f"only a protected guest can {name} pages: protect() first")
+        self._frame(page)
+        cc = call(handle, page << PAGE_SHIFT)
+        self._need(cc == 0, f"page {page} cannot be {name}d: it is not the guest's own; let it touch() the page first")
+
+    def swap_out(self, page: int) -> bool:
+        """Let the host write a page to swap and use its frame for something else. False if it cannot."""
+        self._frame(page)
+        return self.kernel.swap_out(self.mm, page << PAGE_SHIFT)
+
+    def reboot(self) -> None:
+        """Reset the guest: it starts again as a normal one. A clean-up thread, if any, has not begun yet."""
+        self._need(self.guest_up, "the guest is not running: boot() first")
+        self._do(self.resetting(), "QEMU")
+
+    def exit(self) -> None:
+        """End the process. A clean-up thread, if any, goes on when you step() or run()."""
+        self._need(self.alive, "the process has exited")
+        self.guest_up = False
+        self._do(self.exiting(), "QEMU")
+
+    def step(self, task: Task | None = None) -> str:
+        """Let the clean-up thread, or `task`, do one step. Says what happened."""
+        if task is None and not self.tasks:
+            return "nothing left to do"
+        self._log.clear()
+        acted = self.engine.step(task)
+        return f"{acted.name}: {', '.join(self._log) or 'walks on'}"
+
+    def run(self) -> None:
+        """Let everything that is under way come to its end."""
+        self.engine.run()
+
+    def _access(self, accessor: str, page: int, flow: Flow) -> Access:
+        self._frame(page, present=False)
+        self._log.clear()
+        self._raised.clear()
+        before, logged = self.now, len(self.events)
+        saw = self._do(flow, accessor) or ""
+        slot = self.memory.record(self.mm.guest.slot(page))
+        return Access(
+            accessor,
+            page,
+            tuple(self._raised),
+            saw,
+            self.name(slot.owner),
+            tuple(self._log),
+            self.now - before,
+            tuple(self.events[logged:]),
+        )
+
+    def raised(self, interruption: Interruption) -> None:
+        """The hardware raised an interruption (for `Access`)."""
+        if not self.memory.learning:
+            self._raised.append(interruption)
+
+    def seen(self, page: Page) -> None:
+        """An access got through, and found this on the page (for `Access`)."""
+        if not self.memory.learning:
+            self._saw = self.describe(page.record)
+
+    def _frame(self, page: int, present: bool = True) -> Page:
+        if isinstance(page, bool) or not isinstance(page, int) or not 0 <= page < self.guest_pages:
+            raise ValueError(f"page={page!r}: the guest has pages 0 to {self.guest_pages - 1}")
+        view = self.memory.page(self.mm.guest.slot(page))
+        if present and not self.kernel.pte_present(self.mm, view):
+            raise ValueError(f"page={page}: not present; nobody has touched it yet, or it is swapped out")
+        return view
+
+    def _need(self, condition: object, text: str) -> None:
+        if not condition:
+            raise RuntimeError(text)
+
+    # To look at
+
+    def name(self, handle: int) -> str:
+        """The letter of a secure configuration; "host" for none."""
+        if handle == 0:
+            return "host"
+        return self.names.get(handle, "Ultravisor" if handle < 0 else _name(0))
+
+    def describe(self, record: Record) -> str:
+        """What a page holds, in words."""
+        kinds = {
+            Content.ZERO: "zeros",
+            Content.HOST: "host data",
+            Content.PLAINTEXT: f"plaintext of {self.name(record.content_of)}",
+            Content.CIPHERTEXT: f"ciphertext of {self.name(record.content_of)}",
+        }
+        return kinds[record.content]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The guest's pages, one dict each: what `show` prints."""
+        rows = []
+        for page in range(self.guest_pages):
+            record = self.memory.record(self.mm.guest.slot(page))
+            present = record.holder in (Holder.MAPPED, Holder.SET_ASIDE) and record.mm == self.mm.number
+            held = record.state in (State.SECURE, State.SHARED)
+            rows.append(
+                {
+                    "page": page,
+                    "state": record.state.name.lower().replace("_", "-") if present else "not present",
+                    "owner": self.name(record.owner) if present and held else "",
+                    "content": self.describe(record) if present else "",
+                    "PG_arch_1": int(record.arch_1) if present else "",
+                    "references": record.refs if present else "",
+                    "holder": record.holder.name.lower().replace("_", " ") if present else "",
+                }
+            )
+        return rows
+
+    def show(self) -> str:
+        """The guest's pages as a table of text."""
+        rows = self.rows()
+        widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]}
+        lines = ["  ".join(f"{name:<{width}}" for name, width in widths.items())]
+        lines += ["  ".join(f"{row[name]!s:<{width}}" for name, width in widths.items()) for row in rows]
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = show
+
+    def _repr_html_(self) -> str:
+        rows = self.rows()
+        head = "".join(f"<th>{name}</th>" for name in rows[0])
+        body = "".join(
+            f"<tr style='background:{_TINT.get(row['state'], 'none')}'>"
+            + "".join(f"<td>{value}</td>" for value in row.values())
+            + "</tr>"
+            for row in rows
+        )
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+_PATIENCE = 100_000
+"""Steps after which a single access is taken to be endless."""
+
+_TINT = {"secure": "rgba(0,114,178,.25)", "shared": "rgba(240,228,66,.25)"}
+
+
+def _name(place: int) -> str:
+    """A, B, ... Z, A1, B1, ..."""
+    letter = chr(ord("A") + place % 26)
+    return letter if place < 26 else f"{letter}{place // 26}"
+
+
+def _at_least_one(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1 << 20:
+        raise ValueError(f"{name}={value!r}: use a whole number from 1 to 1,048,576")
+    return value
+
+
+__all__ = [
+    "CLEAN_UP",
+    "DESTROY_LOOP_THRESHOLD",
+    "LOW_MEMORY",
+    "PV_MAX_LAZY_COUNT",
+    "Access",
+    "Flow",
+    "Machine",
+]

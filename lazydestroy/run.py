@@ -1,0 +1,191 @@
+"""What happened in a run: times, counts, timeline, memory, events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .units import format_count, format_duration, format_size
+from .uvcb import UVC
+
+NS = 1_000_000_000
+
+TIMELINE = np.dtype(
+    [("start", "i8"), ("end", "i8"), ("actor", "U24"), ("activity", "U40"), ("pages", "i8")]
+)
+"""One stretch of what an actor did: nanoseconds, and pages done in it."""
+
+MEMORY = np.dtype(
+    [
+        (name, "i8")
+        for name in ("time", "free", "guest", "set_aside", "donated", "other", "leaked", "uncleaned", "charged")
+    ]
+)
+"""What memory was used for, in pages, from `time` (nanoseconds) on. `uncleaned` is a part of guest or set_aside, and
+`charged` (to the memory cgroup of the guest's process) is, too; the six others add up to the host's memory."""
+
+
+class Event(NamedTuple):
+    """Something that a log would show.
+
+    Attributes
+    ----------
+    time_ns : int
+    kind : str
+        "warning", "signal", "addressing exception", "bug", "oom", "leak", "use after free", "endless fault",
+        "refused", "userspace".
+    actor : str
+        The task at whose hand it happened.
+    text : str
+    """
+
+    time_ns: int
+    kind: str
+    actor: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"[{self.time_ns / NS:12.6f}] {self.kind}: {self.text} ({self.actor})"
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Run:
+    """The result of a scenario. Time 0 is the reset request, or the kill.
+
+    Attributes
+    ----------
+    scenario : str
+        "reboot" or "shutdown".
+    pages : int
+        N, the pages that the old guest had made secure.
+    downtime_ns : int or None
+        Reboot: until the new guest's first instruction. Shutdown: until ``wait()`` returns. None: never.
+    cleanup_ns : int or None
+        Until the last old page is clean and the last old configuration destroyed. None: never.
+    uvcs, noop_uvcs, failed_uvcs : Counter of UVC to int
+        Calls made; those of them that changed nothing; those that were refused.
+    foreground, background : Counter of UVC to int
+        `uvcs` split at the end of the downtime.
+    by_actor : dict of str to Counter
+        `uvcs` by the actor that made them.
+    timeline : numpy.ndarray of TIMELINE
+    memory : numpy.ndarray of MEMORY
+    events : tuple of Event
+    oom : bool
+        Whether memory ran out.
+    booted : bool
+        Reboot: whether the new guest came up and did all that it was to do. Shutdown: False.
+    end_ns : int
+        When the last task was done.
+    finished_ns : dict of str to int
+        When each actor was done.
+    final : dict of Record to int
+        How many pages of the host have which record at the end.
+    longest_hold_ns : int
+        Longest time for which ``mmap_lock`` was held at a stretch.
+    parameters : dict
+        All inputs, and the version of the package.
+    seconds : float
+        What it took to compute, on this computer.
+    steps : int
+        Page steps computed.
+    """
+
+    scenario: str
+    pages: int
+    downtime_ns: int | None
+    cleanup_ns: int | None
+    uvcs: Counter[UVC]
+    noop_uvcs: Counter[UVC]
+    failed_uvcs: Counter[UVC]
+    foreground: Counter[UVC]
+    background: Counter[UVC]
+    by_actor: Mapping[str, Counter[UVC]]
+    timeline: np.ndarray
+    memory: np.ndarray
+    events: tuple[Event, ...]
+    oom: bool
+    booted: bool
+    end_ns: int
+    finished_ns: Mapping[str, int]
+    final: Mapping[Any, int]
+    longest_hold_ns: int
+    parameters: Mapping[str, Any]
+    call: str
+    seconds: float = field(default=0.0)
+    steps: int = field(default=0)
+
+    @property
+    def downtime(self) -> float | None:
+        """`downtime_ns` in seconds."""
+        return None if self.downtime_ns is None else self.downtime_ns / NS
+
+    @property
+    def cleanup(self) -> float | None:
+        """`cleanup_ns` in seconds."""
+        return None if self.cleanup_ns is None else self.cleanup_ns / NS
+
+    def reproduce(self) -> str:
+        """The line of code that makes this run again (after ``import lazydestroy as ld``)."""
+        return self.call
+
+    def plot(self, **options: Any) -> Any:
+        """Draw the run; see `lazydestroy.plots.plot_run`."""
+        from .plots import plot_run
+
+        return plot_run(self, **options)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """What a reader wants to know first: label and value."""
+        old = "the new guest runs" if self.scenario == "reboot" else "wait() returns"
+        rows = [
+            ("pages the old guest made secure", f"{format_count(self.pages)} ({format_size(self.pages * 4096)})"),
+            (f"downtime, until {old}", "never" if self.downtime_ns is None else format_duration(self.downtime_ns)),
+            ("all cleaned after", "never" if self.cleanup_ns is None else format_duration(self.cleanup_ns)),
+        ]
+        for name, calls in (("foreground", self.foreground), ("background", self.background)):
+            rows.append((f"Ultravisor Calls, {name}", _count_calls(calls)))
+        rows.append(("of these without effect · refused", f"{_total(self.noop_uvcs)} · {_total(self.failed_uvcs)}"))
+        rows.append(("out of memory", "yes" if self.oom else "no"))
+        return rows
+
+    def __repr__(self) -> str:
+        width = max(len(label) for label, _ in self._rows())
+        lines = [f"{self.scenario}: {self.call}"]
+        lines += [f"  {label:<{width}}  {value}" for label, value in self._rows()]
+        lines += [f"  {event}" for event in self.events[:8]]
+        if len(self.events) > 8:
+            lines.append(f"  ... and {len(self.events) - 8} events more")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        cells = "".join(
+            f"<tr><th style='text-align:left;font-weight:normal'>{escape(label)}</th>"
+            f"<td style='text-align:left'><b>{escape(value)}</b></td></tr>"
+            for label, value in self._rows()
+        )
+        events = "".join(f"<li>{escape(str(event))}</li>" for event in self.events[:8])
+        return (
+            f"<div><code>{escape(self.call)}</code><table>{cells}</table>"
+            + (f"<ul>{events}</ul>" if events else "")
+            + "</div>"
+        )
+
+
+def _total(calls: Counter[UVC]) -> str:
+    return format_count(sum(calls.values()))
+
+
+def _count_calls(calls: Counter[UVC]) -> str:
+    """ "1,234 DESTR_SEC_STOR, 2 DESTROY_SEC_CPU", the most frequent first."""
+    return ", ".join(f"{format_count(n)} {_name(cmd)}" for cmd, n in calls.most_common()) or "none"
+
+
+def _name(cmd: UVC | int) -> str:
+    return cmd.name if isinstance(cmd, UVC) else f"{cmd:#x}"

@@ -1,0 +1,438 @@
+"""Sizes, times, rates and shares: reading what people write, writing what people read.
+
+Inside the package a size is an int of bytes and a time an int of nanoseconds. Text with a unit is accepted where a
+value enters. Nothing is guessed and nothing is rounded on the way in: ``"1.5 us"`` is 1500 ns, ``"0.3 ns"`` and
+``"64 GB"`` are errors. Every error is a `ValueError` that names the parameter, shows the value and says what is
+accepted, for a value of a wrong type too.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Rational, Real
+from typing import NamedTuple
+
+__all__ = [
+    "LARGEST",
+    "SIZE_UNITS",
+    "TIME_UNITS",
+    "bad_value",
+    "duration",
+    "exact_duration",
+    "exact_size",
+    "factor",
+    "format_count",
+    "format_duration",
+    "format_rate",
+    "format_size",
+    "rate",
+    "share",
+    "size",
+]
+
+SIZE_UNITS: dict[str, int] = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+TIME_UNITS: dict[str, int] = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
+
+LARGEST = 1 << 60
+"""Largest number of bytes, nanoseconds or bytes per second accepted. Sums of a few such numbers still fit 64 bits."""
+
+
+def size(
+    value: object,
+    name: str = "memory",
+    *,
+    multiple_of: int = 1,
+    minimum: int = 1,
+    maximum: int = LARGEST,
+    zero: bool = False,
+) -> int:
+    """Read an amount of memory.
+
+    Parameters
+    ----------
+    value : int or str
+        Bytes, or text with a unit: ``"64 GiB"``, ``"1.5 MiB"``, ``"4096 B"``. NumPy integers are ints.
+    name : str
+        The parameter's name, for the error.
+    multiple_of : int
+        The result must be a multiple of this many bytes.
+    minimum, maximum : int
+        Bounds in bytes; both are allowed themselves.
+    zero : bool
+        Accept zero too, whatever the minimum.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Raises
+    ------
+    ValueError
+        For anything else. Names the parameter, the value and what is accepted.
+    """
+    return _read(value, name, _SIZE, _Limits(minimum, maximum, zero, multiple_of))
+
+
+def duration(value: object, name: str, *, minimum: int = 1, maximum: int = LARGEST, zero: bool = False) -> int:
+    """Read a length of time.
+
+    Parameters
+    ----------
+    value : int or str
+        Nanoseconds, or text with a unit: ``"20 ns"``, ``"1.5 us"`` (or ``"1.5 µs"``), ``"3 ms"``, ``"1 s"``.
+    name : str
+        The parameter's name, for the error.
+    minimum, maximum : int
+        Bounds in nanoseconds; both are allowed themselves.
+    zero : bool
+        Accept zero too, whatever the minimum.
+
+    Returns
+    -------
+    int
+        Nanoseconds.
+
+    Raises
+    ------
+    ValueError
+        For anything else. Names the parameter, the value and what is accepted.
+    """
+    return _read(value, name, _TIME, _Limits(minimum, maximum, zero))
+
+
+def rate(value: object, name: str = "rate") -> int:
+    """Read an amount of memory per second.
+
+    Parameters
+    ----------
+    value : int or str
+        Bytes per second, or text: ``"2 GiB/s"``.
+    name : str
+        The parameter's name, for the error.
+
+    Returns
+    -------
+    int
+        Bytes per second, above 0.
+
+    Raises
+    ------
+    ValueError
+        For anything else. Names the parameter, the value and what is accepted.
+    """
+    return _read(value, name, _RATE, _Limits(1, LARGEST))
+
+
+def share(value: object, name: str) -> Fraction:
+    """Read a share of a whole, a number from 0 to 1.
+
+    A float counts as the decimal number that Python prints for it: ``share(0.3, "used")`` is 3/10 and not the binary
+    fraction just below, so that 0.3 of 10 pages are 3 pages.
+
+    Parameters
+    ----------
+    value : int, float, Decimal or Fraction
+        The share. NumPy's numbers are accepted.
+    name : str
+        The parameter's name, for the error.
+
+    Returns
+    -------
+    Fraction
+        Exactly what was written.
+
+    Raises
+    ------
+    ValueError
+        For anything else, NaN included. Names the parameter, the value and what is accepted.
+    """
+    accepted = "a number from 0 to 1"
+    exact = _number(value, name, accepted)
+    if exact < 0:
+        raise bad_value(name, value, "is below 0", accepted)
+    if exact > 1:
+        raise bad_value(name, value, "is above 1", accepted)
+    return exact
+
+
+def factor(value: object, name: str = "factor") -> Fraction:
+    """Read a factor, a number above 0.
+
+    Parameters
+    ----------
+    value : int, float, Decimal, Fraction or str
+        A float counts as the decimal number that Python prints for it; text is a decimal number: ``"0.1"``.
+    name : str
+        The parameter's name, for the error.
+
+    Returns
+    -------
+    Fraction
+        Exactly what was written.
+
+    Raises
+    ------
+    ValueError
+        For anything else, NaN included. Names the parameter, the value and what is accepted.
+    """
+    accepted = "a number above 0, such as 2, 0.5 or '1.1'"
+    exact = _number(value, name, accepted, text=True)
+    if exact <= 0:
+        raise bad_value(name, value, "is not above 0", accepted)
+    return exact
+
+
+def bad_value(name: str, value: object, complaint: str, accepted: str) -> ValueError:
+    """The error for a parameter's value, as a sentence that helps.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    value : object
+        What was given.
+    complaint : str
+        What is wrong, as a verb phrase: ``"is not a pattern"``.
+    accepted : str
+        What would be right: ``"one of 'sequential', 'reverse', 'random', 'none'"``.
+
+    Returns
+    -------
+    ValueError
+        To be raised by the caller.
+    """
+    stop = "" if complaint.endswith("?") else "."
+    return ValueError(f"{name}={_shown(value)} {complaint}{stop} Accepted: {accepted}.")
+
+
+def format_size(count: int) -> str:
+    """Write bytes for a reader: ``"64 GiB"``, ``"1.5 MiB"``.
+
+    The largest unit in which four digits say it exactly; if there is none, four digits of the largest unit, with
+    trailing zeros: ``"64.00 GiB"`` was rounded, ``"64 GiB"`` was not.
+    """
+    return _write(operator.index(count), SIZE_UNITS)
+
+
+def format_duration(nanoseconds: int) -> str:
+    """Write nanoseconds for a reader: ``"1.5 µs"``, ``"25.95 s"``. Rounds as `format_size` does."""
+    return _write(operator.index(nanoseconds), {unit: ns for unit, ns in TIME_UNITS.items() if unit != "us"})
+
+
+def format_rate(bytes_per_second: int) -> str:
+    """Write bytes per second for a reader: ``"2 GiB/s"``. Rounds as `format_size` does."""
+    return format_size(bytes_per_second) + "/s"
+
+
+def format_count(count: int) -> str:
+    """Write a count for a reader, every digit of it: ``"268,435,456"``."""
+    return f"{operator.index(count):,}"
+
+
+def exact_size(count: int) -> str:
+    """Write bytes so that `size` reads the same number again: a whole number of the largest unit that divides it."""
+    count = operator.index(count)
+    unit = next((unit for unit, base in reversed(SIZE_UNITS.items()) if count and count % base == 0), "B")
+    return f"{count // SIZE_UNITS[unit]} {unit}"
+
+
+def exact_duration(nanoseconds: int) -> str:
+    """Write nanoseconds so that `duration` reads the same number again: ``"1.234567 ms"``, in ASCII."""
+    nanoseconds = operator.index(nanoseconds)
+    unit = _largest_unit(nanoseconds, {unit: ns for unit, ns in TIME_UNITS.items() if unit != "µs"})
+    return f"{(Decimal(nanoseconds) / TIME_UNITS[unit]).normalize():f} {unit}"
+
+
+class _Quantity(NamedTuple):
+    """What tells apart reading sizes, times and rates."""
+
+    base: str  # what an int counts
+    units: dict[str, int]
+    meant: dict[str, str]  # other spellings, in lower case, and the unit that is probably meant
+    example: str
+    write: Callable[[int], str]
+    per: str = ""  # what follows the unit
+
+
+# Other spellings lead to a hint, never to a value: "GB" is 10⁹ bytes to some and 2³⁰ to others.
+_MEANT_SIZE = {
+    spelling: unit
+    for letter, unit in {"k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB"}.items()
+    for spelling in (letter, letter + "b", letter + "ib")
+} | {"b": "B", "byte": "B", "bytes": "B"}
+_MEANT_TIME = {
+    spelling: unit
+    for unit, spellings in {
+        "ns": "ns nsec nanosecond nanoseconds",
+        "us": "us µs usec µsec microsecond microseconds",
+        "ms": "ms msec millisecond milliseconds",
+        "s": "s sec secs second seconds",
+    }.items()
+    for spelling in spellings.split()
+}
+
+_SIZE = _Quantity("bytes", SIZE_UNITS, _MEANT_SIZE, "64 GiB", format_size)
+_TIME = _Quantity("nanoseconds", TIME_UNITS, _MEANT_TIME, "1.5 us", format_duration)
+_RATE = _Quantity("bytes per second", SIZE_UNITS, _MEANT_SIZE, "2 GiB/s", format_rate, per="/s")
+
+
+class _Limits(NamedTuple):
+    """Which of the values that can be read are accepted."""
+
+    minimum: int
+    maximum: int
+    zero: bool = False
+    multiple_of: int = 1
+
+    def complaint(self, count: int, write: Callable[[int], str]) -> str:
+        """What is wrong with a value; empty if nothing is."""
+        if count < 0:
+            return "is negative"
+        if count == 0 and (self.zero or self.minimum <= 0):
+            return ""
+        if count == 0:
+            return "is zero"
+        if count < self.minimum:
+            return f"is less than {write(self.minimum)}"
+        if count > self.maximum:
+            return f"is more than {write(self.maximum)}"
+        return f"is not a multiple of {write(self.multiple_of)}" if count % self.multiple_of else ""
+
+    def words(self, write: Callable[[int], str]) -> str:
+        """What is accepted."""
+        if self.minimum > 1:
+            words = [("0 or " if self.zero else "") + f"at least {write(self.minimum)}"]
+        else:
+            words = ["0 or more" if self.zero or self.minimum <= 0 else "above 0"]
+        if self.maximum < LARGEST:
+            words.append(f"at most {write(self.maximum)}")
+        if self.multiple_of > 1:
+            words.append(f"a multiple of {write(self.multiple_of)}")
+        return ", ".join(words)
+
+
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+))\s*(.*)", re.DOTALL)
+_LONGEST_TEXT = 60
+
+
+def _read(value: object, name: str, quantity: _Quantity, limits: _Limits) -> int:
+    """Read a value of a quantity, within limits."""
+    try:
+        count = _parse(value, quantity) if isinstance(value, str) else _integer(value)
+        complaint = limits.complaint(count, quantity.write)
+    except ValueError as error:
+        complaint = str(error)
+    if complaint:
+        units = ", ".join(unit + quantity.per for unit in quantity.units)
+        accepted = f"an int of {quantity.base} or text such as {quantity.example!r} (units: {units})"
+        raise bad_value(name, value, complaint, f"{accepted}; {limits.words(quantity.write)}")
+    return count
+
+
+def _integer(value: object) -> int:
+    """The int that a value is. Neither a bool nor a float is one."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]  # whatever has no __index__ raises TypeError
+    except TypeError:
+        raise ValueError(f"is of type {type(value).__name__}") from None
+
+
+def _parse(text: str, quantity: _Quantity) -> int:
+    """The number of base units that text says. The complaint of a ValueError continues "name=value"."""
+    number, unit = _split(text.replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}"))
+    if not unit:
+        raise ValueError(f"has no unit (an int would count {quantity.base})")
+    if quantity.per:
+        unit, slash, per = (part.strip() for part in unit.partition("/"))
+        if slash + per != quantity.per:
+            raise ValueError(f"does not say {quantity.per!r}")
+    if unit not in quantity.units:
+        meant = quantity.meant.get(unit.lower())
+        hint = f", did you mean '{number} {meant}{quantity.per}'?" if meant else ""
+        raise ValueError(f"has an unknown unit {unit!r}{hint}")
+    count = Fraction(number) * quantity.units[unit]
+    if count.denominator != 1:
+        raise ValueError(f"is not a whole number of {quantity.base}")
+    return count.numerator
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A text's number and what follows it."""
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(f"is longer than {_LONGEST_TEXT} characters")
+    if re.search("[0-9],[0-9]", text):
+        raise ValueError("has a comma, write a decimal point and no thousands separators")
+    match = _NUMBER.fullmatch(text.strip())
+    if not match:
+        raise ValueError("does not begin with a number")
+    return match[1], match[2]
+
+
+def _number(value: object, name: str, accepted: str, *, text: bool = False) -> Fraction:
+    """The number that a value is, exactly. A float, whose digits are all we have to go by, is read as it prints."""
+    try:
+        if text and isinstance(value, str):
+            number, rest = _split(value)
+            if rest:
+                raise ValueError("is not a number")
+            return Fraction(number)
+        if isinstance(value, Rational) and not isinstance(value, bool):
+            return Fraction(value)
+        if not isinstance(value, Decimal | Real) or isinstance(value, bool):
+            raise ValueError(f"is of type {type(value).__name__}")
+        if not math.isfinite(value):
+            raise ValueError("is not a finite number")
+        return Fraction(str(value))
+    except ValueError as error:
+        raise bad_value(name, value, str(error), accepted) from None
+
+
+def _shown(value: object) -> str:
+    """A value for an error message, cut if long. Python refuses to print an int of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"(an int of {value.bit_length()} bits)"
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_TEXT + 2 else shown[: _LONGEST_TEXT - 3] + "..."
+
+
+_DIGITS = 4
+
+
+def _write(count: int, units: dict[str, int]) -> str:
+    """Write a number of base units with the digits and the unit that `format_size` promises."""
+    sign, count = ("-", -count) if count < 0 else ("", count)
+    largest = _largest_unit(count, units)
+    for unit, base in reversed(units.items()):
+        if base <= units[largest] and _is_short(count, base, unit == largest):
+            return f"{sign}{(Decimal(count) / base).normalize():f} {unit}"
+    decimals = _decimals(count, units[largest])
+    rounded = round(Fraction(count, units[largest]), decimals)
+    higher = next((unit for unit, base in units.items() if base > units[largest]), "")
+    if higher and rounded * units[largest] >= units[higher]:
+        return f"{sign}{1:.{_DIGITS - 1}f} {higher}"
+    return f"{sign}{Decimal(int(rounded * 10**decimals)).scaleb(-decimals)} {largest}"
+
+
+def _is_short(count: int, base: int, largest: bool) -> bool:
+    """Whether four digits say a number exactly in units of `base`. In the largest unit a whole number will do."""
+    in_digits = count * 10 ** _decimals(count, base) % base == 0
+    return in_digits and (largest or count < base * 10**_DIGITS)
+
+
+def _decimals(count: int, base: int) -> int:
+    """How many decimals there are among the four digits of a number in units of `base`."""
+    return max(0, _DIGITS - len(str(count // base)))
+
+
+def _largest_unit(count: int, units: dict[str, int]) -> str:
+    """The largest unit in which a number is at least 1, or else the smallest unit."""
+    fitting = [unit for unit, base in units.items() if base <= abs(count)]
+    return fitting[-1] if fitting else next(iter(units))
