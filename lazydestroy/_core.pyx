@@ -17,7 +17,7 @@ The inner loops hold no references and run without the GIL.
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport abort, calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from collections import Counter, deque
@@ -71,6 +71,7 @@ cdef extern from *:
     ctypedef long long int128 "lazydestroy_int128"
     int64_t equal_run_up(const uint8_t *p, int64_t n) nogil
     int64_t equal_run_down(const uint8_t *p, int64_t n) nogil
+    void prefetch "__builtin_prefetch" (const void *p) nogil
 
 
 cdef enum:
@@ -83,7 +84,9 @@ cdef enum:
     TASKS = 320             # a VM may have 248 vCPUs
     COLUMNS = 8             # of a sample: the six holders, not yet clean, charged
     WINDOW = 1 << 16        # pages that a task may run ahead alone
-    SHORT = 64              # a run of equal pages that is not worth a window
+    SHORT = 64              # fewer pages are not worth a window
+    AHEAD = 16              # pages of a random walk that are looked up in advance
+    MIXED = 1 << 10         # pages to look at where they are not all of one class
     BURST = 1 << 20         # page steps between two looks at signals
     TRACKED = 16            # tasks whose progress is sampled
     WIDTH = 1 + COLUMNS + TRACKED
@@ -130,6 +133,8 @@ cdef enum:
     RESUME = 6              # a generator is next
     IDLE = 7                # no task can run
     PAUSE = 8               # time to look at signals and progress
+    NO_MEMORY = 9
+    BROKEN = 10             # a window met what it had excluded
 
 
 cdef struct Entry:
@@ -176,6 +181,20 @@ cdef struct LockState:
     int64_t taken
 
 
+cdef struct Chain:
+    int n                   # steps until the page is left
+    int row[CHAIN]
+    int cls[CHAIN]
+    int64_t ns
+    int64_t lead            # from the first step's beginning to the last one's
+    int after
+    int effect
+    int freed
+    bint locks
+    bint known              # in a cache: filled in
+    int64_t uses            # in a cache: how often it was done since the last accounting
+
+
 cdef struct Actor:
     int64_t clock
     int state
@@ -188,7 +207,7 @@ cdef struct Actor:
     int row, row0, row_each, row_last
     int64_t first, n, k, base
     int32_t *moved
-    int64_t pfn             # FROM_FREE: the frame at hand, -1: none yet
+    int64_t pfn             # AT_RANDOM, FROM_FREE: the frame at hand, -1: none yet
     int64_t batch, batch_n, batch_i
     int64_t *pages
     LockState *lock
@@ -198,6 +217,10 @@ cdef struct Actor:
     int64_t pace_start, rate
     uint64_t key0, key1, mask
     int shift
+    int64_t ahead[AHEAD]    # AT_RANDOM: the next guest pages
+    Chain *cache            # AT_RANDOM: what is known to happen to a page, by class
+    Chain *peeked           # what happens to the page at hand, NULL: not known beforehand
+    int64_t page_ends       # when it is left
 
 
 class NotTabled(Exception):
@@ -379,7 +402,9 @@ cdef class Memory:
 
     def record(self, pfn):
         """The `Record` of frame `pfn`."""
-        if self.scratch is not None and pfn in self.scratch:
+        if self.scratch is not None:
+            if pfn not in self.scratch:
+                raise NotTabled("a step that looks at another page")
             return self.scratch[pfn]
         self.check(pfn)
         return self.records_[self.s.cls[<int64_t> pfn]]
@@ -629,15 +654,33 @@ cdef class Table:
         self.moved[g] = pfn
 
 
+cdef int64_t *grown(int64_t *array, int64_t used, int64_t *space) noexcept nogil:
+    """`array` with room for one more; NULL, and `array` as it was, if there is no memory."""
+    cdef int64_t wanted = 2 * space[0] + 64
+    cdef int64_t *larger
+    if used < space[0]:
+        return array
+    larger = <int64_t *> malloc(wanted * sizeof(int64_t))
+    if larger == NULL:
+        return NULL
+    if used:
+        memcpy(larger, array, used * sizeof(int64_t))
+    free(array)
+    space[0] = wanted
+    return larger
+
+
 cdef int open_list_page(ListState *d, int64_t pfn) noexcept nogil:
-    cdef int64_t space
-    if d.nodes == d.node_space:
-        space = 2 * d.node_space + 64
-        d.node = <int64_t *> realloc(d.node, space * sizeof(int64_t))
-        d.node_run = <int64_t *> realloc(d.node_run, space * sizeof(int64_t))
-        if d.node == NULL or d.node_run == NULL:
-            abort()
-        d.node_space = space
+    """Begin a list page. -1: no memory."""
+    cdef int64_t space = d.node_space
+    cdef int64_t *array = grown(d.node, d.nodes, &space)
+    if array == NULL:
+        return -1
+    d.node = array
+    array = grown(d.node_run, d.nodes, &d.node_space)
+    if array == NULL:
+        return -1
+    d.node_run = array
     d.node[d.nodes] = pfn
     d.node_run[d.nodes] = d.runs
     d.nodes += 1
@@ -646,23 +689,26 @@ cdef int open_list_page(ListState *d, int64_t pfn) noexcept nogil:
 
 
 cdef int push_run(ListState *d, int64_t pfn, int64_t length) noexcept nogil:
-    """Put `length` neighbouring frames into the newest list page."""
-    cdef int64_t space
+    """Put `length` neighbouring frames into the newest list page. -1: no memory."""
     cdef int64_t last = d.runs - 1
-    d.room -= length
+    cdef int64_t space = d.run_space
+    cdef int64_t *array
     if last >= d.node_run[d.nodes - 1] and d.run_start[last] + d.run_length[last] == pfn:
         d.run_length[last] += length
+        d.room -= length
         return 0
-    if d.runs == d.run_space:
-        space = 2 * d.run_space + 64
-        d.run_start = <int64_t *> realloc(d.run_start, space * sizeof(int64_t))
-        d.run_length = <int64_t *> realloc(d.run_length, space * sizeof(int64_t))
-        if d.run_start == NULL or d.run_length == NULL:
-            abort()
-        d.run_space = space
+    array = grown(d.run_start, d.runs, &space)
+    if array == NULL:
+        return -1
+    d.run_start = array
+    array = grown(d.run_length, d.runs, &d.run_space)
+    if array == NULL:
+        return -1
+    d.run_length = array
     d.run_start[d.runs] = pfn
     d.run_length[d.runs] = length
     d.runs += 1
+    d.room -= length
     return 0
 
 
@@ -732,14 +778,16 @@ cdef class DeferredList:
         if self.memory.scratch is not None:
             self.memory.recording.note(LISTED, page.pfn)
             return
-        push_run(&self.s, page.pfn, 1)
+        if push_run(&self.s, page.pfn, 1) != 0:
+            raise MemoryError("no memory for the deferred list")
 
     def add_list_page(self, page):
         """Add an empty list page: it is the newest from now on."""
         if self.memory.scratch is not None:
             self.memory.recording.note(NEW_LIST, page.pfn)
             return
-        open_list_page(&self.s, page.pfn)
+        if open_list_page(&self.s, page.pfn) != 0:
+            raise MemoryError("no memory for the deferred list")
 
 cdef class Lock:
     """A read-write semaphore, first come first served: a reader queues behind a writer who waits.
@@ -952,6 +1000,7 @@ cdef class Task:
     def __dealloc__(self):
         free(self.a.hits)
         free(self.a.pages)
+        free(self.a.cache)
 
     @property
     def clock(self):
@@ -1047,18 +1096,6 @@ class _ListPage:
     pfn = -1
 
 
-cdef struct Chain:
-    int n                   # steps until the page is left
-    int row[CHAIN]
-    int cls[CHAIN]
-    int64_t ns
-    int64_t lead            # from the first step's beginning to the last one's
-    int after
-    int effect
-    int freed
-    bint locks
-
-
 cdef struct EngineState:
     MemoryState *m
     Entry *table            # [row][class]
@@ -1074,7 +1111,7 @@ cdef struct EngineState:
     int64_t ask_pfn
     # samples: time, COLUMNS counts, pages done by each of the first TRACKED tasks
     int64_t *samples
-    int64_t sample_n, sample_space, sample_every, sample_next
+    int64_t sample_n, sample_every, sample_next
     int64_t steps
 
 
@@ -1100,11 +1137,6 @@ cdef void sample(EngineState *e, int64_t time) noexcept nogil:
         for i in range(1, e.sample_n):
             memcpy(e.samples + i * WIDTH, e.samples + 2 * i * WIDTH, WIDTH * sizeof(int64_t))
         e.sample_every *= 2
-    if e.sample_n == e.sample_space:
-        e.sample_space = 2 * e.sample_space + 256
-        e.samples = <int64_t *> realloc(e.samples, e.sample_space * WIDTH * sizeof(int64_t))
-        if e.samples == NULL:
-            abort()
     row = e.samples + e.sample_n * WIDTH
     memset(row, 0, WIDTH * sizeof(int64_t))
     row[0] = time
@@ -1128,6 +1160,15 @@ cdef inline int variant_of(EngineState *e, Actor *t) noexcept nogil:
     return 2 * memory + room
 
 
+cdef inline void look_ahead(MemoryState *m, Actor *t, int64_t k) noexcept nogil:
+    """Find out which page comes `k`-th, and have its record fetched: waiting for memory is most of a random walk."""
+    cdef int64_t g
+    if k < t.n:
+        g = t.first + permuted(t, k)
+        t.ahead[k % AHEAD] = g
+        prefetch(&m.cls[t.base + g if t.moved == NULL else t.moved[g]])
+
+
 cdef inline int64_t position(EngineState *e, Actor *t) noexcept nogil:
     """The frame of the page at hand; -1: no frame is free."""
     cdef ListState *d
@@ -1141,8 +1182,9 @@ cdef inline int64_t position(EngineState *e, Actor *t) noexcept nogil:
     elif t.source == AT_RANDOM:
         if t.pfn >= 0:
             return t.pfn
-        g = t.first + permuted(t, t.k)
+        g = t.ahead[t.k % AHEAD]
         t.pfn = t.base + g if t.moved == NULL else t.moved[g]
+        look_ahead(e.m, t, t.k + AHEAD)
         return t.pfn
     elif t.source == FROM_LIST:
         d = t.deferred
@@ -1249,14 +1291,16 @@ cdef int one_step(EngineState *e, Actor *t) noexcept nogil:
         return BLOCKED
     if x.effect >= LISTED:
         if x.effect == LISTED:
-            push_run(t.deferred, pfn, 1)
+            if push_run(t.deferred, pfn, 1) != 0:
+                return NO_MEMORY
         else:
             spare = e.spare if e.spare >= 0 and e.m.holder[e.m.cls[e.spare]] == 0 else find_free(e.m)
             e.spare = spare
             if spare < 0 or e.list_page_class[e.m.cls[spare]] < 0:
                 return ask(e, t, row, cls, pfn)
+            if open_list_page(t.deferred, spare) != 0:
+                return NO_MEMORY
             put(e.m, spare, e.list_page_class[e.m.cls[spare]])
-            open_list_page(t.deferred, spare)
             e.spare = -1
     if x.after != cls:
         e.m.count[cls] -= 1
@@ -1308,6 +1352,28 @@ cdef int chain(EngineState *e, Actor *t, int row, int cls, int64_t pfn, Chain *c
             return STEPPED
         row = x.go
     return BLOCKED
+
+
+cdef void settle(Actor *t) noexcept nogil:
+    """Account for the chains done from the cache."""
+    cdef Chain *c
+    cdef int cls, i
+    if t.cache == NULL:
+        return
+    for cls in range(CLASSES):
+        c = &t.cache[cls]
+        if c.known and c.uses:
+            for i in range(c.n):
+                t.hits[c.row[i] * CLASSES + c.cls[i]] += c.uses
+            c.uses = 0
+
+
+cdef void forget_chains(Actor *t) noexcept nogil:
+    cdef int cls
+    if t.cache != NULL:
+        for cls in range(CLASSES + 1):
+            t.cache[cls].known = False
+            t.cache[cls].uses = 0
 
 
 cdef inline void count_chain(EngineState *e, Actor *t, Chain *c, int64_t pages) noexcept nogil:
@@ -1395,10 +1461,10 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
         if m <= 0:
             return 0
         run = equal_run_down(e.m.cls + pfn, m) if down else equal_run_up(e.m.cls + pfn, m)
+        if a.effect == LISTED and push_run(t.deferred, pfn, run) != 0:
+            return 0            # the single step will say so
         count_chain(e, t, &a, run)
         repaint(e, pfn, run, down, cls, a.after)
-        if a.effect == LISTED:
-            push_run(t.deferred, pfn, run)
         t.clock += run * a.ns
     t.k += run
     t.done += run
@@ -1443,107 +1509,249 @@ cdef int alone(EngineState *e, Actor *t, int64_t limit) noexcept nogil:
     return code
 
 
+cdef struct Region:
+    Actor *actor
+    int64_t low, high       # the frames that it may touch, inclusive
+    int64_t begin, length   # the entries that it may get to
+    bint equal              # they are all of one class
+    int64_t ends            # it gets to no other before
+
+
+cdef int begin_region(Actor *t, Region *r) noexcept nogil:
+    """The pages before a task that goes up or down; those of its batch, and the one at hand, are touched as well."""
+    cdef int64_t i, k = t.k
+    # the page at hand may be half done: then it is not one of those to come
+    if not t.working and t.row != t.row0:
+        k += 1
+    r.actor = t
+    r.length = min(<int64_t> WINDOW, t.n - k)
+    r.begin = t.base + t.first + (t.n - 1 - k if t.source == DOWNWARDS else k)
+    r.low = r.high = r.begin
+    if k != t.k:
+        i = r.begin + (1 if t.source == DOWNWARDS else -1)
+        r.low, r.high = min(r.low, i), max(r.high, i)
+    for i in range(t.batch_n):
+        r.low = min(r.low, t.pages[i])
+        r.high = max(r.high, t.pages[i])
+    return STEPPED if r.length >= SHORT else BLOCKED
+
+
+cdef void keep_apart(Region *a, Region *b) noexcept nogil:
+    """Shorten the way before `a` so that it does not lead into `b`; both, if they go towards each other."""
+    cdef int64_t gap
+    cdef bint b_goes_down = b.actor.source == DOWNWARDS
+    if a.actor.source == UPWARDS and a.low <= b.high and a.begin + a.length - 1 >= (
+            b.begin - b.length + 1 if b_goes_down else b.low):
+        gap = (b.begin - a.begin) // 2 if b_goes_down else b.low - a.begin
+        a.length = min(a.length, gap)
+        if b_goes_down:
+            b.length = min(b.length, gap)
+    elif a.actor.source == DOWNWARDS and b_goes_down and a.high >= b.low and a.begin - a.length + 1 <= b.high:
+        a.length = min(a.length, a.begin - b.high)
+
+
+cdef int time_region(EngineState *e, Region *r) noexcept nogil:
+    """Make sure that all steps in a region are in the table, and find out how long it lasts at least."""
+    cdef Actor *t = r.actor
+    cdef Chain a, b
+    cdef int64_t pfn, i, run, ns = 0, each = 0, most = 0
+    cdef int64_t gather_ns[CLASSES]
+    cdef int64_t each_ns[CLASSES]
+    cdef int cls, code
+    cdef bint down = t.source == DOWNWARDS
+    run = equal_run_down(e.m.cls + r.begin, r.length) if down else equal_run_up(e.m.cls + r.begin, r.length)
+    r.equal = run >= SHORT
+    r.length = run if r.equal else min(r.length, <int64_t> MIXED)
+    if not r.equal:
+        memset(gather_ns, 0xff, sizeof(gather_ns))
+    i = 0
+    while i < r.length:
+        pfn = r.begin - i if down else r.begin + i
+        cls = e.m.cls[pfn]
+        if r.equal or gather_ns[cls] < 0:
+            code = chain(e, t, t.row0, cls, pfn, &a)
+            if code != STEPPED:
+                return code
+            each_ns[cls] = 0
+            if a.effect == GATHERED:
+                code = chain(e, t, t.row_each, a.after, pfn, &b)
+                if code != STEPPED:
+                    return code
+                each_ns[cls] = b.ns
+                most = max(most, b.ns)
+            elif a.effect != NOTHING:
+                return BLOCKED
+            gather_ns[cls] = a.ns
+        if r.equal:
+            ns, each = r.length * gather_ns[cls], r.length * each_ns[cls]
+            break
+        ns += gather_ns[cls]
+        each += each_ns[cls]
+        i += 1
+    # the last batch need not have been worked off, when the walk gets to the end
+    r.ends = t.clock + ns + max(<int64_t> 0, each - t.batch * most)
+    for i in range(t.batch_i if t.working else 0, t.batch_n):
+        pfn = t.pages[i]
+        code = chain(e, t, t.row if t.working and i == t.batch_i else t.row_each, e.m.cls[pfn], pfn, &b)
+        if code != STEPPED:
+            return code
+    if not t.working and t.row != t.row0:
+        pfn = position(e, t)
+        code = chain(e, t, t.row, e.m.cls[pfn], pfn, &b)
+        if code != STEPPED:
+            return code
+    pfn = r.begin - r.length + 1 if down else r.begin + r.length - 1
+    r.low, r.high = min(r.low, pfn), max(r.high, pfn)
+    return STEPPED
+
+
+cdef int peek(EngineState *e, Actor *t, Region *regions, int n) noexcept nogil:
+    """Look at the page at hand of a task that goes about at random: is it known what happens there, and until when?"""
+    cdef Chain *c
+    cdef int64_t pfn
+    cdef int cls, i, code
+    t.peeked = NULL
+    if t.k >= t.n:
+        return STEPPED
+    pfn = position(e, t)
+    for i in range(n):
+        if regions[i].low <= pfn <= regions[i].high:
+            return STEPPED
+    cls = e.m.cls[pfn]
+    c = &t.cache[cls]
+    if t.row != t.row0:
+        c = &t.cache[CLASSES]
+        c.known = False
+    if not c.known:
+        code = chain(e, t, t.row, cls, pfn, c)
+        if code == ASK:
+            return ASK
+        if code != STEPPED or c.effect != NOTHING:
+            return STEPPED
+        c.known = t.row == t.row0
+    t.peeked = c
+    t.page_ends = t.clock + c.ns
+    return STEPPED
+
+
+cdef int do_page(EngineState *e, Actor *t) noexcept nogil:
+    """Do the page that was peeked at."""
+    cdef Chain *c = t.peeked
+    cdef int cls
+    if t.row != t.row0:
+        while t.row != t.row0:
+            if one_step(e, t) != STEPPED:
+                return BROKEN
+        return STEPPED
+    c.uses += 1
+    cls = c.cls[0]
+    if c.after != cls:
+        e.m.cls[t.pfn] = c.after
+        e.m.count[cls] -= 1
+        e.m.count[c.after] += 1
+        if c.freed:
+            e.m.free += c.freed
+            if c.freed > 0:
+                freed(e.m, t.pfn)
+    e.steps += c.n
+    t.clock += c.ns
+    t.k += 1
+    t.done += 1
+    t.pfn = -1
+    return STEPPED
+
+
+cdef int roam(EngineState *e, Actor **actors, int n, Region *regions, int regions_n, int64_t *moment) noexcept nogil:
+    """Let tasks that go about at random do whole pages, as long as nothing can happen before they are done.
+
+    The page that ends first is done first: until then no other task leaves a page of which it is known what happens
+    there, so none can do anything that another would notice. `moment` becomes the time until which that holds.
+    """
+    cdef Actor *first
+    cdef int i, code
+    cdef int64_t pages = 0
+    for i in range(n):
+        code = peek(e, actors[i], regions, regions_n)
+        if code != STEPPED:
+            return code
+    while True:
+        first = NULL
+        for i in range(n):
+            if actors[i].peeked == NULL:
+                moment[0] = min(moment[0], actors[i].clock)
+            elif first == NULL or actors[i].page_ends < first.page_ends:
+                first = actors[i]
+        if first == NULL or first.page_ends > moment[0]:
+            return STEPPED
+        if pages == BURST // 16:
+            moment[0] = first.page_ends
+            return STEPPED
+        code = do_page(e, first)
+        if code == STEPPED:
+            code = peek(e, first, regions, regions_n)
+        if code != STEPPED:
+            return code
+        pages += 1
+
+
 cdef int window(EngineState *e, int64_t limit) noexcept nogil:
     """Let tasks that cannot meet run ahead one after the other, none beyond a common moment.
 
-    Each must be inside a run of equal pages, and no two may reach the same page before that moment: then their steps
-    commute, and running them task by task gives what running them by the clock would give.
+    No two may reach the same page before that moment, and nothing but known steps may happen until then: then their
+    steps commute, and running them task by task gives what running them by the clock would give.
     Returns STEPPED (they ran), ASK (a step must be learned first) or BLOCKED (not possible here).
     """
-    cdef Actor *actor[TASKS]
-    cdef int64_t low[TASKS]
-    cdef int64_t high[TASKS]        # the frames it may touch, inclusive
-    cdef int64_t begin[TASKS]       # the first frame of its run
-    cdef int64_t length[TASKS]
-    cdef Chain a, b
+    cdef Region regions[TASKS]
+    cdef Actor *roaming[TASKS]
     cdef Actor *t
-    cdef int n = 0, i, j, code
-    cdef int64_t moment = limit, pfn, gap, ends, k
+    cdef int n = 0, roaming_n = 0, i, j, code
+    cdef int64_t moment = limit, steps = e.steps
     for i in range(e.ring_n):
         t = e.ring[i]
-        if t.state == LOOPING:
-            if (t.moved != NULL or t.source > DOWNWARDS or e.variant[t.row0] >= 0 or t.stop
-                    or (t.lock != NULL and (t.lock.writer or t.lock.queued))):
+        if t.state != LOOPING:
+            continue
+        if (t.moved != NULL or t.source > AT_RANDOM or e.variant[t.row0] >= 0 or t.stop or t.clock >= limit
+                or (t.lock != NULL and (t.lock.writer or t.lock.queued))):
+            return BLOCKED
+        if t.source == AT_RANDOM:
+            for j in range(roaming_n):
+                if t.base + t.first < roaming[j].base + roaming[j].first + roaming[j].n and (
+                        roaming[j].base + roaming[j].first < t.base + t.first + t.n):
+                    return BLOCKED
+            roaming[roaming_n] = t
+            roaming_n += 1
+        else:
+            if begin_region(t, &regions[n]) != STEPPED:
                 return BLOCKED
-            actor[n] = t
             n += 1
     for i in range(n):
-        t = actor[i]
-        # the page at hand may be half done: it is not part of the run
-        k = t.k
-        if not t.working and t.row != t.row0:
-            k += 1
-        length[i] = min(<int64_t> WINDOW, t.n - k)
-        if length[i] < SHORT or t.clock >= limit:
-            return BLOCKED
-        begin[i] = t.base + t.first + (t.n - 1 - k if t.source == DOWNWARDS else k)
-        low[i] = high[i] = position(e, t)
-        for k in range(t.batch_n):
-            low[i] = min(low[i], t.pages[k])
-            high[i] = max(high[i], t.pages[k])
-    for i in range(n):
         for j in range(n):
-            # i goes up, towards j
-            if i != j and actor[i].source == UPWARDS and low[i] <= high[j] and begin[i] + length[i] - 1 >= low[j]:
-                gap = low[j] - begin[i]
-                if actor[j].source == DOWNWARDS:
-                    gap = (begin[j] - begin[i]) // 2
-                length[i] = min(length[i], gap)
-                if actor[j].source == DOWNWARDS:
-                    length[j] = min(length[j], gap)
-            elif i != j and actor[i].source == DOWNWARDS and high[i] >= low[j] and begin[i] - length[i] + 1 <= high[j]:
-                if actor[j].source == DOWNWARDS:
-                    length[i] = min(length[i], begin[i] - high[j])
+            if i != j:
+                keep_apart(&regions[i], &regions[j])
     for i in range(n):
-        t = actor[i]
-        if length[i] < SHORT:
+        if regions[i].length < SHORT:
             return BLOCKED
-        pfn = begin[i]
-        length[i] = (equal_run_down(e.m.cls + pfn, length[i]) if t.source == DOWNWARDS
-                     else equal_run_up(e.m.cls + pfn, length[i]))
-        if length[i] < SHORT:
-            return BLOCKED
-        low[i] = min(low[i], pfn - length[i] + 1 if t.source == DOWNWARDS else pfn)
-        high[i] = max(high[i], pfn if t.source == DOWNWARDS else pfn + length[i] - 1)
-        code = chain(e, t, t.row0, e.m.cls[pfn], pfn, &a)
+        code = time_region(e, &regions[i])
         if code != STEPPED:
             return code
-        ends = t.clock
-        if a.effect == GATHERED:
-            code = chain(e, t, t.row_each, a.after, pfn, &b)
-            if code != STEPPED:
-                return code
-            # a batch may be under way: one less than fits is sure to fit
-            ends += (length[i] // t.batch - 1) * t.batch * (a.ns + b.ns)
-        elif a.effect == NOTHING:
-            ends += length[i] * a.ns
-        else:
-            return BLOCKED
-        for k in range(t.batch_i if t.working else 0, t.batch_n):
-            pfn = t.pages[k]
-            code = chain(e, t, t.row if t.working and k == t.batch_i else t.row_each, e.m.cls[pfn], pfn, &b)
-            if code != STEPPED:
-                return code
-        if not t.working and t.row != t.row0:
-            pfn = position(e, t)
-            code = chain(e, t, t.row, e.m.cls[pfn], pfn, &b)
-            if code != STEPPED:
-                return code
-        moment = min(moment, ends)
+        moment = min(moment, regions[i].ends)
     for i in range(n):
         for j in range(i):
-            if low[i] <= high[j] and low[j] <= high[i]:
+            if regions[i].low <= regions[j].high and regions[j].low <= regions[i].high:
                 return BLOCKED
     for i in range(n):
-        note_slope(e, actor[i], e.m.cls[begin[i]])
-    code = BLOCKED
+        if regions[i].equal:
+            note_slope(e, regions[i].actor, e.m.cls[regions[i].begin])
+    if roaming_n:
+        code = roam(e, roaming, roaming_n, regions, n, &moment)
+        if code != STEPPED:
+            return code
     for i in range(n):
-        t = actor[i]
+        t = regions[i].actor
         while t.clock < moment:
-            code = STEPPED
-            if bulk(e, t, moment, FOREVER) == 0 and one_step(e, t) != STEPPED:
-                abort()     # all that it may meet was looked up above
-    return code
+            if (not regions[i].equal or bulk(e, t, moment, FOREVER) == 0) and one_step(e, t) != STEPPED:
+                return BROKEN       # all that it may meet was looked up above
+    return STEPPED if e.steps != steps else BLOCKED
 
 
 cdef int burst(EngineState *e, bint windows) noexcept nogil:
@@ -1582,7 +1790,7 @@ cdef int burst(EngineState *e, bint windows) noexcept nogil:
         if best.state == AWAKE:
             return RESUME
         if windows and patience <= 0:
-            code = alone(e, best, awake) if looping == 1 else window(e, awake)
+            code = alone(e, best, awake) if looping == 1 and best.source != AT_RANDOM else window(e, awake)
             if code == STEPPED:
                 left -= BURST // 64
                 tries = 256
@@ -1847,6 +2055,7 @@ cdef class Engine:
         cdef int i
         cdef Task task
         for task in self.live:
+            settle(&task.a)
             for key, calls in self.entry_calls.items():
                 i = key
                 if task.a.hits[i]:
@@ -1862,6 +2071,7 @@ cdef class Engine:
         for task in self.live:
             memset(task.a.hits, 0, len(self.steps) * CLASSES * sizeof(uint64_t))
             task.a.last_class = -1
+            forget_chains(&task.a)
         self.entry_calls.clear()
         memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
         self.context = self.memory.context
@@ -1917,7 +2127,7 @@ cdef class Engine:
         following = None
         try:
             following = self.call_step(row, pfn, task)
-            slow = len(memory.scratch) > 1
+            slow = False
         except Exception:
             # whatever it is, it happens again where it belongs: on the real page
             slow = True
@@ -2007,7 +2217,10 @@ cdef class Engine:
     cdef enter(self, Task task, Loop loop):
         """Begin a loop."""
         cdef Actor *a = &task.a
+        cdef int i
         task.loop = loop
+        settle(a)
+        forget_chains(a)
         a.state = LOOPING
         a.source, a.first, a.n, a.k = loop.source, loop.first, loop.n, 0
         a.row0 = a.row = a.row_each = a.row_last = self.row_of(loop.step, loop.table is not None)
@@ -2038,9 +2251,15 @@ cdef class Engine:
         elif loop.source == AT_RANDOM:
             a.key0, a.key1 = mix(loop.seed), mix(loop.seed + 1)
             a.mask = 1
-            while a.mask < <uint64_t> a.n:
+            while a.mask + 1 < <uint64_t> a.n:
                 a.mask = 2 * a.mask + 1
             a.shift = max(1, int(a.mask).bit_length() // 2)
+            for i in range(AHEAD):
+                look_ahead(&self.memory.s, a, i)
+            if a.cache == NULL:
+                a.cache = <Chain *> calloc(CLASSES + 1, sizeof(Chain))
+                if a.cache == NULL:
+                    raise MemoryError("no memory for a loop")
 
     cdef finish_loop(self, Task task, bint exhausted=False):
         """A loop has come to its end: the generator is resumed with the number of pages done."""
@@ -2139,6 +2358,10 @@ cdef class Engine:
         cdef Task task = self.task_of(self.s.who)
         if code == RESUME:
             self.resume(task)
+        elif code == NO_MEMORY:
+            raise MemoryError("no memory for the deferred list")
+        elif code == BROKEN:
+            raise RuntimeError("tasks that were thought apart have met: please report this, with the line that made it")
         elif code == ASK:
             self.answer()
         elif code == FINISHED:
@@ -2231,6 +2454,12 @@ cdef class Engine:
 
     def sample_every(self, ns):
         """Begin to note memory and progress, at least every `ns` nanoseconds where things change page by page."""
+        if ns < 1:
+            raise ValueError(f"ns={ns}: samples are at least one nanosecond apart")
+        if self.s.samples == NULL:
+            self.s.samples = <int64_t *> malloc(SAMPLES * WIDTH * sizeof(int64_t))
+            if self.s.samples == NULL:
+                raise MemoryError("no memory for the samples")
         self.s.sample_every = ns
         self.s.sample_next = self.now
 
