@@ -1,8 +1,8 @@
 """lazydestroy: an executable review of a Linux kernel patch series.
 
-In May 2021 a series taught s390 KVM to tear down protected guests in the background. This package is a model on which
-the series runs: `reboot` and `shutdown` a guest, with any of the patches, and see what it costs; or drive a `Machine` by
-hand. Pictures (`plot`) and widgets are loaded when they are asked for.
+In May 2021 a series taught s390 KVM to tear down protected guests in the background. This package is a model on
+which the series runs: `reboot` and `shutdown` a guest, with any of the patches, and see what it costs; or drive a
+`Machine` by hand. Pictures (`plot`) and widgets are loaded when they are asked for.
 
 >>> import lazydestroy as ld
 >>> run = ld.reboot("4 GiB", kernel=ld.series.v1.upto(0))

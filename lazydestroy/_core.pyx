@@ -206,7 +206,7 @@ cdef struct Actor:
     int source
     int row, row0, row_each, row_last
     int64_t first, n, k, base
-    int32_t *moved
+    int64_t *moved
     int64_t pfn             # AT_RANDOM, FROM_FREE: the frame at hand, -1: none yet
     int64_t batch, batch_n, batch_i
     int64_t *pages
@@ -595,7 +595,7 @@ cdef class Table:
     """A guest's page table: which frame backs which guest page.
 
     Guest page *g* has a home, frame ``base + g``. It is present if the frame it points to is held by the address
-    space `mm`. A page that comes back elsewhere (swap) is remembered, four bytes a guest page, from then on.
+    space `mm`. A page that comes back elsewhere (swap) is remembered, eight bytes a guest page, from then on.
 
     Parameters
     ----------
@@ -610,7 +610,7 @@ cdef class Table:
     cdef readonly int mm
     cdef readonly int64_t base
     cdef readonly int64_t pages
-    cdef int32_t *moved
+    cdef int64_t *moved
     cdef readonly dict away
 
     def __cinit__(self, Memory memory, int mm, int64_t base, int64_t pages):
@@ -646,11 +646,11 @@ cdef class Table:
             return
         self.memory.context_changed()
         if self.moved == NULL:
-            self.moved = <int32_t *> malloc(self.pages * sizeof(int32_t))
+            self.moved = <int64_t *> malloc(self.pages * sizeof(int64_t))
             if self.moved == NULL:
                 raise MemoryError("no memory for the page table")
             for i in range(self.pages):
-                self.moved[i] = <int32_t> (self.base + i)
+                self.moved[i] = self.base + i
         self.moved[g] = pfn
 
 

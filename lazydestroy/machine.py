@@ -1,5 +1,6 @@
-"""A whole machine: memory, Ultravisor, host kernel, and one process (QEMU) with its VM. Driven by hand, step by step,
-or by `lazydestroy.scenarios`.
+"""A whole machine: memory, Ultravisor, host kernel, and one process (QEMU) with its VM.
+
+It is driven by hand, step by step, or by `lazydestroy.scenarios`.
 
 What lives here is what surrounds the kernel: how memory is handed out, what userspace does, what is logged. The
 kernel's own code is in `lazydestroy.kernel` and `lazydestroy.series`.
@@ -7,7 +8,6 @@ kernel's own code is in `lazydestroy.kernel` and `lazydestroy.series`.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from . import units
 from ._core import DeferredList, Engine, Lock, Memory, Table, Task, step, visit
 from .costs import Costs
 from .kernel.gmap import CRST_PAGES
-from .kernel.structs import Answer, Kvm, Mm, MmContext, Pv, Vcpu
+from .kernel.structs import NO_STORAGE, Answer, Flow, Kvm, Mm, MmContext, Pv, Vcpu
 from .page import PAGE_SHIFT, PAGE_SIZE, Content, Holder, Page, Record, State
 from .run import Event
 from .series import Series, v1
@@ -44,8 +44,6 @@ _SMALL_STORAGE = {
     "cpu_stor_len": PAGE_SIZE,
 }
 """Donated storage of a machine of a handful of pages: one page each."""
-
-Flow = Generator[Any, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,8 @@ class Access:
 class Machine:
     """A host with an Ultravisor, a kernel, and one VM.
 
-    By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit`, `step`, `run`, `show`.
+    By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit`, `step`, `run`,
+    `show`.
 
     Parameters
     ----------
@@ -165,7 +164,8 @@ class Machine:
             raise ValueError(f"vcpus={vcpus!r}: use a whole number from 1 to 248")
         if lazy_destroy is not None and 10 not in kernel:
             raise ValueError(
-                f"lazy_destroy={lazy_destroy!r}: {kernel!r} does not have the module parameter (patch 10); leave it None"
+                f"lazy_destroy={lazy_destroy!r}: {kernel!r} does not have the module parameter "
+                "(patch 10); leave it None"
             )
         if lazy_destroy is not None and not isinstance(lazy_destroy, bool):
             raise ValueError(f"lazy_destroy={lazy_destroy!r}: use None, True or False")
@@ -176,6 +176,11 @@ class Machine:
         self.low_pages = units.size(low_memory, "low_memory", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
         options = dict(_SMALL_STORAGE if ultravisor is None else ultravisor)
         sizes = Ultravisor(memory=Memory(1), **options)
+        if self.guest_len > sizes.max_guest_stor_addr:
+            raise ValueError(
+                f"guest={guest!r}: more than this Ultravisor supports; use at most "
+                f"{exact_size(sizes.max_guest_stor_addr)}"
+            )
         self.guest_pages, self.process_pages = self.guest_len >> PAGE_SHIFT, self.process_len >> PAGE_SHIFT
         needed = self.guest_len + self.process_len + self._storage(sizes, vcpus)
         if host_memory is None:
@@ -253,9 +258,7 @@ class Machine:
             _context=context,
         )
         memory.change(
-            lambda record: record._replace(
-                content=Content.HOST, refs=1, holder=Holder.MAPPED, mm=number, charged=True
-            ),
+            lambda record: record._replace(content=Content.HOST, refs=1, holder=Holder.MAPPED, mm=number, charged=True),
             base + self.guest_pages,
             self.process_pages,
         )
@@ -267,14 +270,14 @@ class Machine:
             memory,
             mm=self.mm,
             gmap=gmap,
-            pv=Pv(memory, handle=0, guest_len=0, stor_base=None, stor_var=None),
+            pv=Pv(memory, handle=0, guest_len=0, stor_base=NO_STORAGE, stor_var=NO_STORAGE),
             vcpus=[],
             lock=Lock("kvm->lock"),
             sca=sca,
             guest_len=self.guest_len,
         )
         self.kvm.vcpus.extend(
-            Vcpu(memory, vcpu_id=number, kvm=self.kvm, handle=0, stor_base=None) for number in range(vcpus)
+            Vcpu(memory, vcpu_id=number, kvm=self.kvm, handle=0, stor_base=NO_STORAGE) for number in range(vcpus)
         )
 
     # What the kernel asks of the machine it runs on
@@ -302,6 +305,8 @@ class Machine:
 
     def leak(self, first: int, pages: int, what: str) -> None:
         """Frames that nobody will use again."""
+        if not pages:
+            return
         self.event("leak", f"{what}: {units.format_count(pages)} pages")
         self.memory.change(lambda record: record._replace(holder=Holder.LEAKED), first, pages)
 
@@ -352,7 +357,9 @@ class Machine:
 
     def endless_fault(self, page: Page) -> None:
         """The access faults again and again: reported once, and the task goes no further."""
-        self.event("endless fault", f"0x3D at frame {page.pfn:#x}, which no handler resolves: the access is retried for ever")
+        self.event(
+            "endless fault", f"0x3D at frame {page.pfn:#x}, which no handler resolves: the access is retried for ever"
+        )
         self._stop_current()
 
     def out_of_memory(self) -> None:
@@ -387,7 +394,9 @@ class Machine:
         self.engine.called(cmd, outcome, ns)
         if self.memory.learning:
             return
-        self._log.append(f"{cmd.name if isinstance(cmd, UVC) else hex(cmd)}" + ("" if outcome == "done" else f" ({outcome})"))
+        self._log.append(
+            f"{cmd.name if isinstance(cmd, UVC) else hex(cmd)}" + ("" if outcome == "done" else f" ({outcome})")
+        )
         if cmd == UVC.DESTROY_SEC_CONF and outcome == "done":
             self.destroyed_at = self.engine.now
 
@@ -565,6 +574,8 @@ class Machine:
             return "nothing left to do"
         self._log.clear()
         acted = self.engine.step(task)
+        if acted is None:
+            return "nobody can act: " + ", ".join(f"{waiting.name} waits" for waiting in self.tasks)
         return f"{acted.name}: {', '.join(self._log) or 'walks on'}"
 
     def run(self) -> None:
@@ -695,6 +706,5 @@ __all__ = [
     "LOW_MEMORY",
     "PV_MAX_LAZY_COUNT",
     "Access",
-    "Flow",
     "Machine",
 ]

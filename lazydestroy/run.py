@@ -14,9 +14,7 @@ from .uvcb import UVC
 
 NS = 1_000_000_000
 
-TIMELINE = np.dtype(
-    [("start", "i8"), ("end", "i8"), ("actor", "U24"), ("activity", "U40"), ("pages", "i8")]
-)
+TIMELINE = np.dtype([("start", "i8"), ("end", "i8"), ("actor", "U24"), ("activity", "U40"), ("pages", "i8")])
 """One stretch of what an actor did: nanoseconds, and pages done in it."""
 
 MEMORY = np.dtype(
@@ -183,7 +181,7 @@ def _total(calls: Counter[UVC]) -> str:
 
 
 def _count_calls(calls: Counter[UVC]) -> str:
-    """ "1,234 DESTR_SEC_STOR, 2 DESTROY_SEC_CPU", the most frequent first."""
+    """Write calls like 1,234 DESTR_SEC_STOR, 2 DESTROY_SEC_CPU; the most frequent first."""
     return ", ".join(f"{format_count(n)} {_name(cmd)}" for cmd, n in calls.most_common()) or "none"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -11,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from . import units
-from ._core import Task, step, take_free, visit
+from ._core import Memory, Task, step, take_free, visit
 from .costs import Costs
+from .kernel.structs import Flow
 from .limits import require_memory
-from .machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, Flow, Machine
+from .machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, Machine
 from .page import PAGE_SHIFT, PAGE_SIZE, Content, Holder, Page, Record, State
 from .run import MEMORY, TIMELINE, Run
 from .series import Series, v1
+from .ultravisor import Ultravisor
 from .uvcb import UVC
 
 GIB = 1 << 30
@@ -229,6 +233,7 @@ def shutdown(
 
     def other_process() -> Flow:
         machine.engine.doing("allocates memory")
+        assert pace is not None
         done = yield take_free(total >> PAGE_SHIFT, step(allocate), pace)
         if done is None:
             stage.oom = True
@@ -251,7 +256,8 @@ class _Stage:
         self.scenario = scenario
         self.given = given
         self.progress = given["progress"]
-        guest = units.size(given["memory"], "memory", multiple_of=PAGE_SIZE)
+        largest = Ultravisor(memory=Memory(1)).max_guest_stor_addr
+        guest = units.size(given["memory"], "memory", multiple_of=PAGE_SIZE, maximum=largest)
         used = units.share(given["used"], "used")
         self.pages = used.numerator * (guest >> PAGE_SHIFT) // used.denominator
         process = units.size(given["process_memory"], "process_memory", multiple_of=PAGE_SIZE, zero=True)
@@ -279,8 +285,10 @@ class _Stage:
         """Protect the guest, then let all pages that it used be secure, as if it had touched them one by one."""
         machine = self.machine
         machine.guest_up = True
-        machine.engine.spawn(machine.protecting(0, 1), "QEMU boots")
+        boot = machine.engine.spawn(machine.protecting(0, 1), "QEMU boots")
         machine.engine.run()
+        if not boot.value:
+            raise RuntimeError(f"the old guest could not be made protected: {machine.events}")
         handle = machine.kvm.pv.handle
         secure = Record(
             state=State.SECURE,
@@ -338,12 +346,14 @@ class _Stage:
         by_actor: dict[str, Counter[UVC]] = {}
         for task in tasks:
             by_actor[task.name] = by_actor.get(task.name, Counter()) + _by_command(task.calls)
-        clean = machine.destroyed_at is not None and not (machine.old & set(machine.uv.configurations))
+        cleaned_at = machine.destroyed_at
+        if machine.old & set(machine.uv.configurations):
+            cleaned_at = None
         return Run(
             scenario=self.scenario,
             pages=self.pages,
             downtime_ns=self.downtime_ns,
-            cleanup_ns=machine.destroyed_at - machine.time_zero if clean else None,
+            cleanup_ns=None if cleaned_at is None else cleaned_at - machine.time_zero,
             uvcs=everything,
             noop_uvcs=_by_command(calls, "noop"),
             failed_uvcs=_by_command(calls, "refused"),
@@ -436,9 +446,7 @@ def _by_command(calls: Counter[Any], outcome: str | None = None) -> Counter[UVC]
 
 def _call(scenario: str, given: Mapping[str, Any]) -> str:
     """The line of code that runs the scenario again: what differs from the defaults."""
-    import inspect
-
-    function = {"reboot": reboot, "shutdown": shutdown}[scenario]
+    function = reboot if scenario == "reboot" else shutdown
     arguments = [repr(given["memory"])]
     for name, parameter in inspect.signature(function).parameters.items():
         value = given[name]
@@ -477,7 +485,7 @@ def _memory(samples: np.ndarray, zero: int) -> np.ndarray:
     keep = _thinned(samples[:, 0], samples[:, 1:9].astype(float))
     samples = samples[keep]
     rows = np.zeros(len(samples), MEMORY)
-    for column, name in enumerate(MEMORY.names):
+    for column, name in enumerate(MEMORY.names or ()):
         rows[name] = samples[:, column]
     rows["time"] -= zero
     return rows
@@ -519,6 +527,6 @@ def _stretches(
             points = [points[i] for i in np.linspace(0, len(points) - 1, 200).round().astype(int)]
     return [
         (a - zero, b - zero, task.name, activity, after - before)
-        for (a, before), (b, after) in zip(points, points[1:], strict=False)
+        for (a, before), (b, after) in itertools.pairwise(points)
         if b > a
     ]

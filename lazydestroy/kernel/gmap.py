@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._core import step, walk
 from ..page import PAGE_SHIFT, Content, Holder, Page
 from ..ultravisor import ASCE_PRIVATE
-from .structs import Gmap, Mm
+from .structs import Flow, Gmap, Mm
 
 if TYPE_CHECKING:
     from . import Kernel
@@ -54,7 +53,7 @@ class KernelGmap:
             self.crst_table_free(table)
         gmap.crst_list = []
 
-    def s390_reset_acc(self: Kernel, mm: Mm) -> Iterator[Any]:
+    def s390_reset_acc(self: Kernel, mm: Mm) -> Flow:
         """Destroy every present page of an address space, with ``mmap_lock`` held throughout."""
         if not self.mm_is_protected(mm) or not self.mmget_not_zero(mm):
             return
@@ -67,6 +66,7 @@ class KernelGmap:
         yield from self.mmput(mm)
 
     def s390_reset_acc_pte(self: Kernel, mm: Mm, page: Page, _addr: int) -> None:
+        """Visit one entry of the walk (``__s390_reset_acc``)."""
         self.machine.engine.charge(self.machine.costs.walk)
         if self.pte_present(mm, page) and self.s390_destroy_page(page):
             self.machine.warn_once("s390_reset_acc", "s390_reset_acc: a page could not be destroyed")

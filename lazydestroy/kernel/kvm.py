@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._core import Step, step
 from ..page import Content, Page, State
 from ..ultravisor import Interruption
-from .structs import Answer, Kvm
+from .structs import Answer, Flow, Kvm
 
 if TYPE_CHECKING:
     from . import Kernel
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 class KernelKvm:
     """What userspace and the hardware ask of KVM."""
 
-    def kvm_s390_cpus_to_pv(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_cpus_to_pv(self: Kernel, kvm: Kvm) -> Flow:
         """Create a secure CPU for every vCPU; none is left if one fails."""
         for vcpu in kvm.vcpus:
             rc = self.kvm_s390_pv_create_cpu(vcpu)
@@ -27,7 +26,7 @@ class KernelKvm:
             yield
         return 0
 
-    def kvm_s390_cpus_from_pv(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_cpus_from_pv(self: Kernel, kvm: Kvm) -> Flow:
         """Destroy the secure CPU of every vCPU."""
         rc = 0
         for vcpu in kvm.vcpus:
@@ -35,7 +34,7 @@ class KernelKvm:
             yield
         return rc
 
-    def kvm_s390_pv_enable(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_enable(self: Kernel, kvm: Kvm) -> Flow:
         """``KVM_PV_ENABLE``: a configuration, then its CPUs. Returns 0 or a negative error number."""
         yield kvm.lock.write()
         rc = yield from self.kvm_s390_pv_init_vm(kvm)
@@ -46,7 +45,7 @@ class KernelKvm:
         self.machine.engine.release(kvm.lock)
         return rc
 
-    def kvm_s390_pv_disable(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_disable(self: Kernel, kvm: Kvm) -> Flow:
         """``KVM_PV_DISABLE``: the guest is reset. Returns an `Answer`."""
         yield kvm.lock.write()
         self.machine.engine.doing("destroys vCPUs")
@@ -57,7 +56,7 @@ class KernelKvm:
         self.machine.engine.release(kvm.lock)
         return answer
 
-    def kvm_arch_destroy_vm(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_arch_destroy_vm(self: Kernel, kvm: Kvm) -> Flow:
         """The last reference to the VM is gone: vCPUs, configuration, gmap."""
         self.machine.engine.doing("destroys vCPUs")
         yield from self.kvm_s390_cpus_from_pv(kvm)
@@ -67,7 +66,7 @@ class KernelKvm:
         self.gmap_remove(kvm.gmap)
         self.mmdrop(kvm.mm)
 
-    def kvm_s390_pv_end(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_end(self: Kernel, kvm: Kvm) -> Flow:
         """How the three call sites above end a configuration (patch 8 edits them)."""
         return (yield from self.kvm_s390_pv_deinit_vm(kvm))
 

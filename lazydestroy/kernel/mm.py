@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._core import Table, step, walk
 from ..page import PAGE_SHIFT, Content, Holder, Page, Record, State
-from .structs import Mm
+from .structs import Flow, Mm
 
 if TYPE_CHECKING:
     from . import Kernel
@@ -44,7 +43,7 @@ class KernelMm:
         mm.mm_users += 1
         return True
 
-    def mmput(self: Kernel, mm: Mm) -> Iterator[Any]:
+    def mmput(self: Kernel, mm: Mm) -> Flow:
         """One user less; the last one removes the address space."""
         mm.mm_users -= 1
         if mm.mm_users == 0:
@@ -61,7 +60,7 @@ class KernelMm:
         if mm.mm_count == 0:
             mm.freed = True
 
-    def exit_mmap(self: Kernel, mm: Mm) -> Iterator[Any]:
+    def exit_mmap(self: Kernel, mm: Mm) -> Flow:
         """Remove every entry of an address space that has no users any more."""
         self.machine.engine.doing("removes the address space")
         for table in (mm.guest, mm.process):

@@ -5,14 +5,13 @@ What several patches of the series edit has seams here: small functions with a n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from errno import EAGAIN, EINVAL, EIO, ENOMEM
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._core import Step, step, visit
 from ..page import PAGE_SHIFT, Page
 from ..uvcb import UVC, UVC_RC_NEED_DESTROY, uv_cb_cgc, uv_cb_csc, uv_cb_ssc, uv_cb_unp
-from .structs import Answer, Kvm, Mm, Pv, Vcpu
+from .structs import NO_STORAGE, Answer, Flow, Kvm, Mm, Pv, Vcpu
 
 if TYPE_CHECKING:
     from . import Kernel
@@ -51,7 +50,7 @@ class KernelPv:
             self.machine.leak(*vcpu.stor_base, "storage of a secure CPU")
         else:
             self.machine.give_back(*vcpu.stor_base)
-        vcpu.handle, vcpu.stor_base = 0, None
+        vcpu.handle, vcpu.stor_base = 0, NO_STORAGE
         return -EIO if cc else 0
 
     # The configuration
@@ -60,10 +59,11 @@ class KernelPv:
         """Allocate what is to be donated: the base storage, and the variable one, which grows with the guest."""
         machine, uv = self.machine, self.machine.uv
         base = machine.allocate_donation(uv.conf_base_phys_stor_len)
-        variable = base and machine.allocate_donation(uv.variable_storage(kvm.guest_len))
-        if base is None or variable is None:
-            if base is not None:
-                machine.give_back(*base)
+        if base is None:
+            return -ENOMEM
+        variable = machine.allocate_donation(uv.variable_storage(kvm.guest_len))
+        if variable is None:
+            machine.give_back(*base)
             return -ENOMEM
         kvm.pv.guest_len, kvm.pv.stor_base, kvm.pv.stor_var = kvm.guest_len, base, variable
         return 0
@@ -77,14 +77,13 @@ class KernelPv:
     def kvm_s390_pv_leak_vm(self: Kernel, kvm: Kvm) -> None:
         """DESTROY_SEC_CONF failed: an intentional leak of the donated storage (patch 1 adds the table)."""
         for storage in (kvm.pv.stor_base, kvm.pv.stor_var):
-            if storage is not None:
-                self.machine.leak(*storage, "donated storage")
+            self.machine.leak(*storage, "donated storage")
 
     def kvm_s390_clear_pv_state(self: Kernel, kvm: Kvm) -> None:
         """The VM has no configuration any more."""
-        kvm.pv = Pv(self.machine.memory, handle=0, guest_len=0, stor_base=None, stor_var=None)
+        kvm.pv = Pv(self.machine.memory, handle=0, guest_len=0, stor_base=NO_STORAGE, stor_var=NO_STORAGE)
 
-    def kvm_s390_pv_init_vm(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_init_vm(self: Kernel, kvm: Kvm) -> Flow:
         """Create a secure configuration for a VM. Returns 0, -ENOMEM or -EIO."""
         if self.kvm_s390_pv_alloc_vm(kvm):
             return -ENOMEM
@@ -110,7 +109,7 @@ class KernelPv:
         kvm.gmap.guest_handle = kvm.pv.handle
         return 0
 
-    def kvm_s390_pv_deinit_vm(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_deinit_vm(self: Kernel, kvm: Kvm) -> Flow:
         """End a VM's secure configuration, its memory first. Returns an `Answer`."""
         yield from self.kvm_s390_pv_destroy_memory(kvm)
         cc, rc, rrc = self.uv_cmd_nodata(kvm.pv.handle, UVC.DESTROY_SEC_CONF)
@@ -123,7 +122,7 @@ class KernelPv:
             self.kvm_s390_pv_dealloc_vm(kvm)
         return Answer(-EIO if cc else 0, rc, rrc)
 
-    def kvm_s390_pv_destroy_memory(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_destroy_memory(self: Kernel, kvm: Kvm) -> Flow:
         """Make the guest's memory accessible before the configuration goes (patch 5 replaces this)."""
         yield from self.s390_reset_acc(kvm.mm)
 
@@ -135,7 +134,7 @@ class KernelPv:
             self.parameters_set(kvm.mm)
         return -EINVAL if cc else 0
 
-    def kvm_s390_pv_unpack(self: Kernel, kvm: Kvm, first: int, pages: int) -> Iterator[Any]:
+    def kvm_s390_pv_unpack(self: Kernel, kvm: Kvm, first: int, pages: int) -> Flow:
         """Import and decrypt the boot image, page by page. Returns 0 or -EIO."""
         done = yield visit(kvm.mm.guest, first, pages, step(self.unpack_one, kvm), lock=kvm.mm.mmap_lock)
         return 0 if done == pages else -EIO

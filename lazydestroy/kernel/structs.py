@@ -6,12 +6,21 @@ so that nothing learned under the old value is used under the new one (`Memory.c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 from .._core import DeferredList, Lock, Memory, Table
 from ..page import Record
+
+Flow = Generator[Any, Any, Any]
+"""A function with waiting points: it yields nanoseconds, a lock request, a signal or a loop over pages."""
+
+
+Storage = tuple[int, int]
+"""Frames that were taken to be donated: the first one, and how many."""
+
+NO_STORAGE: Storage = (0, 0)
 
 
 class Struct:
@@ -70,7 +79,18 @@ class Mm(Struct):
         The structure has been freed: whoever touches `context` now uses freed memory.
     """
 
-    __slots__ = ("_context", "freed", "guest", "mm_count", "mm_users", "mmap_lock", "number", "on_use", "process", "swap")
+    __slots__ = (
+        "_context",
+        "freed",
+        "guest",
+        "mm_count",
+        "mm_users",
+        "mmap_lock",
+        "number",
+        "on_use",
+        "process",
+        "swap",
+    )
 
     number: int
     mm_users: int
@@ -122,19 +142,19 @@ class Pv(Struct):
 
     handle: int
     guest_len: int
-    stor_base: tuple[int, int] | None
-    stor_var: tuple[int, int] | None
+    stor_base: Storage
+    stor_var: Storage
 
 
 class Vcpu(Struct):
-    """A vCPU; ``handle`` and ``stor_base`` are those of its secure CPU, or 0 and None."""
+    """A vCPU; ``handle`` and ``stor_base`` are those of its secure CPU, or 0 and `NO_STORAGE`."""
 
     __slots__ = ("handle", "kvm", "stor_base", "vcpu_id")
 
     vcpu_id: int
     kvm: Kvm
     handle: int
-    stor_base: tuple[int, int] | None
+    stor_base: Storage
 
 
 class Kvm(Struct):
@@ -183,7 +203,7 @@ class DeferredPriv:
 
     mm: Mm
     handle: int = 0
-    stor_base: tuple[int, int] | None = None
-    stor_var: tuple[int, int] | None = None
+    stor_base: Storage = NO_STORAGE
+    stor_var: Storage = NO_STORAGE
     old_table: int = 0
     has_mm: bool = False

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 class PageFlags(Layer):
     """Clear ``PG_arch_1`` when a page has been destroyed or exported.
 
-    The flag may say "maybe secure" too often, never too rarely. Left set on a page that stays in use, it costs the first
-    I/O or swap-out two useless calls. Only who holds a reference may clear it, hence the new variants.
+    The flag may say "maybe secure" too often, never too rarely. Left set on a page that stays in use, it costs the
+    first I/O or swap-out two useless calls. Only who holds a reference may clear it, hence the new variants.
     """
 
     number = 2
     title = "properly handle page flags for protected guests"
-    files = ("arch/s390/include/asm/pgtable.h", "arch/s390/include/asm/uv.h", "arch/s390/kernel/uv.c", "arch/s390/mm/gmap.c")
+    files = (
+        "arch/s390/include/asm/pgtable.h",
+        "arch/s390/include/asm/uv.h",
+        "arch/s390/kernel/uv.c",
+        "arch/s390/mm/gmap.c",
+    )
 
     def uv_destroy_owned_page(self: Kernel, page: Page) -> int:
         """Destroy a page that the caller holds a reference to."""

@@ -27,8 +27,8 @@ class SecureStorageViolation(Layer):
     def gmap_destroy_page(self: Kernel, gmap: Gmap, gaddr: int) -> int:
         """Destroy the page at a guest address, or export it.
 
-        Another CPU may have destroyed *and imported* it in the meantime. Then it belongs to a guest with CPUs, destroying
-        it fails, and exporting it does no harm.
+        Another CPU may have destroyed *and imported* it in the meantime. Then it belongs to a guest with CPUs,
+        destroying it fails, and exporting it does no harm.
         """
         page = self.gmap_page(gmap, gaddr)
         if page is None:
@@ -44,4 +44,4 @@ class SecureStorageViolation(Layer):
         """0x3F: the page belongs to a configuration that has been set aside."""
         self.machine.engine.read_lock(kvm.mm.mmap_lock)
         if self.gmap_destroy_page(kvm.gmap, gaddr) == -EINVAL:
-            self.machine.signal("SIGSEGV", f"0x3F at {gaddr:#x}, and the page can be neither destroyed nor exported", kvm)
+            self.machine.signal("SIGSEGV", f"0x3F at {gaddr:#x}, and the page cannot be made accessible", kvm)

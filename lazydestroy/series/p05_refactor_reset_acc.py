@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._core import step, walk
-from ..kernel.structs import Kvm, Mm
+from ..kernel.structs import Flow, Kvm, Mm
 from ..page import Page
 from .layer import Layer
 
@@ -39,7 +38,7 @@ class RefactorResetAcc(Layer):
         self.uv_destroy_owned_page(page)
         self.put_page(page)
 
-    def s390_uv_destroy_range(self: Kernel, mm: Mm, users: int, pages: int | None = None) -> Iterator[Any]:
+    def s390_uv_destroy_range(self: Kernel, mm: Mm, users: int, pages: int | None = None) -> Flow:
         """Destroy what is present of an address space; stop early once ``mm_users`` is not above `users`.
 
         `pages` limits the range to the guest's first pages; None is everything, the process's own memory too.
@@ -61,7 +60,7 @@ class RefactorResetAcc(Layer):
             if mm.mm_users <= users:
                 break
 
-    def kvm_s390_pv_destroy_memory(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_destroy_memory(self: Kernel, kvm: Kvm) -> Flow:
         """The mm may be gone: then there is nothing to walk."""
         if self.mmget_not_zero(kvm.mm):
             self.machine.engine.doing("destroys pages")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..kernel.gmap import CRST_PAGES
-from ..kernel.structs import Answer, DeferredPriv, Kvm
+from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm
 from ..uvcb import UVC
 from .layer import Layer
 
@@ -27,16 +26,16 @@ class LazyDestroyForReboot(Layer):
     files = ("arch/s390/kvm/kvm-s390.c", "arch/s390/kvm/kvm-s390.h", "arch/s390/kvm/pv.c")
     needs = (1, 5)
 
-    def kvm_s390_pv_deinit_vm_now(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_deinit_vm_now(self: Kernel, kvm: Kvm) -> Flow:
         """What was ``kvm_s390_pv_deinit_vm``."""
         return (yield from self.kvm_s390_pv_deinit_vm(kvm))
 
-    def kvm_s390_clear_2g(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_clear_2g(self: Kernel, kvm: Kvm) -> Flow:
         """Destroy what is mapped of the guest's first 2 GiB."""
         self.machine.engine.doing("destroys the first 2 GiB")
         yield from self.s390_uv_destroy_range(kvm.mm, 0, self.machine.low_pages)
 
-    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
         """End a VM's configuration in the background if possible, else at once. Returns an `Answer`."""
         if self.machine.injected("deferred_priv"):
             return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
@@ -47,11 +46,11 @@ class LazyDestroyForReboot(Layer):
         yield from self.kvm_s390_clear_2g(kvm)
         return (yield from self.deferred_destroy(kvm, priv))
 
-    def deinit_without_mm(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Iterator[Any]:
+    def deinit_without_mm(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
         """The address space is gone (patch 9 edits this)."""
         return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
 
-    def deferred_destroy(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Iterator[Any]:
+    def deferred_destroy(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
         """Remember all that must be ended, clear the VM's state, start the thread."""
         priv.handle, priv.stor_base, priv.stor_var = kvm.pv.handle, kvm.pv.stor_base, kvm.pv.stor_var
         priv.old_table = kvm.gmap.table
@@ -66,7 +65,7 @@ class LazyDestroyForReboot(Layer):
         """The VM goes on with a copy of its top-level table (patch 9 edits this)."""
         return self.kvm_s390_pv_replace_asce(kvm)
 
-    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
         """The kernel thread: memory, then configuration, then donated storage and the old table."""
         yield from self.destroy_memory_of(priv)
         cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF)
@@ -74,22 +73,22 @@ class LazyDestroyForReboot(Layer):
             self.machine.warn(f"protvirt destroy vm failed rc {rc:x} rrc {rrc:x}")
         self.configuration_destroyed(priv.mm, cc)
         self.machine.uv.tables.pop(priv.old_table << 12, None)
-        for first, pages in filter(None, (priv.stor_base, priv.stor_var, (priv.old_table, CRST_PAGES))):
+        for first, pages in (priv.stor_base, priv.stor_var, (priv.old_table, CRST_PAGES)):
             if cc:
                 self.machine.leak(first, pages, "left by a configuration that cannot be destroyed")
             else:
                 self.machine.give_back(first, pages)
 
-    def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+    def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Flow:
         """Walk the address space as its guest, if it has another user (patch 9 edits this)."""
         self.machine.engine.doing("destroys pages")
         yield from self.s390_uv_destroy_range(priv.mm, 1)
         yield from self.put_mm_of(priv)
 
-    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Flow:
         """The last user removes the address space (patch 9 edits this)."""
         yield from self.mmput(priv.mm)
 
-    def kvm_s390_pv_end(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_end(self: Kernel, kvm: Kvm) -> Flow:
         """The three call sites in kvm-s390.c: enable failing half-way, disable, destruction of the VM."""
         return (yield from self.kvm_s390_pv_deinit_vm_deferred(kvm))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._core import empty_list, step
-from ..kernel.structs import DeferredPriv, Kvm, Mm
+from ..kernel.structs import DeferredPriv, Flow, Kvm, Mm
 from ..page import Page
 from .layer import Layer
 
@@ -57,7 +56,7 @@ class LazyDestroyForShutdown(Layer):
         if list_page is not None:
             deferred_list.add_list_page(list_page)
 
-    def deinit_without_mm(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Iterator[Any]:
+    def deinit_without_mm(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
         """The address space is gone: if pages were set aside, a thread empties the list."""
         if not kvm.mm.context.deferred_list.list_pages:
             return (yield from super().deinit_without_mm(kvm, priv))
@@ -71,15 +70,13 @@ class LazyDestroyForShutdown(Layer):
         self.kvm_s390_pv_remove_old_asce(kvm)
         return 0
 
-    def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+    def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Flow:
         """Empty the list, list page by list page, freeing each page as it goes."""
         if priv.has_mm:
             yield from super().destroy_memory_of(priv)
             return
         self.machine.engine.doing("destroys set-aside pages")
-        yield empty_list(
-            priv.mm.context.deferred_list, step(self.destroy_set_aside_page), step(self.free_list_page)
-        )
+        yield empty_list(priv.mm.context.deferred_list, step(self.destroy_set_aside_page), step(self.free_list_page))
         self.mmdrop(priv.mm)
 
     def destroy_set_aside_page(self: Kernel, page: Page) -> None:
@@ -93,7 +90,7 @@ class LazyDestroyForShutdown(Layer):
         """Free a list page when all its pages are done."""
         self.put_page(page)
 
-    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Iterator[Any]:
+    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Flow:
         """If the thread is the last user, removing the address space must not set pages aside again."""
         if priv.mm.mm_users == 1:
             priv.mm.context.pv_sync_destroy = 1

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..kernel.structs import Kvm, Mm
+from ..kernel.structs import Flow, Kvm, Mm
 from .layer import Layer
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class ModuleParameter(Layer):
             mm.context.pv_sync_destroy = 1
         super().configuration_created(mm)
 
-    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Iterator[Any]:
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
         """End a VM's configuration in the background, unless that is turned off."""
         if self.lazy_destroy is False:
             yield from self.kvm_s390_pv_deinit_vm_now(kvm)
