@@ -1,0 +1,723 @@
+# The engine: who acts next, what is learned, what Python must do. Included by _core.pyx.
+
+cdef int burst(EngineState *e, bint windows) noexcept nogil:
+    """Run until Python is needed, or for a while."""
+    cdef Actor *t
+    cdef Actor *best
+    cdef int64_t limit, left = BURST, patience = 0, tries = 256, awake
+    cdef int limit_index, i, code, looping
+    while left > 0:
+        best = NULL
+        limit = awake = FOREVER
+        limit_index = TASKS * 2
+        looping = 0
+        for i in range(e.ring_n):
+            t = e.ring[i]
+            if t.state == ASLEEP:
+                continue
+            if t.state == LOOPING:
+                looping += 1
+            elif t.clock < awake:
+                awake = t.clock
+            if best == NULL or t.clock < best.clock:
+                if best != NULL:
+                    limit = best.clock
+                    limit_index = best.index
+                best = t
+            elif t.clock < limit:
+                limit = t.clock
+                limit_index = t.index
+        if best == NULL:
+            return IDLE
+        e.who = best
+        if best.clock >= e.sample_next:
+            sample(e, best.clock)
+            e.sample_next = best.clock + e.sample_every
+        if best.state == AWAKE:
+            return RESUME
+        if windows and patience <= 0:
+            code = alone(e, best, awake) if looping == 1 and best.source != AT_RANDOM else window(e, awake)
+            if code == STEPPED:
+                left -= BURST // 64
+                tries = 256
+                continue
+            if code != BLOCKED:
+                return code
+            patience = tries
+            tries = min(2 * tries, 1 << 14)
+        while True:
+            code = one_step(e, best)
+            left -= 1
+            patience -= 1
+            if code != STEPPED:
+                return code
+            if best.clock > limit or (best.clock == limit and best.index > limit_index) or left <= 0:
+                break
+            if best.clock >= e.sample_next or (looping == 1 and patience <= 0):
+                break
+    return PAUSE
+
+
+cdef class Engine:
+    """Runs tasks in virtual time over one memory.
+
+    Parameters
+    ----------
+    memory : Memory
+    tabled : bool
+        Learn steps and repeat them from the table. False: run each in Python.
+    windows : bool
+        Step runs of equal pages together, and let tasks that cannot meet run ahead one after the other. False: always
+        one page step at a time, in the order of the clocks. The results are the same.
+    reserve : int
+        Free pages that an atomic allocation may not touch.
+
+    Notes
+    -----
+    The task whose clock is furthest behind acts next, of equals the one created first. A step happens at the
+    moment it begins; its time passes afterwards.
+    """
+
+    cdef EngineState s
+    cdef readonly Memory memory
+    cdef readonly bint tabled
+    cdef readonly bint windows
+    cdef readonly list tasks
+    cdef list live
+    cdef list steps             # row -> step
+    cdef dict rows              # step -> row
+    cdef dict entry_calls       # row * CLASSES + class -> ((command, outcome), times), ...
+    cdef int64_t context
+    cdef readonly Task current
+    cdef int64_t pending
+    cdef dict list_page_fields
+    cdef object gathered
+    cdef bint leaving
+    cdef int64_t left_at
+    cdef public object progress
+
+    def __cinit__(self, Memory memory, bint tabled=True, bint windows=True, int64_t reserve=0):
+        self.memory = memory
+        self.tabled, self.windows = tabled, windows
+        self.tasks, self.live, self.steps = [], [], []
+        self.rows, self.entry_calls = {}, {}
+        self.context = memory.context
+        self.s.m = &memory.s
+        self.s.reserve = reserve
+        self.s.spare = -1
+        self.s.sample_every = self.s.sample_next = FOREVER
+        memset(self.s.variant, 0xff, sizeof(self.s.variant))
+        memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
+        self.s.table = <Entry *> calloc(ROWS * CLASSES, sizeof(Entry))
+        if self.s.table == NULL:
+            raise MemoryError("no memory for the table of steps")
+
+    def __dealloc__(self):
+        free(self.s.table)
+        free(self.s.samples)
+
+    # -- what steps and generators call -------------------------------------------------------------------------
+
+    @property
+    def now(self):
+        """Nanoseconds of virtual time, as the task that acts sees it."""
+        if self.memory.scratch is not None:
+            raise NotTabled("a step that looks at the clock")
+        return (self.current.a.clock if self.current is not None else self.left_at) + self.pending
+
+    def charge(self, ns):
+        """Let `ns` nanoseconds pass for the task that acts."""
+        if ns < 0:
+            raise ValueError(f"ns={ns}: time does not run backwards")
+        if self.memory.scratch is not None:
+            self.memory.recording.ns += ns
+        else:
+            self.pending += ns
+
+    def called(self, command, outcome, ns):
+        """Account for an Ultravisor call of the task that acts (an `Ultravisor` observer)."""
+        self.charge(ns)
+        if self.memory.scratch is not None:
+            self.memory.recording.calls[command, outcome] += 1
+        elif self.current is not None:
+            self.current.calls[command, outcome] += 1
+
+    def gather(self, page):
+        """Put a page into the batch of the walk that acts."""
+        if self.memory.scratch is not None:
+            self.memory.recording.note(GATHERED, page.pfn)
+        else:
+            self.gathered = page
+
+    def read_lock(self, Lock lock):
+        """Take and let go `lock` for reading within a page step, which must call this before it does anything.
+
+        Raises
+        ------
+        WouldBlock
+            If it is not to be had: the engine has the task wait, and does the step again.
+        """
+        if self.memory.scratch is not None:
+            self.memory.recording.locks = True
+        elif lock.s.writer or lock.s.queued:
+            raise WouldBlock(lock)
+
+    def allocate_list_page(self, **fields):
+        """Take a free frame, unless that would go below the reserve: a page with `fields` set, or None."""
+        memory = self.memory
+        if memory.low(self.s.reserve):
+            return None
+        if memory.scratch is not None:
+            if memory.scratch_free > 0:
+                raise NotTabled("a step that frees a page and allocates one")
+            memory.recording.list_page = fields
+            return _ListPage()
+        pfn = self.s.spare if self.s.spare >= 0 and memory.s.holder[memory.s.cls[self.s.spare]] == 0 else (
+            find_free(&memory.s))
+        self.s.spare = -1
+        page = memory.page(pfn)
+        page.update(**fields)
+        return page
+
+    def leave_loop(self):
+        """End the loop of the task that acts after this page; its generator is sent None."""
+        if self.memory.scratch is not None:
+            raise NotTabled("a step that ends its loop")
+        self.leaving = True
+
+    @property
+    def reserve(self):
+        """Free pages that an atomic allocation may not touch."""
+        return self.s.reserve
+
+    # -- tasks -------------------------------------------------------------------------------------------------
+
+    def spawn(self, generator, name, clock=None):
+        """Start a task. Its clock starts at that of the task that acts, or at `clock`."""
+        if self.memory.scratch is not None:
+            raise NotTabled("a step that starts a task")
+        self.prune()
+        if len(self.live) >= TASKS:
+            raise OverflowError(f"more than {TASKS} tasks at once")
+        cdef Task task = Task()
+        task.name = name
+        task.generator = generator
+        task.calls = Counter()
+        task.history = []
+        task.holds = {}
+        task.finished = Signal()
+        task.a.clock = self.now if clock is None else clock
+        task.a.index = len(self.tasks)
+        task.a.state = AWAKE
+        self.tasks.append(task)
+        self.live.append(task)
+        self.make_ring()
+        return task
+
+    cdef prune(self):
+        self.live = [task for task in self.live if (<Task> task).a.state != DONE]
+
+    cdef make_ring(self):
+        cdef int i
+        for i, task in enumerate(self.live):
+            self.s.ring[i] = &(<Task> task).a
+        self.s.ring_n = len(self.live)
+
+    def doing(self, activity):
+        """Note what the task that acts does from now on."""
+        self.current.history.append((self.now, activity, self.current.a.done))
+
+    def set(self, Signal signal):
+        """Wake all tasks that wait for `signal`; who yields it later does not wait."""
+        if self.memory.scratch is not None:
+            raise NotTabled("a step that wakes a task")
+        signal.is_set = True
+        for task in signal.waiting:
+            self.wake(task, self.now)
+        signal.waiting.clear()
+
+    cdef wake(self, Task task, int64_t clock):
+        task.a.state = LOOPING if task.retry else AWAKE
+        task.retry = False
+        task.a.clock = max(task.a.clock, clock)
+
+    def release(self, Lock lock):
+        """The task that acts lets go of a lock that it took by yielding a request."""
+        since = self.current.holds.pop(lock)
+        if lock.s.writer:
+            lock.s.writer = False
+            if self.now - since > lock.s.longest_hold:
+                lock.s.longest_hold = self.now - since
+        else:
+            let_go(&lock.s, self.now - since)
+        self.hand_over(lock, self.now)
+
+    cdef hand_over(self, Lock lock, int64_t clock):
+        """Give a lock to those who wait for it, in order."""
+        cdef Task task
+        while lock.queue:
+            task, write = lock.queue[0]
+            if task.retry:
+                # it will take the lock itself, at its next step
+                if lock.s.writer:
+                    break
+            elif not lock.take(write):
+                break
+            lock.queue.popleft()
+            if not task.retry:
+                task.holds[lock] = clock
+            lock.longest_wait = max(lock.longest_wait, clock - task.asleep_since)
+            task.history.append((clock, None, task.a.done))
+            self.wake(task, clock)
+            if write:
+                break
+        lock.s.queued = len(lock.queue) > 0
+
+    cdef sleep_for(self, Task task, Lock lock, bint write, bint retry):
+        task.a.state = ASLEEP
+        task.retry = retry
+        task.asleep_since = task.a.clock
+        task.history.append((task.a.clock, f"waits for {lock.name}", task.a.done))
+        lock.queue.append((task, write))
+        lock.s.queued = True
+
+    # -- learning ----------------------------------------------------------------------------------------------
+
+    cdef int row_of(self, function, bint guest=True) except -1:
+        """The row of a step; a new one if it was not seen before. `guest`: it takes the guest address, too."""
+        function = (*_as_step(function), guest)
+        found = self.rows.get(function)
+        if found is not None:
+            return found
+        if len(self.steps) >= ROWS - VARIANTS:
+            raise OverflowError("too many different page steps at once")
+        row = len(self.steps)
+        self.steps.append(function)
+        self.rows[function] = row
+        return row
+
+    cdef collect(self):
+        """Turn counted table steps into counted calls."""
+        cdef int i
+        cdef Task task
+        for task in self.live:
+            settle(&task.a)
+            for key, calls in self.entry_calls.items():
+                i = key
+                if task.a.hits[i]:
+                    for call, times in calls:
+                        task.calls[call] += times * <int64_t> task.a.hits[i]
+                    task.a.hits[i] = 0
+
+    cdef forget(self):
+        """Drop the table: something that steps may depend on has changed."""
+        cdef Task task
+        self.collect()
+        memset(self.s.table, 0, len(self.steps) * CLASSES * sizeof(Entry))
+        for task in self.live:
+            memset(task.a.hits, 0, len(self.steps) * CLASSES * sizeof(uint64_t))
+            task.a.last_class = -1
+            forget_chains(&task.a)
+        self.entry_calls.clear()
+        memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
+        self.context = self.memory.context
+        if len(self.steps) > ROWS // 2:
+            self.renumber()
+        for task in self.live:
+            if task.loop is not None and task.loop.stop is not None:
+                task.a.stop = bool(task.loop.stop())
+
+    cdef renumber(self):
+        """Give away the rows of steps that no loop is in."""
+        cdef Task task
+        old = self.steps
+        memset(self.s.variant, 0xff, sizeof(self.s.variant))
+        self.steps, self.rows = [], {}
+        for task in self.live:
+            if task.loop is not None:
+                task.a.row = self.row_of(old[task.a.row][:2], old[task.a.row][2])
+                task.a.row0 = self.row_of(old[task.a.row0][:2], old[task.a.row0][2])
+                task.a.row_each = self.row_of(old[task.a.row_each][:2], old[task.a.row_each][2])
+                task.a.row_last = self.row_of(old[task.a.row_last][:2], old[task.a.row_last][2])
+
+    cdef call_step(self, int row, int64_t pfn, Task task):
+        """Run a step's function in Python."""
+        cdef int64_t g
+        function, arguments, guest = self.steps[row]
+        page = Page(self.memory, pfn)
+        if not guest:
+            return function(*arguments, page)
+        if task.a.moved == NULL:
+            g = pfn - task.a.base
+        elif task.a.source == UPWARDS:
+            g = task.a.first + task.a.k
+        elif task.a.source == DOWNWARDS:
+            g = task.a.first + task.a.n - 1 - task.a.k
+        else:
+            g = task.a.first + permuted(&task.a, task.a.k)
+        return function(*arguments, page, g << 12)
+
+    cdef bint takes_guest_address(self, int row):
+        return self.steps[row][2]
+
+    cdef learn(self, int row, int cls, int64_t pfn, Task task):
+        """Run a step on a scratch copy of a page of class `cls`, and table what it did."""
+        cdef Memory memory = self.memory
+        cdef Entry *x
+        cdef Recording recording = Recording(pfn)
+        before = memory.records_[cls]
+        memory.scratch = {pfn: before}
+        memory.scratch_free = 0
+        memory.recording = recording
+        following = None
+        try:
+            following = self.call_step(row, pfn, task)
+            slow = False
+        except Exception:
+            # whatever it is, it happens again where it belongs: on the real page
+            slow = True
+        finally:
+            after = memory.scratch[pfn]
+            change = memory.scratch_free
+            memory.scratch = None
+            memory.recording = None
+        if recording.guarded and self.s.variant[row] < 0 and row not in self.variant_rows():
+            self.s.variant[row] = len(self.steps)
+            for _ in range(VARIANTS):
+                self.steps.append(self.steps[row])
+            return
+        x = &self.s.table[row * CLASSES + cls]
+        if slow:
+            x.kind = SLOW
+            return
+        x.kind = TABLED
+        x.ns = recording.ns
+        x.after = memory.class_of(after)
+        x.go = -1 if following is None else self.row_of(following, self.takes_guest_address(row))
+        x.effect = recording.effect
+        x.freed = change
+        x.locks = recording.locks
+        if recording.list_page is not None:
+            self.list_page_fields = recording.list_page
+        if recording.calls:
+            self.entry_calls[row * CLASSES + cls] = tuple(recording.calls.items())
+
+    cdef variant_rows(self):
+        cdef int row, i
+        return {self.s.variant[row] + i for row in range(len(self.steps)) if self.s.variant[row] >= 0
+                for i in range(VARIANTS)}
+
+    cdef answer(self):
+        """The inner loop met a step that the table does not have: learn it, or run it in Python."""
+        cdef Task task = self.task_of(self.s.who)
+        cdef Entry *x = &self.s.table[self.s.ask_row * CLASSES + self.s.ask_class]
+        cdef int64_t spare = self.s.spare
+        cdef int cls
+        if x.kind == UNKNOWN and self.tabled:
+            self.learn(self.s.ask_row, self.s.ask_class, self.s.ask_pfn, task)
+        elif x.kind == TABLED and spare >= 0 and self.s.list_page_class[self.memory.s.cls[spare]] < 0:
+            cls = self.memory.s.cls[spare]
+            record = self.memory.records_[cls]
+            self.s.list_page_class[cls] = self.memory.class_of(record._replace(**self.list_page_fields))
+        else:
+            self.run_step(task)
+
+    cdef Task task_of(self, Actor *actor):
+        return self.tasks[actor.index]
+
+    cdef run_step(self, Task task):
+        """One page step in Python."""
+        cdef int64_t pfn = position(&self.s, &task.a)
+        cdef int effect = NOTHING
+        self.current = task
+        self.pending = 0
+        self.gathered = None
+        self.leaving = False
+        try:
+            following = self.call_step(task.a.row, pfn, task)
+        except WouldBlock as block:
+            self.sleep_for(task, block.lock, False, True)
+            return
+        finally:
+            task.a.clock += self.pending
+            self.left_at = task.a.clock
+            self.pending = 0
+            self.current = None
+        self.s.steps += 1
+        if task.a.state == DONE:
+            return
+        if self.leaving:
+            self.finish_loop(task, True)
+            return
+        if following is not None:
+            task.a.row = self.row_of(following, self.takes_guest_address(task.a.row))
+            return
+        if self.gathered is not None:
+            effect = GATHERED
+        if leave_page(&task.a, pfn, effect) == RELEASED:
+            self.hand_over(task.loop.lock, task.a.clock)
+
+    # -- running -----------------------------------------------------------------------------------------------
+
+    cdef enter(self, Task task, Loop loop):
+        """Begin a loop."""
+        cdef Actor *a = &task.a
+        cdef int i
+        task.loop = loop
+        settle(a)
+        forget_chains(a)
+        a.state = LOOPING
+        a.source, a.first, a.n, a.k = loop.source, loop.first, loop.n, 0
+        a.row0 = a.row = a.row_each = a.row_last = self.row_of(loop.step, loop.table is not None)
+        a.batch, a.batch_n, a.batch_i = loop.batch, 0, 0
+        a.locked = a.working = a.stop = False
+        a.pfn = -1
+        a.last_class = -1
+        a.lock = &loop.lock.s if loop.lock is not None else NULL
+        a.deferred = &loop.deferred.s if loop.deferred is not None else NULL
+        if loop.table is not None:
+            a.base, a.moved = loop.table.base, loop.table.moved
+        else:
+            a.moved = NULL
+        if loop.each is not None:
+            a.row_each = self.row_of(loop.each, False)
+            free(a.pages)
+            a.pages = <int64_t *> malloc(loop.batch * sizeof(int64_t))
+            if a.pages == NULL:
+                raise MemoryError("no memory for a batch")
+        if loop.stop is not None:
+            a.stop = bool(loop.stop())
+        if loop.source == FROM_LIST:
+            a.row_last = self.row_of(loop.last, False)
+            if a.n and list_page_done(a.deferred):
+                a.row = a.row_last
+        elif loop.source == FROM_FREE:
+            a.pace_start, a.rate = a.clock, loop.rate
+        elif loop.source == AT_RANDOM:
+            a.key0, a.key1 = mix(loop.seed), mix(loop.seed + 1)
+            a.mask = 1
+            while a.mask + 1 < <uint64_t> a.n:
+                a.mask = 2 * a.mask + 1
+            a.shift = max(1, int(a.mask).bit_length() // 2)
+            for i in range(AHEAD):
+                look_ahead(&self.memory.s, a, i)
+            if a.cache == NULL:
+                a.cache = <Chain *> calloc(CLASSES + 1, sizeof(Chain))
+                if a.cache == NULL:
+                    raise MemoryError("no memory for a loop")
+
+    cdef finish_loop(self, Task task, bint exhausted=False):
+        """A loop has come to its end: the generator is resumed with the number of pages done."""
+        cdef Loop loop = task.loop
+        task.send = None if exhausted else task.a.k
+        task.a.state = AWAKE
+        task.loop = None
+        if task.a.locked:
+            task.a.locked = False
+            let_go(task.a.lock, task.a.clock - task.a.locked_since)
+            self.hand_over(loop.lock, task.a.clock)
+
+    cdef resume(self, Task task):
+        """Let a generator run to its next waiting point."""
+        cdef Signal signal
+        cdef Lock lock
+        self.current = task
+        self.pending = 0
+        send, task.send = task.send, None
+        try:
+            request = task.generator.send(send)
+        except StopIteration as stop:
+            task.value = stop.value
+            task.a.clock += self.pending
+            self.pending = 0
+            task.history.append((task.a.clock, None, task.a.done))
+            self.end(task)
+            return
+        finally:
+            task.a.clock += self.pending
+            self.pending = 0
+            self.left_at = task.a.clock
+            self.current = None
+        if task.a.state == DONE:
+            return
+        if request is None:
+            pass
+        elif isinstance(request, Loop):
+            self.enter(task, request)
+        elif isinstance(request, int):
+            if request < 0:
+                raise ValueError(f"{task.name} yielded {request}: time does not run backwards")
+            task.a.clock += request
+        elif isinstance(request, Signal):
+            signal = request
+            if not signal.is_set:
+                task.a.state = ASLEEP
+                signal.waiting.append(task)
+        elif isinstance(request, tuple):
+            lock, write = request
+            if not lock.queue and lock.take(write):
+                task.holds[lock] = task.a.clock
+            else:
+                self.sleep_for(task, lock, write, False)
+        else:
+            raise TypeError(f"{task.name} yielded {request!r}: a loop, nanoseconds, a lock request or a signal")
+
+    cdef end(self, Task task):
+        self.collect()
+        task.a.state = DONE
+        task.loop = None
+        free(task.a.hits)
+        task.a.hits = NULL
+        self.current = task
+        self.set(task.finished)
+        self.current = None
+        self.prune()
+        self.make_ring()
+
+    def kill(self, Task task):
+        """End a task where it stands. It lets go of its locks."""
+        if self.memory.scratch is not None:
+            raise NotTabled("a step that ends a task")
+        cdef Lock lock
+        if task.a.state == DONE:
+            return
+        if task.a.locked:
+            task.a.locked = False
+            let_go(task.a.lock, task.a.clock - task.a.locked_since)
+            self.hand_over(task.loop.lock, task.a.clock)
+        for lock, since in list(task.holds.items()):
+            if lock.s.writer:
+                lock.s.writer = False
+            else:
+                let_go(&lock.s, task.a.clock - since)
+            self.hand_over(lock, task.a.clock)
+        task.holds.clear()
+        saved, pending = self.current, self.pending
+        task.generator.close()
+        task.history.append((max(task.a.clock, self.now), None, task.a.done))
+        self.end(task)
+        self.current, self.pending = saved, pending
+
+    cdef handle(self, int code):
+        """Do what the inner loop could not."""
+        cdef Task task = self.task_of(self.s.who)
+        if code == RESUME:
+            self.resume(task)
+        elif code == NO_MEMORY:
+            raise MemoryError("no memory for the deferred list")
+        elif code == BROKEN:
+            raise RuntimeError("tasks that were thought apart have met: please report this, with the line that made it")
+        elif code == ASK:
+            self.answer()
+        elif code == FINISHED:
+            self.finish_loop(task)
+        elif code == EXHAUSTED:
+            self.finish_loop(task, True)
+        elif code == BLOCKED:
+            self.sleep_for(task, task.loop.lock, False, True)
+        elif code == RELEASED:
+            self.hand_over(task.loop.lock, task.a.clock)
+        if self.memory.context != self.context:
+            self.forget()
+
+    def run(self, until=None):
+        """Run until no task is left, or until ``until()`` is true; it is asked between page loops.
+
+        Raises
+        ------
+        Deadlock
+            If tasks are left and none can run.
+        """
+        cdef int code
+        if self.memory.context != self.context:
+            self.forget()
+        self.make_ring()
+        while until is None or not until():
+            with nogil:
+                code = burst(&self.s, self.windows)
+            if code == IDLE:
+                if self.live:
+                    raise Deadlock("nothing can run: " + ", ".join(
+                        f"{task.name} waits" for task in self.live))
+                break
+            if code == PAUSE:
+                PyErr_CheckSignals()
+                if self.progress is not None:
+                    self.progress(self)
+            else:
+                self.handle(code)
+        self.collect()
+
+    def step(self, Task task=None):
+        """Let `task`, or the one furthest behind, do one step: resume it, or one page step. Returns the task.
+
+        A page step is run in Python, so that nothing is hidden in a table.
+        """
+        cdef Actor *a = NULL
+        cdef int i, code
+        if self.memory.context != self.context:
+            self.forget()
+        self.make_ring()
+        if task is None:
+            for i in range(self.s.ring_n):
+                if self.s.ring[i].state != ASLEEP and (a == NULL or self.s.ring[i].clock < a.clock):
+                    a = self.s.ring[i]
+            if a == NULL:
+                return None
+            task = self.task_of(a)
+        if task.a.state == ASLEEP or task.a.state == DONE:
+            raise ValueError(f"{task.name} cannot act: it {'waits' if task.asleep else 'is done'}")
+        self.s.who = &task.a
+        if task.a.state == AWAKE:
+            self.handle(RESUME)
+            return task
+        code = begin_page(&task.a)
+        if code == STEPPED and position(&self.s, &task.a) < 0:
+            code = EXHAUSTED
+        if code == STEPPED:
+            self.run_step(task)
+        else:
+            self.handle(code)
+        if self.memory.context != self.context:
+            self.forget()
+        return task
+
+    # -- what is known afterwards ------------------------------------------------------------------------------
+
+    def calls(self):
+        """All Ultravisor calls made so far, by (command, outcome)."""
+        self.collect()
+        total = Counter()
+        for task in self.tasks:
+            total += task.calls
+        return total
+
+    @property
+    def steps_done(self):
+        """How many page steps have been done."""
+        return self.s.steps
+
+    def sample_every(self, ns):
+        """Begin to note memory and progress, at least every `ns` nanoseconds where things change page by page."""
+        if ns < 1:
+            raise ValueError(f"ns={ns}: samples are at least one nanosecond apart")
+        if self.s.samples == NULL:
+            self.s.samples = <int64_t *> malloc(SAMPLES * WIDTH * sizeof(int64_t))
+            if self.s.samples == NULL:
+                raise MemoryError("no memory for the samples")
+        self.s.sample_every = ns
+        self.s.sample_next = self.now
+
+    def sample_now(self):
+        """Note memory and progress at the present moment; once no task is left, at the end of the last one."""
+        if self.s.sample_every != FOREVER:
+            sample(&self.s, self.now if self.live else max(task.clock for task in self.tasks))
+
+    def samples(self):
+        """What was noted: int64, one row a sample.
+
+        Columns: time, pages by holder (six), not yet clean, charged, then pages done by the first tasks.
+        """
+        if self.s.sample_n == 0:
+            return np.zeros((0, WIDTH), np.int64)
+        return np.asarray(<int64_t[:self.s.sample_n, :WIDTH]> self.s.samples).copy()

@@ -1,0 +1,552 @@
+# Page frames, guest page tables, deferred lists. Included by _core.pyx.
+
+cdef inline void freed(MemoryState *m, int64_t pfn) noexcept nogil:
+    """Note that frame `pfn` has just become free: it will be handed out again first."""
+    m.recent[m.recent_at % RECENT] = pfn
+    m.recent_at += 1
+
+
+cdef void put(MemoryState *m, int64_t pfn, int cls) noexcept nogil:
+    """Give frame `pfn` another class."""
+    cdef int before = m.cls[pfn]
+    m.count[before] -= 1
+    m.count[cls] += 1
+    m.cls[pfn] = cls
+    if m.holder[cls] == 0 and m.holder[before] != 0:
+        m.free += 1
+        freed(m, pfn)
+    elif m.holder[cls] != 0 and m.holder[before] == 0:
+        m.free -= 1
+
+
+cdef int64_t find_free(MemoryState *m) noexcept nogil:
+    """A free frame: one of those freed last, else the next one upwards. -1 if there is none."""
+    cdef int64_t pfn
+    cdef int _i
+    if m.free <= 0:
+        return -1
+    for _i in range(RECENT):
+        pfn = m.recent[(m.recent_at - 1) % RECENT]
+        if pfn < 0:
+            break
+        m.recent_at -= 1
+        m.recent[m.recent_at % RECENT] = -1
+        if m.holder[m.cls[pfn]] == 0:
+            return pfn
+    while True:
+        if m.cursor >= m.pages:
+            m.cursor = 0
+        if m.holder[m.cls[m.cursor]] == 0:
+            m.cursor += 1
+            return m.cursor - 1
+        m.cursor += equal_run_up(m.cls + m.cursor, m.pages - m.cursor)
+
+
+cdef class Memory:
+    """All page frames of a host: one byte each.
+
+    Parameters
+    ----------
+    pages : int
+        Number of 4 KiB frames. All start free, non-secure, full of zeros.
+
+    Notes
+    -----
+    A class is a number for a `Record`; classes that no page has any more are given away again. While a step is
+    learned, reads and writes go to scratch copies and the frames stay as they are.
+    """
+
+    cdef MemoryState s
+    cdef readonly int64_t pages
+    cdef list records_
+    cdef dict classes
+    cdef dict scratch
+    cdef int64_t scratch_free
+    cdef Recording recording
+    cdef set wanted             # classes that are about to get pages
+    cdef readonly int64_t context
+    cdef frozenset old_
+
+    def __cinit__(self, int64_t pages):
+        if pages < 1:
+            raise ValueError(f"pages={pages}: a memory needs at least one page")
+        self.s.cls = <uint8_t *> calloc(pages, 1)
+        if self.s.cls == NULL:
+            raise MemoryError(f"no memory for the records of {pages} pages")
+        self.pages = pages
+        self.s.pages = pages
+        self.records_ = [None] * CLASSES
+        self.classes = {}
+        self.old_ = frozenset()
+        self.wanted = set()
+        self.s.cursor = 0
+        self.class_of(Record())
+        self.s.count[0] = pages
+        self.s.free = pages
+        for i in range(RECENT):
+            self.s.recent[i] = -1
+
+    def __dealloc__(self):
+        free(self.s.cls)
+
+    def __len__(self):
+        return self.pages
+
+    def close(self):
+        """Give the memory of the records back at once; there are no pages any more."""
+        free(self.s.cls)
+        self.s.cls = NULL
+        self.pages = self.s.pages = self.s.free = 0
+        memset(self.s.count, 0, sizeof(self.s.count))
+
+    @property
+    def free(self):
+        """Number of free pages."""
+        self.needs_guard()
+        return self.s.free
+
+    @property
+    def old(self):
+        """Handles of the configurations whose pages count as not yet clean."""
+        return self.old_
+
+    @old.setter
+    def old(self, handles):
+        self.old_ = frozenset(handles)
+        for record, cls in self.classes.items():
+            self.classify(record, cls)
+
+    cdef classify(self, record, int cls):
+        self.s.holder[cls] = record.holder
+        self.s.charged[cls] = record.charged
+        held = record.state in (State.SECURE, State.SHARED)
+        in_use = record.holder in (Holder.MAPPED, Holder.SET_ASIDE)
+        self.s.unclean[cls] = record.owner in self.old_ and held and in_use
+
+    cdef int class_of(self, record) except -1:
+        found = self.classes.get(record)
+        if found is not None:
+            return found
+        cdef int cls
+        for cls in range(CLASSES):
+            if self.records_[cls] is None:
+                break
+        else:
+            cls = self.reclaim()
+        record = Record(*record)
+        self.records_[cls] = record
+        self.classes[record] = cls
+        self.classify(record, cls)
+        return cls
+
+    cdef int reclaim(self) except -1:
+        """Give away the numbers of classes that no page has."""
+        cdef int cls
+        cdef int found = -1
+        for cls in range(1, CLASSES):
+            if self.s.count[cls] == 0 and self.records_[cls] is not None and cls not in self.wanted:
+                del self.classes[self.records_[cls]]
+                self.records_[cls] = None
+                found = cls
+        if found < 0:
+            raise OverflowError(f"more than {CLASSES} different kinds of page at once")
+        self.context += 1
+        return found
+
+    cdef check(self, pfn):
+        if not 0 <= pfn < self.pages:
+            raise IndexError(f"frame {pfn} is outside a memory of {self.pages} pages")
+
+    def page(self, pfn):
+        """The page with frame number `pfn`, as a `Page`."""
+        self.check(pfn)
+        return Page(self, pfn)
+
+    def record(self, pfn):
+        """The `Record` of frame `pfn`."""
+        if self.scratch is not None:
+            if pfn not in self.scratch:
+                raise NotTabled("a step that looks at another page")
+            return self.scratch[pfn]
+        self.check(pfn)
+        return self.records_[self.s.cls[<int64_t> pfn]]
+
+    def set_record(self, pfn, record):
+        """Replace the record of frame `pfn`."""
+        self.check(pfn)
+        if self.scratch is not None:
+            before = self.record(pfn)
+            self.scratch_free += (record.holder == Holder.FREE) - (before.holder == Holder.FREE)
+            self.scratch[pfn] = record
+            return
+        put(&self.s, pfn, self.class_of(record))
+
+    def change(self, function, start=0, count=None):
+        """Apply ``function(record) -> record`` to a range of pages; called once for each different record.
+
+        Returns
+        -------
+        int
+            How many pages' records changed.
+        """
+        cdef int64_t first = start
+        cdef int64_t last = self.pages if count is None else start + count
+        cdef int64_t pfn
+        cdef int before, after
+        cdef int64_t changed = 0
+        cdef int map_[CLASSES]
+        if first < 0 or last > self.pages or first > last:
+            raise IndexError(f"frames {first} to {last} are not in a memory of {self.pages} pages")
+        if first == last:
+            return 0
+        if self.scratch is not None:
+            if last - first > 1:
+                raise NotTabled("a step that changes a range of pages")
+            record = self.record(start)
+            self.set_record(start, function(record))
+            return int(self.record(start) != record)
+        present = self.present(first, last)
+        for before in range(CLASSES):
+            map_[before] = before
+        for before in present:
+            after = self.class_of(function(self.records_[before]))
+            map_[before] = after
+            self.wanted.add(after)
+        self.wanted.clear()
+        cdef bint any_change = False
+        for before in present:
+            any_change = any_change or map_[before] != before
+        if not any_change:
+            return 0
+        pfn = first
+        cdef int64_t run
+        while pfn < last:
+            before = self.s.cls[pfn]
+            run = equal_run_up(self.s.cls + pfn, last - pfn)
+            after = map_[before]
+            if after != before:
+                memset(self.s.cls + pfn, after, run)
+                self.s.count[before] -= run
+                self.s.count[after] += run
+                if self.s.holder[before] != 0 and self.s.holder[after] == 0:
+                    self.s.free += run
+                elif self.s.holder[before] == 0 and self.s.holder[after] != 0:
+                    self.s.free -= run
+                changed += run
+            pfn += run
+        return changed
+
+    cdef list present(self, int64_t first, int64_t last):
+        """The classes of a range. For the whole memory the counts know them."""
+        cdef int cls
+        cdef int64_t pfn = first
+        cdef uint8_t seen[CLASSES]
+        if first == 0 and last == self.pages:
+            return [cls for cls in range(CLASSES) if self.s.count[cls]]
+        memset(seen, 0, CLASSES)
+        while pfn < last:
+            seen[self.s.cls[pfn]] = 1
+            pfn += equal_run_up(self.s.cls + pfn, last - pfn)
+        return [cls for cls in range(CLASSES) if seen[cls]]
+
+    def records(self, start=0, count=None):
+        """How many pages of a range have which record, as a dict."""
+        cdef int64_t first = start
+        cdef int64_t last = self.pages if count is None else start + count
+        cdef int64_t pfn, run
+        if first < 0 or last > self.pages or first > last:
+            raise IndexError(f"frames {first} to {last} are not in a memory of {self.pages} pages")
+        if self.scratch is not None:
+            if last - first == 1:
+                return {self.record(start): 1}
+            raise NotTabled("a step that looks at a range of pages")
+        if first == 0 and last == self.pages:
+            return {self.records_[cls]: self.s.count[cls] for cls in range(CLASSES) if self.s.count[cls]}
+        found = Counter()
+        pfn = first
+        while pfn < last:
+            run = equal_run_up(self.s.cls + pfn, last - pfn)
+            found[self.records_[self.s.cls[pfn]]] += run
+            pfn += run
+        return dict(found)
+
+    def classes_of(self, start=0, count=None):
+        """A copy of the class numbers of a range, and the records that they stand for.
+
+        Returns
+        -------
+        numpy.ndarray of uint8, shape (count,)
+        dict of int to Record
+        """
+        cdef int64_t first = start
+        cdef int64_t n = self.pages - start if count is None else count
+        if first < 0 or n < 0 or first + n > self.pages:
+            raise IndexError(f"frames {first} to {first + n} are not in a memory of {self.pages} pages")
+        if n == 0:
+            return np.zeros(0, np.uint8), {}
+        array = np.asarray(<uint8_t[:n]> (self.s.cls + first)).copy()
+        return array, {cls: self.records_[cls] for cls in np.unique(array).tolist()}
+
+    @property
+    def learning(self):
+        """Whether a step is being learned, on a scratch copy."""
+        return self.scratch is not None
+
+    def context_changed(self):
+        """Something that steps may depend on, beside their page, is about to change.
+
+        Raises
+        ------
+        NotTabled
+            If a step is being learned: then it must be run in Python each time.
+        """
+        if self.scratch is not None:
+            raise NotTabled("a step that changes more than its page")
+        self.context += 1
+
+    def low(self, reserve):
+        """Whether no page may be taken without going below `reserve` free pages."""
+        if self.scratch is None:
+            return self.s.free <= reserve
+        self.recording.guarded = True
+        if self.s.free - reserve <= NEAR and reserve - self.s.free <= NEAR:
+            raise NotTabled("free memory is close to the reserve")
+        return self.s.free + self.scratch_free <= reserve
+
+    cdef needs_guard(self):
+        if self.scratch is not None:
+            raise NotTabled("a step that asks how much memory is free")
+
+    def allocate(self, prefer=None):
+        """Find a free frame and return its number, or None. The caller takes it by setting its record.
+
+        `prefer` is returned if it is free.
+        """
+        if prefer is not None and self.record(prefer).holder == Holder.FREE:
+            return prefer
+        self.needs_guard()
+        cdef int64_t pfn = find_free(&self.s)
+        return None if pfn < 0 else pfn
+
+    def find_run(self, pages, align=1, lowest=0):
+        """First frame of `pages` contiguous free ones, as high as possible, a multiple of `align`; None if none.
+
+        ``lowest`` is the lowest frame that is acceptable.
+        """
+        cdef int64_t n = pages
+        cdef int64_t step = align
+        cdef int64_t start = (self.pages - n) // step * step
+        cdef int64_t pfn
+        self.needs_guard()
+        if n > self.pages:
+            return None
+        while start >= <int64_t> lowest and start >= 0:
+            pfn = start + n - 1
+            while pfn >= start:
+                if self.s.holder[self.s.cls[pfn]] != 0:
+                    break
+                pfn -= equal_run_down(self.s.cls + pfn, pfn - start + 1)
+            else:
+                return start
+            pfn -= equal_run_down(self.s.cls + pfn, pfn + 1) - 1
+            start = (pfn - n) // step * step
+        return None
+
+
+cdef class Table:
+    """A guest's page table: which frame backs which guest page.
+
+    Guest page *g* has a home, frame ``base + g``. It is present if the frame it points to is held by the address
+    space `mm`. A page that comes back elsewhere (swap) is remembered, eight bytes a guest page, from then on.
+
+    Parameters
+    ----------
+    memory : Memory
+    mm : int
+        Number of the address space.
+    base, pages : int
+        Home frame of guest page 0; size of the guest in pages.
+    """
+
+    cdef readonly Memory memory
+    cdef readonly int mm
+    cdef readonly int64_t base
+    cdef readonly int64_t pages
+    cdef int64_t *moved
+    cdef readonly dict away
+
+    def __cinit__(self, Memory memory, int mm, int64_t base, int64_t pages):
+        if base < 0 or pages < 0 or base + pages > memory.pages:
+            raise ValueError(f"guest pages {base} to {base + pages} are outside a memory of {memory.pages} pages")
+        self.memory, self.mm, self.base, self.pages = memory, mm, base, pages
+        self.away = {}
+
+    def __dealloc__(self):
+        free(self.moved)
+
+    cdef inline int64_t at(self, int64_t g) noexcept nogil:
+        return self.base + g if self.moved == NULL else self.moved[g]
+
+    def slot(self, g):
+        """The frame that the entry of guest page `g` points to, present or not."""
+        if not 0 <= g < self.pages:
+            raise IndexError(f"guest page {g} is outside a guest of {self.pages} pages")
+        return self.at(g)
+
+    def frame(self, g):
+        """The frame that backs guest page `g`, or None."""
+        if not 0 <= g < self.pages:
+            return None
+        pfn = self.at(g)
+        record = self.memory.record(pfn)
+        return pfn if record.holder == Holder.MAPPED and record.mm == self.mm else None
+
+    def point(self, g, pfn):
+        """Let the entry of guest page `g` point to frame `pfn`."""
+        cdef int64_t i
+        if self.slot(g) == pfn:
+            return
+        self.memory.context_changed()
+        if self.moved == NULL:
+            self.moved = <int64_t *> malloc(self.pages * sizeof(int64_t))
+            if self.moved == NULL:
+                raise MemoryError("no memory for the page table")
+            for i in range(self.pages):
+                self.moved[i] = self.base + i
+        self.moved[g] = pfn
+
+
+cdef int64_t *grown(int64_t *array, int64_t used, int64_t *space) noexcept nogil:
+    """`array` with room for one more; NULL, and `array` as it was, if there is no memory."""
+    cdef int64_t wanted = 2 * space[0] + 64
+    cdef int64_t *larger
+    if used < space[0]:
+        return array
+    larger = <int64_t *> malloc(wanted * sizeof(int64_t))
+    if larger == NULL:
+        return NULL
+    if used:
+        memcpy(larger, array, used * sizeof(int64_t))
+    free(array)
+    space[0] = wanted
+    return larger
+
+
+cdef int open_list_page(ListState *d, int64_t pfn) noexcept nogil:
+    """Begin a list page. -1: no memory."""
+    cdef int64_t space = d.node_space
+    cdef int64_t *array = grown(d.node, d.nodes, &space)
+    if array == NULL:
+        return -1
+    d.node = array
+    array = grown(d.node_run, d.nodes, &d.node_space)
+    if array == NULL:
+        return -1
+    d.node_run = array
+    d.node[d.nodes] = pfn
+    d.node_run[d.nodes] = d.runs
+    d.nodes += 1
+    d.room = d.capacity
+    return 0
+
+
+cdef int push_run(ListState *d, int64_t pfn, int64_t length) noexcept nogil:
+    """Put `length` neighbouring frames into the newest list page. -1: no memory."""
+    cdef int64_t last = d.runs - 1
+    cdef int64_t space = d.run_space
+    cdef int64_t *array
+    if last >= d.node_run[d.nodes - 1] and d.run_start[last] + d.run_length[last] == pfn:
+        d.run_length[last] += length
+        d.room -= length
+        return 0
+    array = grown(d.run_start, d.runs, &space)
+    if array == NULL:
+        return -1
+    d.run_start = array
+    array = grown(d.run_length, d.runs, &d.run_space)
+    if array == NULL:
+        return -1
+    d.run_length = array
+    d.run_start[d.runs] = pfn
+    d.run_length[d.runs] = length
+    d.runs += 1
+    d.room -= length
+    return 0
+
+
+cdef inline bint list_page_done(ListState *d) noexcept nogil:
+    """Whether all frame numbers of the list page at hand have been taken."""
+    if d.at_node + 1 < d.nodes:
+        return d.at_run >= d.node_run[d.at_node + 1]
+    return d.at_run >= d.runs
+
+
+cdef inline void take_from_list(ListState *d, int64_t length) noexcept nogil:
+    d.at_pfn += length
+    if d.at_pfn == d.run_length[d.at_run]:
+        d.at_run += 1
+        d.at_pfn = 0
+
+
+cdef class DeferredList:
+    """Frame numbers set aside, in list pages of `capacity` numbers each (``mm->context.deferred_list``).
+
+    Neighbouring numbers are kept as runs, so that a terabyte of them takes little memory.
+    """
+
+    cdef Memory memory
+    cdef ListState s
+
+    def __cinit__(self, Memory memory, int64_t capacity):
+        if capacity < 1:
+            raise ValueError(f"capacity={capacity}: a list page holds at least one frame number")
+        self.memory = memory
+        self.s.capacity = capacity
+
+    def __dealloc__(self):
+        free(self.s.node)
+        free(self.s.node_run)
+        free(self.s.run_start)
+        free(self.s.run_length)
+
+    def __len__(self):
+        cdef int64_t total = 0
+        cdef int64_t i
+        for i in range(self.s.at_run, self.s.runs):
+            total += self.s.run_length[i]
+        return total - self.s.at_pfn
+
+    @property
+    def list_pages(self):
+        """Number of list pages not yet emptied."""
+        return self.s.nodes - self.s.at_node
+
+    @property
+    def room(self):
+        """How many frame numbers the newest list page still takes."""
+        if self.memory.scratch is not None:
+            self.memory.recording.guarded = True
+        return self.s.room
+
+    @property
+    def capacity(self):
+        """How many frame numbers a list page takes."""
+        return self.s.capacity
+
+    def append(self, page):
+        """Put a page's frame number into the newest list page."""
+        if self.s.room < 1:
+            raise ValueError("the list page is full")
+        if self.memory.scratch is not None:
+            self.memory.recording.note(LISTED, page.pfn)
+            return
+        if push_run(&self.s, page.pfn, 1) != 0:
+            raise MemoryError("no memory for the deferred list")
+
+    def add_list_page(self, page):
+        """Add an empty list page: it is the newest from now on."""
+        if self.memory.scratch is not None:
+            self.memory.recording.note(NEW_LIST, page.pfn)
+            return
+        if open_list_page(&self.s, page.pfn) != 0:
+            raise MemoryError("no memory for the deferred list")

@@ -1,0 +1,400 @@
+# Many steps at once, with the same result: runs of equal pages, and tasks that cannot meet. Included by _core.pyx.
+
+cdef void settle(Actor *t) noexcept nogil:
+    """Account for the chains done from the cache."""
+    cdef Chain *c
+    cdef int cls, i
+    if t.cache == NULL:
+        return
+    for cls in range(CLASSES):
+        c = &t.cache[cls]
+        if c.known and c.uses:
+            for i in range(c.n):
+                t.hits[c.row[i] * CLASSES + c.cls[i]] += c.uses
+            c.uses = 0
+
+
+cdef void forget_chains(Actor *t) noexcept nogil:
+    cdef int cls
+    if t.cache != NULL:
+        for cls in range(CLASSES + 1):
+            t.cache[cls].known = False
+            t.cache[cls].uses = 0
+
+
+cdef inline void count_chain(EngineState *e, Actor *t, Chain *c, int64_t pages) noexcept nogil:
+    """Account for a chain done on `pages` pages."""
+    cdef int i
+    for i in range(c.n):
+        t.hits[c.row[i] * CLASSES + c.cls[i]] += pages
+    e.m.count[c.cls[0]] -= pages
+    e.m.count[c.after] += pages
+    e.m.free += c.freed * pages
+    e.steps += c.n * pages
+
+
+cdef inline void repaint(EngineState *e, int64_t pfn, int64_t pages, bint down, int before, int after) noexcept nogil:
+    """Give a run of pages, beginning at `pfn`, their new class; note the last ones freed."""
+    cdef int64_t i
+    if before == after:
+        return
+    memset(e.m.cls + (pfn - pages + 1 if down else pfn), after, pages)
+    if e.m.holder[after] == 0 and e.m.holder[before] != 0:
+        for i in range(max(0, pages - RECENT), pages):
+            freed(e.m, pfn - i if down else pfn + i)
+
+
+cdef inline int64_t that_begin_before(int64_t limit, int64_t clock, int64_t lead, int64_t ns) noexcept nogil:
+    """How many repetitions of `ns` have their last step, `lead` after their beginning, begin before `limit`."""
+    if clock + lead >= limit:
+        return 0
+    return FOREVER if ns == 0 else (limit - 1 - clock - lead) // ns + 1
+
+
+cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcept nogil:
+    """Do the steps of up to `most` equal pages at once: only steps that begin before `limit`.
+
+    Returns how many pages were done. 0: do a single step.
+    """
+    cdef Chain a, b
+    cdef int64_t pfn, run, m
+    cdef int cls
+    cdef bint down = t.source == DOWNWARDS
+    if t.working or t.k >= t.n or t.row != t.row0 or t.moved != NULL or t.source == AT_RANDOM or t.source == FROM_FREE:
+        return 0
+    if t.source == FROM_LIST:
+        if list_page_done(t.deferred):
+            return 0
+        most = min(most, t.deferred.run_length[t.deferred.at_run] - t.deferred.at_pfn)
+    if begin_page(t) != STEPPED:
+        return 0
+    most = min(most, t.n - t.k)
+    pfn = position(e, t)
+    cls = e.m.cls[pfn]
+    if chain(e, t, t.row0, cls, pfn, &a) != STEPPED or a.effect == NEW_LIST:
+        return 0
+    if a.locks and t.lock != NULL and (t.lock.writer or t.lock.queued):
+        return 0
+    if a.effect == GATHERED:
+        # whole batches only: gather, let the lock go, work the batch off
+        if t.batch_n or most < t.batch or chain(e, t, t.row_each, a.after, pfn, &b) != STEPPED or b.effect:
+            return 0
+        m = that_begin_before(limit, t.clock, t.batch * a.ns + (t.batch - 1) * b.ns + b.lead, t.batch * (a.ns + b.ns))
+        m = min(m, most // t.batch)
+        if t.stop:
+            m = min(m, 1)
+        if m <= 0 or (t.lock != NULL and t.lock.queued):
+            return 0
+        run = (equal_run_down(e.m.cls + pfn, m * t.batch) if down else equal_run_up(e.m.cls + pfn, m * t.batch))
+        m = run // t.batch
+        if m == 0:
+            return 0
+        run = m * t.batch
+        count_chain(e, t, &a, run)
+        count_chain(e, t, &b, run)
+        repaint(e, pfn, run, down, cls, b.after)
+        t.clock += run * (a.ns + b.ns)
+        if t.lock != NULL:
+            t.locked = False
+            let_go(t.lock, t.batch * a.ns)
+            t.lock.taken += m - 1
+        if t.stop:
+            t.n = t.k + run
+    else:
+        m = min(that_begin_before(limit, t.clock, a.lead, a.ns), most)
+        if a.effect == LISTED:
+            m = min(m, t.deferred.room)
+        if m <= 0:
+            return 0
+        run = equal_run_down(e.m.cls + pfn, m) if down else equal_run_up(e.m.cls + pfn, m)
+        if a.effect == LISTED and push_run(t.deferred, pfn, run) != 0:
+            return 0            # the single step will say so
+        count_chain(e, t, &a, run)
+        repaint(e, pfn, run, down, cls, a.after)
+        t.clock += run * a.ns
+    t.k += run
+    t.done += run
+    if t.source == FROM_LIST:
+        take_from_list(t.deferred, run)
+        if list_page_done(t.deferred):
+            t.row = t.row_last
+    return run
+
+
+cdef inline void note_slope(EngineState *e, Actor *t, int cls) noexcept nogil:
+    """The class that a task works on decides how fast everything changes: sample where it becomes another."""
+    if cls != t.last_class:
+        t.last_class = cls
+        if e.sample_every != FOREVER:
+            sample(e, now_of(e))
+
+
+cdef int alone(EngineState *e, Actor *t, int64_t limit) noexcept nogil:
+    """Run the only task in a loop until `limit`, as long as it meets runs of equal pages.
+
+    BLOCKED: it met none. Else what the last step came back with.
+    """
+    cdef int64_t pfn, advanced, total = 0
+    cdef int code = BLOCKED
+    while t.clock < limit and total < BURST * 64:
+        if not t.working and t.k + RECENT <= t.n and (t.source == UPWARDS or t.source == FROM_LIST):
+            pfn = position(e, t)
+            if pfn + RECENT <= e.m.pages and equal_run_up(e.m.cls + pfn, RECENT) == RECENT:
+                note_slope(e, t, e.m.cls[pfn])
+        advanced = bulk(e, t, limit, FOREVER)
+        if advanced == 0:
+            if not (t.batch_n or t.row != t.row0):
+                break
+            # in the middle of a page or a batch: to its end by single steps
+            code = one_step(e, t)
+            if code != STEPPED:
+                return code
+            advanced = 1
+        code = STEPPED
+        total += advanced
+    return code
+
+
+cdef struct Region:
+    Actor *actor
+    int64_t low, high       # the frames that it may touch, inclusive
+    int64_t begin, length   # the entries that it may get to
+    bint equal              # they are all of one class
+    int64_t ends            # it gets to no other before
+
+
+cdef int begin_region(Actor *t, Region *r) noexcept nogil:
+    """The pages before a task that goes up or down; those of its batch, and the one at hand, are touched as well."""
+    cdef int64_t i, k = t.k
+    # the page at hand may be half done: then it is not one of those to come
+    if not t.working and t.row != t.row0:
+        k += 1
+    r.actor = t
+    r.length = min(<int64_t> WINDOW, t.n - k)
+    r.begin = t.base + t.first + (t.n - 1 - k if t.source == DOWNWARDS else k)
+    r.low = r.high = r.begin
+    if k != t.k:
+        i = r.begin + (1 if t.source == DOWNWARDS else -1)
+        r.low, r.high = min(r.low, i), max(r.high, i)
+    for i in range(t.batch_n):
+        r.low = min(r.low, t.pages[i])
+        r.high = max(r.high, t.pages[i])
+    return STEPPED if r.length >= SHORT else BLOCKED
+
+
+cdef void keep_apart(Region *a, Region *b) noexcept nogil:
+    """Shorten the way before `a` so that it does not lead into `b`; both, if they go towards each other."""
+    cdef int64_t gap
+    cdef bint b_goes_down = b.actor.source == DOWNWARDS
+    if a.actor.source == UPWARDS and a.low <= b.high and a.begin + a.length - 1 >= (
+            b.begin - b.length + 1 if b_goes_down else b.low):
+        gap = (b.begin - a.begin) // 2 if b_goes_down else b.low - a.begin
+        a.length = min(a.length, gap)
+        if b_goes_down:
+            b.length = min(b.length, gap)
+    elif a.actor.source == DOWNWARDS and b_goes_down and a.high >= b.low and a.begin - a.length + 1 <= b.high:
+        a.length = min(a.length, a.begin - b.high)
+
+
+cdef int time_region(EngineState *e, Region *r) noexcept nogil:
+    """Make sure that all steps in a region are in the table, and find out how long it lasts at least."""
+    cdef Actor *t = r.actor
+    cdef Chain a, b
+    cdef int64_t pfn, i, run, ns = 0, each = 0, most = 0
+    cdef int64_t gather_ns[CLASSES]
+    cdef int64_t each_ns[CLASSES]
+    cdef int cls, code
+    cdef bint down = t.source == DOWNWARDS
+    run = equal_run_down(e.m.cls + r.begin, r.length) if down else equal_run_up(e.m.cls + r.begin, r.length)
+    r.equal = run >= SHORT
+    r.length = run if r.equal else min(r.length, <int64_t> MIXED)
+    if not r.equal:
+        memset(gather_ns, 0xff, sizeof(gather_ns))
+    i = 0
+    while i < r.length:
+        pfn = r.begin - i if down else r.begin + i
+        cls = e.m.cls[pfn]
+        if r.equal or gather_ns[cls] < 0:
+            code = chain(e, t, t.row0, cls, pfn, &a)
+            if code != STEPPED:
+                return code
+            each_ns[cls] = 0
+            if a.effect == GATHERED:
+                code = chain(e, t, t.row_each, a.after, pfn, &b)
+                if code != STEPPED:
+                    return code
+                each_ns[cls] = b.ns
+                most = max(most, b.ns)
+            elif a.effect != NOTHING:
+                return BLOCKED
+            gather_ns[cls] = a.ns
+        if r.equal:
+            ns, each = r.length * gather_ns[cls], r.length * each_ns[cls]
+            break
+        ns += gather_ns[cls]
+        each += each_ns[cls]
+        i += 1
+    # the last batch need not have been worked off, when the walk gets to the end
+    r.ends = t.clock + ns + max(<int64_t> 0, each - t.batch * most)
+    for i in range(t.batch_i if t.working else 0, t.batch_n):
+        pfn = t.pages[i]
+        code = chain(e, t, t.row if t.working and i == t.batch_i else t.row_each, e.m.cls[pfn], pfn, &b)
+        if code != STEPPED:
+            return code
+    if not t.working and t.row != t.row0:
+        pfn = position(e, t)
+        code = chain(e, t, t.row, e.m.cls[pfn], pfn, &b)
+        if code != STEPPED:
+            return code
+    pfn = r.begin - r.length + 1 if down else r.begin + r.length - 1
+    r.low, r.high = min(r.low, pfn), max(r.high, pfn)
+    return STEPPED
+
+
+cdef int peek(EngineState *e, Actor *t, Region *regions, int n) noexcept nogil:
+    """Look at the page at hand of a task that goes about at random: is it known what happens there, and until when?"""
+    cdef Chain *c
+    cdef int64_t pfn
+    cdef int cls, i, code
+    t.peeked = NULL
+    if t.k >= t.n:
+        return STEPPED
+    pfn = position(e, t)
+    for i in range(n):
+        if regions[i].low <= pfn <= regions[i].high:
+            return STEPPED
+    cls = e.m.cls[pfn]
+    c = &t.cache[cls]
+    if t.row != t.row0:
+        c = &t.cache[CLASSES]
+        c.known = False
+    if not c.known:
+        code = chain(e, t, t.row, cls, pfn, c)
+        if code == ASK:
+            return ASK
+        if code != STEPPED or c.effect != NOTHING:
+            return STEPPED
+        c.known = t.row == t.row0
+    t.peeked = c
+    t.page_ends = t.clock + c.ns
+    return STEPPED
+
+
+cdef int do_page(EngineState *e, Actor *t) noexcept nogil:
+    """Do the page that was peeked at."""
+    cdef Chain *c = t.peeked
+    cdef int cls
+    if t.row != t.row0:
+        while t.row != t.row0:
+            if one_step(e, t) != STEPPED:
+                return BROKEN
+        return STEPPED
+    c.uses += 1
+    cls = c.cls[0]
+    if c.after != cls:
+        e.m.cls[t.pfn] = c.after
+        e.m.count[cls] -= 1
+        e.m.count[c.after] += 1
+        if c.freed:
+            e.m.free += c.freed
+            if c.freed > 0:
+                freed(e.m, t.pfn)
+    e.steps += c.n
+    t.clock += c.ns
+    t.k += 1
+    t.done += 1
+    t.pfn = -1
+    return STEPPED
+
+
+cdef int roam(EngineState *e, Actor **actors, int n, Region *regions, int regions_n, int64_t *moment) noexcept nogil:
+    """Let tasks that go about at random do whole pages, as long as nothing can happen before they are done.
+
+    The page that ends first is done first: until then no other task leaves a page of which it is known what happens
+    there, so none can do anything that another would notice. `moment` becomes the time until which that holds.
+    """
+    cdef Actor *first
+    cdef int i, code
+    cdef int64_t pages = 0
+    for i in range(n):
+        code = peek(e, actors[i], regions, regions_n)
+        if code != STEPPED:
+            return code
+    while True:
+        first = NULL
+        for i in range(n):
+            if actors[i].peeked == NULL:
+                moment[0] = min(moment[0], actors[i].clock)
+            elif first == NULL or actors[i].page_ends < first.page_ends:
+                first = actors[i]
+        if first == NULL or first.page_ends > moment[0]:
+            return STEPPED
+        if pages == BURST // 16:
+            moment[0] = first.page_ends
+            return STEPPED
+        code = do_page(e, first)
+        if code == STEPPED:
+            code = peek(e, first, regions, regions_n)
+        if code != STEPPED:
+            return code
+        pages += 1
+
+
+cdef int window(EngineState *e, int64_t limit) noexcept nogil:
+    """Let tasks that cannot meet run ahead one after the other, none beyond a common moment.
+
+    No two may reach the same page before that moment, and nothing but known steps may happen until then: then their
+    steps commute, and running them task by task gives what running them by the clock would give.
+    Returns STEPPED (they ran), ASK (a step must be learned first) or BLOCKED (not possible here).
+    """
+    cdef Region regions[TASKS]
+    cdef Actor *roaming[TASKS]
+    cdef Actor *t
+    cdef int n = 0, roaming_n = 0, i, j, code
+    cdef int64_t moment = limit, steps = e.steps
+    for i in range(e.ring_n):
+        t = e.ring[i]
+        if t.state != LOOPING:
+            continue
+        if (t.moved != NULL or t.source > AT_RANDOM or e.variant[t.row0] >= 0 or t.stop or t.clock >= limit
+                or (t.lock != NULL and (t.lock.writer or t.lock.queued))):
+            return BLOCKED
+        if t.source == AT_RANDOM:
+            for j in range(roaming_n):
+                if t.base + t.first < roaming[j].base + roaming[j].first + roaming[j].n and (
+                        roaming[j].base + roaming[j].first < t.base + t.first + t.n):
+                    return BLOCKED
+            roaming[roaming_n] = t
+            roaming_n += 1
+        else:
+            if begin_region(t, &regions[n]) != STEPPED:
+                return BLOCKED
+            n += 1
+    for i in range(n):
+        for j in range(n):
+            if i != j:
+                keep_apart(&regions[i], &regions[j])
+    for i in range(n):
+        if regions[i].length < SHORT:
+            return BLOCKED
+        code = time_region(e, &regions[i])
+        if code != STEPPED:
+            return code
+        moment = min(moment, regions[i].ends)
+    for i in range(n):
+        for j in range(i):
+            if regions[i].low <= regions[j].high and regions[j].low <= regions[i].high:
+                return BLOCKED
+    for i in range(n):
+        if regions[i].equal:
+            note_slope(e, regions[i].actor, e.m.cls[regions[i].begin])
+    if roaming_n:
+        code = roam(e, roaming, roaming_n, regions, n, &moment)
+        if code != STEPPED:
+            return code
+    for i in range(n):
+        t = regions[i].actor
+        while t.clock < moment:
+            if (not regions[i].equal or bulk(e, t, moment, FOREVER) == 0) and one_step(e, t) != STEPPED:
+                return BROKEN       # all that it may meet was looked up above
+    return STEPPED if e.steps != steps else BLOCKED
