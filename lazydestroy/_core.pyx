@@ -198,6 +198,7 @@ cdef struct Chain:
     int effect
     int freed
     bint locks
+    bint guarded            # depends on room in the list page, or on how much memory is free
     bint known              # in a cache: filled in
     int64_t uses            # in a cache: how often it was done since the last accounting
 

@@ -234,9 +234,11 @@ cdef int chain(EngineState *e, Actor *t, int row, int cls, int64_t pfn, Chain *c
     c.effect = NOTHING
     c.freed = 0
     c.locks = False
+    c.guarded = False
     while c.n < CHAIN:
         if e.variant[row] >= 0:
             row = e.variant[row] + variant_of(e, t)
+            c.guarded = True
         x = &e.table[row * CLASSES + cls]
         if x.kind == UNKNOWN:
             return ask(e, t, row, cls, pfn)

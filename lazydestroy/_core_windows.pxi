@@ -104,6 +104,9 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
         m = min(that_begin_before(limit, t.clock, a.lead, a.ns), most)
         if a.effect == LISTED:
             m = min(m, t.deferred.room)
+        if a.guarded and a.freed:
+            # free memory must not come close to the reserve on the way
+            m = min(m, (max(e.m.free - e.reserve, e.reserve - e.m.free) - NEAR) // max(a.freed, -a.freed))
         if m <= 0:
             return 0
         run = equal_run_down(e.m.cls + pfn, m) if down else equal_run_up(e.m.cls + pfn, m)
@@ -218,11 +221,15 @@ cdef int time_region(EngineState *e, Region *r) noexcept nogil:
             code = chain(e, t, t.row0, cls, pfn, &a)
             if code != STEPPED:
                 return code
+            if a.guarded:
+                return BLOCKED
             each_ns[cls] = 0
             if a.effect == GATHERED:
                 code = chain(e, t, t.row_each, a.after, pfn, &b)
                 if code != STEPPED:
                     return code
+                if b.guarded:
+                    return BLOCKED
                 each_ns[cls] = b.ns
                 most = max(most, b.ns)
             elif a.effect != NOTHING:
@@ -272,7 +279,7 @@ cdef int peek(EngineState *e, Actor *t, Region *regions, int n) noexcept nogil:
         code = chain(e, t, t.row, cls, pfn, c)
         if code == ASK:
             return ASK
-        if code != STEPPED or c.effect != NOTHING:
+        if code != STEPPED or c.effect != NOTHING or c.guarded:
             return STEPPED
         c.known = t.row == t.row0
     t.peeked = c
