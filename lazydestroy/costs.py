@@ -55,11 +55,12 @@ _RATIO = Source(
 _LIKE_DESTROY = Source("Assumed: as long as a destroy, since a first import clears the page as a destroy does.")
 _LIKE_EXPORT = Source("Assumed: as long as an export, since decrypting and verifying undo it.")
 _LOOK = Source("Assumed: a call that looks at a page and leaves it as it is takes a fraction of one that changes it.")
-_CONFIGURATION = Source("Assumed: what does not depend on the guest's size.")
+_CONFIGURATION = Source("Assumed: the part that does not depend on the guest's size.")
 _CONFIGURATION_SIZE = Source("Assumed: variable storage is donated in proportion to the guest's size.")
-_CPU = Source("Assumed.")
+_CPU = Source("Assumed: a tenth of a configuration, since less storage is donated.")
 _KERNEL = Source("Assumed: the order of magnitude of this step in a kernel on current machines.")
 _MODEL = Source("Assumed by this model: a step that it tells apart from the others, priced like freeing a page.")
+_TOUCH = Source("Assumed by this model: a guest that does little else than use its memory, a page at a time.")
 _RETRY = Source("Assumed by this model: how long until the kernel tries again after -EBUSY.")
 
 
@@ -128,7 +129,7 @@ class Costs:
     free: int = _cost("50 ns", _KERNEL)
     exception: int = _cost("1 us", _KERNEL)
     fault: int = _cost("1 us", _KERNEL)
-    touch: int = _cost("0.5 us", _MODEL)
+    touch: int = _cost("0.5 us", _TOUCH)
     retry: int = _cost("10 us", _RETRY)
 
     presets: ClassVar[Mapping[str, Costs]]

@@ -338,7 +338,7 @@ def _read(value: object, name: str, quantity: _Quantity, limits: _Limits) -> int
 def _integer(value: object) -> int:
     """The int that a value is. Neither a bool nor a float is one."""
     try:
-        if isinstance(value, bool):
+        if type(value).__name__.startswith("bool"):  # NumPy's too, which older versions take for an index
             raise TypeError
         return operator.index(value)  # type: ignore[arg-type]  # whatever has no __index__ raises TypeError
     except TypeError:

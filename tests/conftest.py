@@ -1,0 +1,10 @@
+"""Settings for the whole suite."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, so that a failure is a failure for everybody. HYPOTHESIS_PROFILE=explore looks further.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
