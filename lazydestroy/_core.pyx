@@ -221,6 +221,7 @@ cdef struct Actor:
     LockState *lock
     ListState *deferred
     bint locked, stop, working
+    bint admitted           # has waited for the lock: the step that asks for it next may go on
     int64_t locked_since
     int64_t pace_start, rate
     uint64_t key0, key1, mask

@@ -159,7 +159,7 @@ cdef class Engine:
         """
         if self.memory.scratch is not None:
             self.memory.recording.locks = True
-        elif lock.s.writer or lock.s.queued:
+        elif (lock.s.writer or lock.s.queued) and not self.current.a.admitted:
             raise WouldBlock(lock)
 
     def allocate_list_page(self, **fields):
@@ -233,12 +233,14 @@ cdef class Engine:
             raise NotTabled("a step that wakes a task")
         signal.is_set = True
         for task in signal.waiting:
-            self.wake(task, self.now)
+            if task.alive:
+                self.wake(task, self.now)
         signal.waiting.clear()
 
     cdef wake(self, Task task, int64_t clock):
         task.a.state = LOOPING if task.retry else AWAKE
         task.retry = False
+        task.wants = None
         task.a.clock = max(task.a.clock, clock)
 
     def release(self, Lock lock):
@@ -257,15 +259,17 @@ cdef class Engine:
         cdef Task task
         while lock.queue:
             task, write = lock.queue[0]
-            if task.retry:
-                # it will take the lock itself, at its next step
-                if lock.s.writer:
-                    break
-            elif not lock.take(write):
+            if not lock.take(write):
                 break
             lock.queue.popleft()
             if not task.retry:
                 task.holds[lock] = clock
+            elif task.a.batch:
+                task.a.locked, task.a.locked_since = True, clock
+            else:
+                # a page step holds the lock only at its beginning, which is now
+                let_go(&lock.s, 0)
+                task.a.admitted = True
             lock.longest_wait = max(lock.longest_wait, clock - task.asleep_since)
             task.history.append((clock, None, task.a.done))
             self.wake(task, clock)
@@ -276,6 +280,7 @@ cdef class Engine:
     cdef sleep_for(self, Task task, Lock lock, bint write, bint retry):
         task.a.state = ASLEEP
         task.retry = retry
+        task.wants = lock
         task.asleep_since = task.a.clock
         task.history.append((task.a.clock, f"waits for {lock.name}", task.a.done))
         lock.queue.append((task, write))
@@ -444,6 +449,7 @@ cdef class Engine:
             self.pending = 0
             self.current = None
         self.s.steps += 1
+        task.a.admitted = False
         if task.a.state == DONE:
             return
         if self.leaving:
@@ -470,7 +476,7 @@ cdef class Engine:
         a.source, a.first, a.n, a.k = loop.source, loop.first, loop.n, 0
         a.row0 = a.row = a.row_each = a.row_last = self.row_of(loop.step, loop.table is not None)
         a.batch, a.batch_n, a.batch_i = loop.batch, 0, 0
-        a.locked = a.working = a.stop = False
+        a.locked = a.working = a.stop = a.admitted = False
         a.pfn = -1
         a.last_class = -1
         a.lock = &loop.lock.s if loop.lock is not None else NULL
@@ -585,6 +591,10 @@ cdef class Engine:
             task.a.locked = False
             let_go(task.a.lock, task.a.clock - task.a.locked_since)
             self.hand_over(task.loop.lock, task.a.clock)
+        if task.wants is not None:
+            lock = task.wants
+            lock.queue = deque(entry for entry in lock.queue if entry[0] is not task)
+            self.hand_over(lock, self.now)
         for lock, since in list(task.holds.items()):
             if lock.s.writer:
                 lock.s.writer = False

@@ -191,8 +191,9 @@ cdef int one_step(EngineState *e, Actor *t) noexcept nogil:
     x = &e.table[row * CLASSES + cls]
     if x.kind != TABLED:
         return ask(e, t, row, cls, pfn)
-    if x.locks and t.lock != NULL and (t.lock.writer or t.lock.queued):
+    if x.locks and t.lock != NULL and (t.lock.writer or t.lock.queued) and not t.admitted:
         return BLOCKED
+    t.admitted = False
     if x.effect >= LISTED:
         if x.effect == LISTED:
             if push_run(t.deferred, pfn, 1) != 0:

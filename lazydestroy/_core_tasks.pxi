@@ -195,7 +195,7 @@ cdef class Task:
     cdef readonly object calls
     cdef readonly object value
     cdef readonly list history
-    cdef object wants           # (Lock, write) while asleep for it
+    cdef Lock wants             # while asleep for it
     cdef dict holds             # Lock -> clock at which it was taken
     cdef int64_t asleep_since
     cdef bint retry             # asleep in the middle of a loop
