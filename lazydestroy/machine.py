@@ -119,8 +119,10 @@ class Machine:
         Donated storage lies at or above this address.
     reserve : int
         Free pages that an atomic allocation leaves alone.
+    small_storage : bool
+        Donated storage takes one page each, so that a machine of a handful of pages stays one.
     ultravisor : dict
-        Further arguments for `Ultravisor`, such as the sizes of donated storage.
+        Further arguments for `Ultravisor`, such as ``{"destroy_needs_no_cpus": False}``.
     tabled, windows : bool
         See `Engine`.
 
@@ -154,6 +156,7 @@ class Machine:
         low_memory: int | str = LOW_MEMORY,
         donated_from: int | str = 0,
         reserve: int = 0,
+        small_storage: bool = True,
         ultravisor: dict[str, Any] | None = None,
         tabled: bool = True,
         windows: bool = True,
@@ -174,7 +177,7 @@ class Machine:
         self.costs = Costs() if costs is None else costs
         self.destroy_loop_threshold = _at_least_one(destroy_loop_threshold, "destroy_loop_threshold")
         self.low_pages = units.size(low_memory, "low_memory", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
-        options = dict(_SMALL_STORAGE if ultravisor is None else ultravisor)
+        options = {**(_SMALL_STORAGE if small_storage else {}), **(ultravisor or {})}
         sizes = Ultravisor(memory=Memory(1), **options)
         if self.guest_len > sizes.max_guest_stor_addr:
             raise ValueError(

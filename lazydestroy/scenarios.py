@@ -272,7 +272,7 @@ class _Stage:
             host_memory=host,
             donated_from=min(LOW_MEMORY, host // 2),
             reserve=min_free_pages(host),
-            ultravisor={},
+            small_storage=False,
             **{name: given[name] for name in _FOR_THE_MACHINE},
             **(given["_engine"] or {}),
         )
