@@ -68,7 +68,7 @@ cdef class Engine:
         Learn steps and repeat them from the table. False: run each in Python.
     windows : bool
         Step runs of equal pages together, and let tasks that cannot meet run ahead one after the other. False: always
-        one page step at a time, in the order of the clocks. The results are the same.
+        one page step at a time, in the order of the clocks; so it is, too, without a table. The results are the same.
     reserve : int
         Free pages that an atomic allocation may not touch.
 
@@ -98,7 +98,7 @@ cdef class Engine:
 
     def __cinit__(self, Memory memory, bint tabled=True, bint windows=True, int64_t reserve=0):
         self.memory = memory
-        self.tabled, self.windows = tabled, windows
+        self.tabled, self.windows = tabled, windows and tabled
         self.tasks, self.live, self.steps = [], [], []
         self.rows, self.entry_calls = {}, {}
         self.context = memory.context

@@ -100,8 +100,7 @@ class Assumptions(tuple[Assumption, ...]):
 
     def _repr_html_(self) -> str:
         rows = (
-            (_marked_up(each.what), _marked_up(each.value), _marked_up(each.why), f"<code>{escape(each.where)}</code>")
-            for each in self
+            (_marked_up(each.what), _marked_up(each.value), _marked_up(each.why), _path(each.where)) for each in self
         )
         return _table(("what", "assumed", "why", "where"), rows)
 
@@ -122,6 +121,11 @@ class Omissions(tuple[Omission, ...]):
 def _marked_up(text: str) -> str:
     """Text as HTML; what is between backticks is code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
+
+
+def _path(name: str) -> str:
+    """The name of a piece of code as HTML, which may be broken behind a dot: some are longer than a column."""
+    return f'<code style="white-space: normal">{escape(name).replace(".", ".<wbr>")}</code>'
 
 
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
@@ -238,7 +242,7 @@ def _of_memory() -> Iterator[Assumption]:
     )
     yield assume(
         "lowest address of donated storage",
-        f"{format_size(machine.LOW_MEMORY)}, or half of a host that has less than twice that",
+        f"{format_size(machine.LOW_MEMORY)}, or half of a host that has less than twice that; lower for want of room",
         "an Ultravisor accepts none below; small hosts are for small experiments",
         "scenarios._Stage",
     )

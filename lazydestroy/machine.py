@@ -116,7 +116,7 @@ class Machine:
     destroy_loop_threshold, list_page_capacity, low_memory
         The kernel's 32 and 509, and the 2 GiB that are cleared at once, as parameters.
     donated_from : int or str
-        Donated storage lies at or above this address.
+        Donated storage lies at or above this address, if there is room for it.
     reserve : int
         Free pages that an atomic allocation leaves alone.
     small_storage : bool
@@ -185,7 +185,8 @@ class Machine:
                 f"{exact_size(sizes.max_guest_stor_addr)}"
             )
         self.guest_pages, self.process_pages = self.guest_len >> PAGE_SHIFT, self.process_len >> PAGE_SHIFT
-        needed = self.guest_len + self.process_len + self._storage(sizes, vcpus)
+        storage = self._storage(sizes, vcpus)
+        needed = self.guest_len + self.process_len + storage
         if host_memory is None:
             host_len = 2 * needed
         else:
@@ -196,7 +197,7 @@ class Machine:
                     f"{exact_size(needed)} with what the process and the Ultravisor take"
                 )
         self.memory = Memory(host_len >> PAGE_SHIFT)
-        self.donated_from = units.size(donated_from, "donated_from", zero=True)
+        self.donated_from = min(units.size(donated_from, "donated_from", zero=True), host_len - storage)
         self.engine = Engine(self.memory, tabled, windows, reserve)
         self.uv = Ultravisor(
             features=features,
@@ -357,6 +358,7 @@ class Machine:
         self.event("addressing exception", f"injected into the guest at {gaddr:#x}: it stops")
         self.guest_up = False
         self._stop_vcpus()
+        self._stop_current()
 
     def endless_fault(self, page: Page) -> None:
         """The access faults again and again: reported once, and the task goes no further."""
@@ -406,7 +408,8 @@ class Machine:
     # Ends
 
     def _stop_current(self) -> None:
-        if self.engine.current is not None:
+        """End the task that acts, if it is in a page step; a flow that calls this returns by itself."""
+        if self.engine.current is not None and self.engine.current.progress is not None:
             self.engine.kill(self.engine.current)
 
     def _stop_vcpus(self) -> None:
@@ -421,6 +424,7 @@ class Machine:
         self.alive = self.guest_up = False
         now = self.engine.now
         self._stop_vcpus()
+        self._stop_current()
         self.engine.spawn(self.exiting(), "QEMU exits", now)
 
     # What userspace does
@@ -532,6 +536,7 @@ class Machine:
             self.engine.charge(self.costs.exception)
             if not frame.arch_1:
                 self.endless_fault(frame)
+                return ""
             yield
             kernel.do_secure_storage_access(frame, kernel_mode=as_ != "host")
             if not self.alive:
