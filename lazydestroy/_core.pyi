@@ -134,6 +134,7 @@ class Engine:
     tasks: list[Task]
     current: Task | None
     progress: Callable[[Engine], object] | None
+    at_frame: int | None
     def __init__(self, memory: Memory, tabled: bool = True, windows: bool = True, reserve: int = 0) -> None: ...
     @property
     def now(self) -> int: ...

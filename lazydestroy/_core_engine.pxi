@@ -72,6 +72,11 @@ cdef class Engine:
     reserve : int
         Free pages that an atomic allocation may not touch.
 
+    Attributes
+    ----------
+    at_frame : int or None
+        Frame that the last call of `step` worked on; None if it was no page step.
+
     Notes
     -----
     The task whose clock is furthest behind acts next, of equals the one created first. A step happens at the
@@ -94,6 +99,7 @@ cdef class Engine:
     cdef object gathered
     cdef bint leaving
     cdef int64_t left_at
+    cdef readonly object at_frame
     cdef public object progress
 
     def __cinit__(self, Memory memory, bint tabled=True, bint windows=True, int64_t reserve=0):
@@ -434,6 +440,7 @@ cdef class Engine:
         """One page step in Python."""
         cdef int64_t pfn = position(&self.s, &task.a)
         cdef int effect = NOTHING
+        self.at_frame = pfn
         self.current = task
         self.pending = 0
         self.gathered = None
@@ -678,6 +685,7 @@ cdef class Engine:
         if task.a.state == ASLEEP or task.a.state == DONE:
             raise ValueError(f"{task.name} cannot act: it {'waits' if task.asleep else 'is done'}")
         self.s.who = &task.a
+        self.at_frame = None
         if task.a.state == AWAKE:
             self.handle(RESUME)
             return task

@@ -557,6 +557,8 @@ class Machine:
         handle = self.running_handle(self.kvm)
         self._need(handle, f"only a protected guest can {name} pages: protect() first")
         self._frame(page)
+        pinned = self.memory.record(self.mm.guest.slot(page)).pinned
+        self._need(not pinned or name == "share", f"page {page} is pinned: the host still uses it for I/O")
         cc = call(handle, page << PAGE_SHIFT)
         self._need(cc == 0, f"page {page} cannot be {name}d: it is not the guest's own; let it touch() the page first")
 
@@ -584,7 +586,15 @@ class Machine:
         acted = self.engine.step(task)
         if acted is None:
             return "nobody can act: " + ", ".join(f"{waiting.name} waits" for waiting in self.tasks)
-        return f"{acted.name}: {', '.join(self._log) or 'walks on'}"
+        return f"{acted.name}{self._where()}: {', '.join(self._log) or 'walks on'}"
+
+    def _where(self) -> str:
+        """Which page of the guest the last step worked on, if it worked on one."""
+        frame = self.engine.at_frame
+        for page in range(self.guest_pages):
+            if frame is not None and self.mm.guest.slot(page) == frame:
+                return f", page {page}"
+        return ""
 
     def run(self) -> None:
         """Let everything that is under way come to its end."""
@@ -622,6 +632,8 @@ class Machine:
         if isinstance(page, bool) or not isinstance(page, int) or not 0 <= page < self.guest_pages:
             raise ValueError(f"page={page!r}: the guest has pages 0 to {self.guest_pages - 1}")
         view = self.memory.page(self.mm.guest.slot(page))
+        if present and view.holder == Holder.SET_ASIDE:
+            raise ValueError(f"page={page}: set aside; it is in no address space, so nobody can name it")
         if present and not self.kernel.pte_present(self.mm, view):
             raise ValueError(f"page={page}: not present; nobody has touched it yet, or it is swapped out")
         return view

@@ -1,0 +1,245 @@
+"""The package and the plain second model (`oracle`) must agree in everything that can be seen."""
+
+import bisect
+import dataclasses
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lazydestroy as ld
+
+PAGE = 4096
+SAMPLED = ("memory", "timeline")
+"""Fields whose rows are taken at moments that depend on how it is computed; that each is true is tested apart."""
+
+
+shares = st.sampled_from([Fraction(0), Fraction(1, 3), Fraction(9, 10), Fraction(1), Fraction(1)])
+pages = st.one_of(st.integers(1, 40), st.integers(1, 1500))
+costs = st.one_of(
+    st.just(ld.Costs()),
+    # equal and vanishing costs make clocks meet
+    st.fixed_dictionaries(
+        {name: st.sampled_from([0, 1, 2, 10, 1000]) for name in ld.Costs().sources} | {"retry": st.integers(1, 50)}
+    ).map(lambda times: ld.Costs(**times)),
+)
+
+
+@st.composite
+def machines(draw):
+    """What reboot and shutdown have in common, in pages."""
+    memory = draw(pages)
+    vcpus, process = draw(st.integers(1, 4)), draw(st.sampled_from([0, 0, 3, 40]))
+    spare = draw(st.one_of(st.integers(0, 150), st.just(1500)))
+    v1 = draw(st.sampled_from([True, True, True, False]))
+    storage = oracle.Storage()
+    needed = storage.uv + storage.base + storage.virtual - (-memory // 256) + vcpus * storage.cpu + 11
+    # where donated storage may lie is the upper half of the host
+    host = max(memory + process + needed, 2 * (needed + 8)) + spare
+    return dict(
+        memory=memory,
+        used=draw(shares),
+        host=host,
+        costs=draw(costs),
+        v1=v1,
+        lazy_destroy=draw(st.sampled_from([None, None, True, False])) if v1 else None,
+        vcpus=vcpus,
+        process=process,
+        misc=draw(st.booleans()),
+        low_memory=draw(st.one_of(st.integers(0, 200), st.just(oracle.TWO_GIB))),
+        threshold=draw(st.sampled_from([1, 2, 7, 32, 32])),
+        capacity=draw(st.sampled_from([1, 3, 64, 509, 509])),
+    )
+
+
+reboots = st.tuples(
+    machines(),
+    st.fixed_dictionaries(
+        dict(
+            new_guest=st.sampled_from(["protected", "protected", "normal"]),
+            touch=st.sampled_from(["sequential", "reverse", "random", "none"]),
+            touched=shares,
+            seed=st.integers(-3, 1 << 70),
+            loader=st.sampled_from([0, 1, 16, 100, 5000]),
+            image=st.sampled_from([1, 16, 100, 5000]),
+            image_at=st.sampled_from([0, 1, 16, 300, 5000]),
+        )
+    ),
+).map(lambda both: both[0] | both[1])
+
+shutdowns = st.tuples(
+    machines(),
+    st.fixed_dictionaries(
+        dict(
+            demand=st.one_of(st.none(), st.sampled_from([1 << 20, 1 << 30, 2 << 30, 3 * 10**9, 1 << 50])),
+            demand_total=st.one_of(st.none(), st.integers(1, 4000)),
+        )
+    ),
+).map(lambda both: both[0] | both[1] | ({} if both[1]["demand"] else {"demand_total": None}))
+
+
+def of_package(scenario, parameters, **engine):
+    """Run the package with what the oracle takes."""
+    given_ = dict(parameters)
+    bytes_of = ("memory", "low_memory", "loader", "image", "image_at", "demand_total")
+    given_ = {name: value * PAGE if name in bytes_of and value is not None else value for name, value in given_.items()}
+    kernel = ld.series.v1 if given_.pop("v1") else ld.series.v1.upto(0)
+    return scenario(
+        given_.pop("memory"),
+        kernel=kernel,
+        host_memory=given_.pop("host") * PAGE,
+        process_memory=given_.pop("process") * PAGE,
+        features=("misc",) if given_.pop("misc") else (),
+        destroy_loop_threshold=given_.pop("threshold"),
+        list_page_capacity=given_.pop("capacity"),
+        _engine=engine or None,
+        **given_,
+    )
+
+
+def plain(record):
+    """A record in the oracle's words."""
+    return (
+        record.state.name,
+        record.owner,
+        record.pinned,
+        record.content.name,
+        record.content_of,
+        record.arch_1,
+        record.refs,
+        record.holder.name,
+        record.mm,
+        record.charged,
+    )
+
+
+def names(calls):
+    return Counter({command.name: number for command, number in calls.items()})
+
+
+def visible(run):
+    """Everything about a run that the oracle knows, too."""
+    final = Counter()
+    for record, number in run.final.items():
+        final[plain(record)] += number
+    return dict(
+        downtime_ns=run.downtime_ns,
+        cleanup_ns=run.cleanup_ns,
+        uvcs=names(run.uvcs),
+        noop_uvcs=names(run.noop_uvcs),
+        failed_uvcs=names(run.failed_uvcs),
+        foreground=names(run.foreground),
+        background=names(run.background),
+        by_actor={actor: names(calls) for actor, calls in run.by_actor.items()},
+        finished_ns=dict(run.finished_ns),
+        events=[(event.time_ns, event.kind) for event in run.events],
+        oom=run.oom,
+        booted=run.booted,
+        longest_hold_ns=run.longest_hold_ns,
+        final=final,
+    )
+
+
+def expected(outcome):
+    everything = oracle.by_command(outcome.calls)
+    return dict(
+        downtime_ns=outcome.downtime_ns,
+        cleanup_ns=outcome.cleanup_ns,
+        uvcs=everything,
+        noop_uvcs=oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "noop"})),
+        failed_uvcs=oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "refused"})),
+        foreground=outcome.foreground,
+        background=everything - outcome.foreground,
+        by_actor=outcome.by_actor,
+        finished_ns=outcome.finished_ns,
+        events=outcome.events,
+        oom=outcome.oom,
+        booted=outcome.booted,
+        longest_hold_ns=outcome.longest_hold_ns,
+        final=outcome.final,
+    )
+
+
+def differences(found, wanted):
+    """What differs: name, then what the package found and what the oracle says."""
+    return {
+        name: (found[name], wanted[name])
+        if not isinstance(wanted[name], Counter)
+        else (found[name] - wanted[name], wanted[name] - found[name])
+        for name in wanted
+        if found[name] != wanted[name]
+    }
+
+
+@given(reboots)
+def test_a_reboot_comes_out_as_in_the_oracle(parameters):
+    assert not differences(visible(of_package(ld.reboot, parameters)), expected(oracle.reboot(**parameters)))
+
+
+@given(shutdowns)
+def test_a_shutdown_comes_out_as_in_the_oracle(parameters):
+    assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
+
+
+def fields_that_differ(one, other, *but):
+    """Names of the fields in which two runs are not equal to the bit. How long the computer took does not count."""
+    return [
+        field.name
+        for field in dataclasses.fields(one)
+        if field.name not in ("seconds", *but)
+        and not np.array_equal(getattr(one, field.name), getattr(other, field.name))
+    ]
+
+
+@pytest.mark.parametrize("engine", [{"tabled": False}, {"windows": False}])
+@given(reboots)
+def test_a_reboot_is_the_same_however_it_is_computed(engine, parameters):
+    one, other = of_package(ld.reboot, parameters), of_package(ld.reboot, parameters, **engine)
+    assert not fields_that_differ(one, other, *SAMPLED)
+
+
+@pytest.mark.parametrize("engine", [{"tabled": False}, {"windows": False}])
+@given(shutdowns)
+def test_a_shutdown_is_the_same_however_it_is_computed(engine, parameters):
+    one, other = of_package(ld.shutdown, parameters), of_package(ld.shutdown, parameters, **engine)
+    assert not fields_that_differ(one, other, *SAMPLED)
+
+
+@pytest.mark.parametrize("engine", [{}, {"windows": False}])
+@settings(max_examples=30)
+@given(reboots, st.integers(1, 60))
+def test_every_row_of_a_reboots_memory_is_true(engine, parameters, memory):
+    parameters |= {"memory": memory}
+    history = oracle.reboot(**parameters, watched=True).history
+    assert not rows_that_are_not_true(of_package(ld.reboot, parameters, **engine).memory, history)
+
+
+@pytest.mark.parametrize("engine", [{}, {"windows": False}])
+@settings(max_examples=30)
+@given(shutdowns, st.integers(1, 60))
+def test_every_row_of_a_shutdowns_memory_is_true(engine, parameters, memory):
+    parameters |= {"memory": memory}
+    history = oracle.shutdown(**parameters, watched=True).history
+    assert not rows_that_are_not_true(of_package(ld.shutdown, parameters, **engine).memory, history)
+
+
+def rows_that_are_not_true(memory, history):
+    """Rows that show what the oracle never had at that moment: before, between or after the steps that begin then."""
+    states = {}
+    before = history[0][1]
+    for moment, totals in history:
+        states.setdefault(moment, {before}).add(totals)
+        before = totals
+    moments = sorted(states)
+    last = {moment: totals for moment, totals in history}
+    wrong = []
+    for time, *row in memory.tolist():
+        earlier = moments[bisect.bisect_right(moments, time) - 1]
+        possible = states[time] if time in states else {last[earlier]}
+        if tuple(row) not in possible:
+            wrong.append((time, tuple(row), possible))
+    return wrong
