@@ -335,7 +335,11 @@ cdef class Engine:
         if len(self.steps) > ROWS // 2:
             self.renumber()
         for task in self.live:
-            if task.loop is not None and task.loop.stop is not None:
+            if task.loop is None:
+                continue
+            if task.loop.table is not None:
+                task.a.moved = task.loop.table.moved
+            if task.loop.stop is not None:
                 task.a.stop = bool(task.loop.stop())
 
     cdef renumber(self):
@@ -540,6 +544,8 @@ cdef class Engine:
         try:
             request = task.generator.send(send)
         except StopIteration as stop:
+            if task.a.state == DONE:
+                return
             task.value = stop.value
             task.a.clock += self.pending
             self.pending = 0
@@ -552,6 +558,8 @@ cdef class Engine:
             self.left_at = task.a.clock
             self.current = None
         if task.a.state == DONE:
+            # it has ended itself, and went on to here
+            task.generator.close()
             return
         if request is None:
             pass
@@ -610,7 +618,8 @@ cdef class Engine:
             self.hand_over(lock, task.a.clock)
         task.holds.clear()
         saved, pending = self.current, self.pending
-        task.generator.close()
+        if task is not self.current or task.a.state == LOOPING:
+            task.generator.close()
         task.history.append((max(task.a.clock, self.now), None, task.a.done))
         self.end(task)
         self.current, self.pending = saved, pending

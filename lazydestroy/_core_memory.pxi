@@ -349,6 +349,8 @@ cdef class Memory:
             else:
                 return start
             pfn -= equal_run_down(self.s.cls + pfn, pfn + 1) - 1
+            if pfn < n:
+                break
             start = (pfn - n) // step * step
         return None
 

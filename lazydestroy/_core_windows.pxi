@@ -93,11 +93,12 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
         count_chain(e, t, &a, run)
         count_chain(e, t, &b, run)
         repaint(e, pfn, run, down, cls, b.after)
-        t.clock += run * (a.ns + b.ns)
         if t.lock != NULL:
+            # the first batch may have begun before, over a hole
             t.locked = False
-            let_go(t.lock, t.batch * a.ns)
+            let_go(t.lock, t.clock - t.locked_since + t.batch * a.ns)
             t.lock.taken += m - 1
+        t.clock += run * (a.ns + b.ns)
         if t.stop:
             t.n = t.k + run
     else:

@@ -193,8 +193,8 @@ class Machine:
             host_len = units.size(host_memory, "host_memory", multiple_of=PAGE_SIZE)
             if host_len < needed:
                 raise ValueError(
-                    f"host_memory={host_memory!r}: too little; a guest of {format_size(self.guest_len)} needs at least "
-                    f"{exact_size(needed)} with what the process and the Ultravisor take"
+                    f"host_memory={format_size(host_len)!r}: too little; a guest of {format_size(self.guest_len)} "
+                    f"needs at least {exact_size(needed)} with what the process and the Ultravisor take"
                 )
         self.memory = Memory(host_len >> PAGE_SHIFT)
         self.donated_from = min(units.size(donated_from, "donated_from", zero=True), host_len - storage)

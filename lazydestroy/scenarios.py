@@ -133,6 +133,7 @@ def reboot(
 
     def new_guest_boots() -> Flow:
         machine.guest_up = True
+        machine.engine.doing("waits for the guest")
         if new_guest == "protected":
             if loader_len:
                 yield from vcpus_touch(min(loader_len >> PAGE_SHIFT, pages), "runs the boot loader", alone=True)
@@ -451,8 +452,7 @@ def _call(scenario: str, given: Mapping[str, Any]) -> str:
     for name, parameter in inspect.signature(function).parameters.items():
         value = given[name]
         if name != "memory" and name not in _NOT_INPUTS and value != parameter.default:
-            text = f"ld.{value!r}" if isinstance(value, Costs) else repr(value)
-            arguments.append(f"{name}={text}")
+            arguments.append(f"{name}={value!r}")
     return f"ld.{scenario}({', '.join(arguments)})"
 
 

@@ -171,10 +171,10 @@ class Tasks:
     def end(self, task: Task) -> None:
         """A task is done, or stopped: wake who waits for it."""
         task.alive = False
+        task.clock = max(task.clock, self.now)
         for other in self.tasks:
             if other.waits_for is task:
-                other.waits_for = None
-                other.clock = max(other.clock, self.now if task is self.acting else max(self.now, task.clock))
+                other.waits_for, other.clock = None, max(other.clock, task.clock)
 
     def next_task(self) -> Task | None:
         """Who acts next: the one furthest behind, of equals the first."""
@@ -188,7 +188,7 @@ class Tasks:
 
     def by_hand(self, flow: Flow, name: str, patience: int) -> Any:
         """Let one task act to its end, all others stand still. Without patience it is stopped."""
-        task = self.main = self.spawn(flow, name)
+        task = self.spawn(flow, name)
         for _ in range(patience):
             if not task.alive:
                 break
@@ -391,7 +391,6 @@ class World(Ultravisor):
         self.alive, self.guest_up = True, False
         self.handle = 0
         self.vcpus: list[tuple[int, int, int] | None] = [None] * vcpus  # configuration, first frame, frames
-        self.main: Task | None = None  # the process's own task
         self.vcpu_tasks: list[Task] = []
         self.old: set[int] = set()
         self.longest_hold = 0
@@ -846,10 +845,10 @@ class World(Ultravisor):
         self.old |= {self.handle} - {0}
 
     def kill(self) -> None:
-        """A signal ends the process, all of its tasks, and with it the VM."""
+        """A signal ends the process: its vCPUs, and whoever acts for it; then its memory and its VM go."""
         if self.alive:
             self.alive = self.guest_up = False
-            for task in (self.main, *self.vcpu_tasks):
+            for task in (*self.vcpu_tasks, self.acting):
                 if task.alive:
                     self.end(task)
             self.spawn(self.exit(), "QEMU exits")
@@ -921,7 +920,9 @@ def reboot(
     def vcpus_touch(pages: int, parts: int, pattern: str) -> Flow:
         bounds = [pages * part // parts for part in range(parts + 1)]
         world.vcpu_tasks = [
-            world.spawn(world.visit(in_order(*bounds[n : n + 2], pattern, seed * 1009 + n), world.touch_page), f"vCPU {n}")
+            world.spawn(
+                world.visit(in_order(*bounds[n : n + 2], pattern, seed * 1009 + n), world.touch_page), f"vCPU {n}"
+            )
             for n in range(parts)
             if bounds[n] < bounds[n + 1]
         ]
@@ -939,9 +940,9 @@ def reboot(
         yield from vcpus_touch(count, len(world.vcpus), touch)
         return world.guest_up
 
-    world.main = world.spawn(qemu(), "QEMU")
+    main = world.spawn(qemu(), "QEMU")
     world.run()
-    return outcome(world, split, booted=bool(world.main.value))
+    return outcome(world, split, booted=bool(main.value))
 
 
 def shutdown(

@@ -40,44 +40,44 @@ def machines(draw):
     needed = storage.uv + storage.base + storage.virtual - (-memory // 256) + vcpus * storage.cpu + 11
     # where donated storage may lie is the upper half of the host
     host = max(memory + process + needed, 2 * (needed + 8)) + spare
-    return dict(
-        memory=memory,
-        used=draw(shares),
-        host=host,
-        costs=draw(costs),
-        v1=v1,
-        lazy_destroy=draw(st.sampled_from([None, None, True, False])) if v1 else None,
-        vcpus=vcpus,
-        process=process,
-        misc=draw(st.booleans()),
-        low_memory=draw(st.one_of(st.integers(0, 200), st.just(oracle.TWO_GIB))),
-        threshold=draw(st.sampled_from([1, 2, 7, 32, 32])),
-        capacity=draw(st.sampled_from([1, 3, 64, 509, 509])),
-    )
+    return {
+        "memory": memory,
+        "used": draw(shares),
+        "host": host,
+        "costs": draw(costs),
+        "v1": v1,
+        "lazy_destroy": draw(st.sampled_from([None, None, True, False])) if v1 else None,
+        "vcpus": vcpus,
+        "process": process,
+        "misc": draw(st.booleans()),
+        "low_memory": draw(st.one_of(st.integers(0, 200), st.just(oracle.TWO_GIB))),
+        "threshold": draw(st.sampled_from([1, 2, 7, 32, 32])),
+        "capacity": draw(st.sampled_from([1, 3, 64, 509, 509])),
+    }
 
 
 reboots = st.tuples(
     machines(),
     st.fixed_dictionaries(
-        dict(
-            new_guest=st.sampled_from(["protected", "protected", "normal"]),
-            touch=st.sampled_from(["sequential", "reverse", "random", "none"]),
-            touched=shares,
-            seed=st.integers(-3, 1 << 70),
-            loader=st.sampled_from([0, 1, 16, 100, 5000]),
-            image=st.sampled_from([1, 16, 100, 5000]),
-            image_at=st.sampled_from([0, 1, 16, 300, 5000]),
-        )
+        {
+            "new_guest": st.sampled_from(["protected", "protected", "normal"]),
+            "touch": st.sampled_from(["sequential", "reverse", "random", "none"]),
+            "touched": shares,
+            "seed": st.integers(-3, 1 << 70),
+            "loader": st.sampled_from([0, 1, 16, 100, 5000]),
+            "image": st.sampled_from([1, 16, 100, 5000]),
+            "image_at": st.sampled_from([0, 1, 16, 300, 5000]),
+        }
     ),
 ).map(lambda both: both[0] | both[1])
 
 shutdowns = st.tuples(
     machines(),
     st.fixed_dictionaries(
-        dict(
-            demand=st.one_of(st.none(), st.sampled_from([1 << 20, 1 << 30, 2 << 30, 3 * 10**9, 1 << 50])),
-            demand_total=st.one_of(st.none(), st.integers(1, 4000)),
-        )
+        {
+            "demand": st.one_of(st.none(), st.sampled_from([1 << 20, 1 << 30, 2 << 30, 3 * 10**9, 1 << 50])),
+            "demand_total": st.one_of(st.none(), st.integers(1, 4000)),
+        }
     ),
 ).map(lambda both: both[0] | both[1] | ({} if both[1]["demand"] else {"demand_total": None}))
 
@@ -126,42 +126,42 @@ def visible(run):
     final = Counter()
     for record, number in run.final.items():
         final[plain(record)] += number
-    return dict(
-        downtime_ns=run.downtime_ns,
-        cleanup_ns=run.cleanup_ns,
-        uvcs=names(run.uvcs),
-        noop_uvcs=names(run.noop_uvcs),
-        failed_uvcs=names(run.failed_uvcs),
-        foreground=names(run.foreground),
-        background=names(run.background),
-        by_actor={actor: names(calls) for actor, calls in run.by_actor.items()},
-        finished_ns=dict(run.finished_ns),
-        events=[(event.time_ns, event.kind) for event in run.events],
-        oom=run.oom,
-        booted=run.booted,
-        longest_hold_ns=run.longest_hold_ns,
-        final=final,
-    )
+    return {
+        "downtime_ns": run.downtime_ns,
+        "cleanup_ns": run.cleanup_ns,
+        "uvcs": names(run.uvcs),
+        "noop_uvcs": names(run.noop_uvcs),
+        "failed_uvcs": names(run.failed_uvcs),
+        "foreground": names(run.foreground),
+        "background": names(run.background),
+        "by_actor": {actor: names(calls) for actor, calls in run.by_actor.items()},
+        "finished_ns": dict(run.finished_ns),
+        "events": [(event.time_ns, event.kind) for event in run.events],
+        "oom": run.oom,
+        "booted": run.booted,
+        "longest_hold_ns": run.longest_hold_ns,
+        "final": final,
+    }
 
 
 def expected(outcome):
     everything = oracle.by_command(outcome.calls)
-    return dict(
-        downtime_ns=outcome.downtime_ns,
-        cleanup_ns=outcome.cleanup_ns,
-        uvcs=everything,
-        noop_uvcs=oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "noop"})),
-        failed_uvcs=oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "refused"})),
-        foreground=outcome.foreground,
-        background=everything - outcome.foreground,
-        by_actor=outcome.by_actor,
-        finished_ns=outcome.finished_ns,
-        events=outcome.events,
-        oom=outcome.oom,
-        booted=outcome.booted,
-        longest_hold_ns=outcome.longest_hold_ns,
-        final=outcome.final,
-    )
+    return {
+        "downtime_ns": outcome.downtime_ns,
+        "cleanup_ns": outcome.cleanup_ns,
+        "uvcs": everything,
+        "noop_uvcs": oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "noop"})),
+        "failed_uvcs": oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "refused"})),
+        "foreground": outcome.foreground,
+        "background": everything - outcome.foreground,
+        "by_actor": outcome.by_actor,
+        "finished_ns": outcome.finished_ns,
+        "events": outcome.events,
+        "oom": outcome.oom,
+        "booted": outcome.booted,
+        "longest_hold_ns": outcome.longest_hold_ns,
+        "final": outcome.final,
+    }
 
 
 def differences(found, wanted):
@@ -235,7 +235,7 @@ def rows_that_are_not_true(memory, history):
         states.setdefault(moment, {before}).add(totals)
         before = totals
     moments = sorted(states)
-    last = {moment: totals for moment, totals in history}
+    last = dict(history)
     wrong = []
     for time, *row in memory.tolist():
         earlier = moments[bisect.bisect_right(moments, time) - 1]

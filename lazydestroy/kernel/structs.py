@@ -28,6 +28,8 @@ class Struct:
 
     __slots__ = ("_memory",)
 
+    _memory: Memory
+
     def __init__(self, memory: Memory, **fields: Any) -> None:
         object.__setattr__(self, "_memory", memory)
         for name, value in fields.items():
@@ -92,6 +94,7 @@ class Mm(Struct):
         "swap",
     )
 
+    _context: MmContext
     number: int
     mm_users: int
     mm_count: int

@@ -1,0 +1,818 @@
+"""The core by itself: frames, tables, deferred lists, locks, and tasks that step through pages in virtual time."""
+
+from collections import Counter
+
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lazydestroy._core import (
+    Deadlock,
+    DeferredList,
+    Engine,
+    Lock,
+    Memory,
+    Signal,
+    Table,
+    empty_list,
+    step,
+    take_free,
+    visit,
+    walk,
+)
+from lazydestroy.page import Content, Holder, Record, State
+
+USED = Record(refs=1, holder=Holder.MAPPED, mm=1)
+
+
+def memory_of(*kinds):
+    """A memory whose page p is of kind kinds[p]: 0 is free, others differ in what they hold."""
+    memory = Memory(len(kinds))
+    for pfn, kind in enumerate(kinds):
+        if kind:
+            memory.set_record(pfn, USED._replace(content_of=kind))
+    return memory
+
+
+def kinds_of(memory):
+    return [memory.record(pfn).content_of for pfn in range(memory.pages)]
+
+
+def used_table(pages):
+    """A guest whose pages are all present, in a memory of just its size."""
+    memory = memory_of(*[1] * pages)
+    return memory, Table(memory, 1, 0, pages)
+
+
+# Frames
+
+
+def test_a_new_memory_is_free_and_full_of_zeros():
+    memory = Memory(5)
+    assert memory.records() == {Record(): 5}
+    assert (memory.free, memory.pages, len(memory)) == (5, 5, 5)
+
+
+def test_a_memory_has_pages():
+    with pytest.raises(ValueError, match="pages=0"):
+        Memory(0)
+
+
+@pytest.mark.parametrize("pfn", [-1, 5, 1 << 40])
+def test_a_frame_outside_of_memory_is_an_index_error(pfn):
+    memory = Memory(5)
+    for call in (memory.page, memory.record, lambda pfn: memory.set_record(pfn, Record())):
+        with pytest.raises(IndexError, match=f"frame {pfn} "):
+            call(pfn)
+
+
+@pytest.mark.parametrize("first, count", [(-1, 1), (0, 6), (5, 1), (2, -1), (6, 0)])
+def test_a_range_outside_of_memory_is_an_index_error(first, count):
+    memory = Memory(5)
+    for call in (memory.records, memory.classes_of, lambda *span: memory.change(lambda record: record, *span)):
+        with pytest.raises(IndexError, match="5 pages"):
+            call(first, count)
+
+
+def test_change_asks_once_for_each_different_record():
+    memory = memory_of(1, 2, 1, 1, 0, 2)
+    asked = []
+
+    def twice(record):
+        asked.append(record.content_of)
+        return record._replace(content_of=2 * record.content_of)
+
+    assert memory.change(twice, 0, 4) == 4
+    assert sorted(asked) == [1, 2]
+    assert kinds_of(memory) == [2, 4, 2, 2, 0, 2]
+
+
+def test_change_says_how_many_pages_changed():
+    memory = memory_of(1, 2, 1, 0)
+    assert memory.change(lambda record: record._replace(content_of=1) if record.content_of else record) == 1
+    assert memory.change(lambda record: record) == 0
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=600), st.data())
+def test_change_is_the_function_on_every_page_of_the_range(kinds, data):
+    memory = memory_of(*kinds)
+    for _ in range(3):
+        first = data.draw(st.integers(0, len(kinds)))
+        last = data.draw(st.integers(first, len(kinds)))
+        becomes = data.draw(st.lists(st.integers(0, 3), min_size=4, max_size=4))
+        memory.change(
+            lambda record, to=becomes: (
+                Record() if not (kind := to[record.content_of]) else USED._replace(content_of=kind)
+            ),
+            first,
+            last - first,
+        )
+        kinds[first:last] = [becomes[kind] for kind in kinds[first:last]]
+        assert kinds_of(memory) == kinds
+        assert memory.free == kinds.count(0)
+        assert memory.records(first, last - first) == {
+            memory.record(pfn): kinds[first:last].count(kinds[pfn]) for pfn in range(first, last)
+        }
+
+
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=300), st.integers(1, 9), st.sampled_from([1, 2, 4]), st.data())
+def test_find_run_finds_the_highest_one(kinds, pages, align, data):
+    lowest = data.draw(st.integers(0, len(kinds)))
+    fits = (
+        first
+        for first in reversed(range(0, len(kinds) - pages + 1, align))
+        if first >= lowest and not any(kinds[first : first + pages])
+    )
+    assert memory_of(*kinds).find_run(pages, align, lowest) == next(fits, None)
+
+
+def test_the_frame_freed_last_is_handed_out_first():
+    memory = memory_of(*[1] * 100)
+    for pfn in (7, 3, 50):
+        memory.set_record(pfn, Record())
+    taken = []
+    while (pfn := memory.allocate()) is not None:
+        memory.set_record(pfn, USED)
+        taken.append(pfn)
+    assert taken == [50, 3, 7]
+
+
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=300), st.lists(st.integers(0, 299), max_size=200))
+def test_every_free_frame_is_handed_out_once(kinds, freed):
+    memory = memory_of(*kinds)
+    for pfn in freed:
+        if pfn < len(kinds):
+            memory.set_record(pfn, Record() if memory.record(pfn).holder else USED)
+    free = [pfn for pfn in range(len(kinds)) if not memory.record(pfn).holder]
+    taken = []
+    while (pfn := memory.allocate()) is not None:
+        memory.set_record(pfn, USED)
+        taken.append(pfn)
+    assert sorted(taken) == free
+
+
+def test_a_preferred_frame_is_given_if_it_is_free():
+    memory = memory_of(0, 1, 0)
+    assert memory.allocate(prefer=2) == 2
+    assert memory.allocate(prefer=1) == 0
+
+
+def test_more_than_256_kinds_of_page_at_once_are_refused_in_words():
+    memory = Memory(300)
+    with pytest.raises(OverflowError, match="256 different kinds of page"):
+        for pfn in range(300):
+            memory.set_record(pfn, USED._replace(content_of=pfn + 1))
+    assert memory.record(254).content_of == 255
+
+
+def test_kinds_that_no_page_has_any_more_are_given_away():
+    memory = Memory(2)
+    for kind in range(1, 1000):
+        memory.set_record(kind % 2, USED._replace(content_of=kind))
+    assert kinds_of(memory) == [998, 999]
+
+
+def test_a_page_is_a_view():
+    memory = memory_of(1, 1)
+    page = memory.page(1)
+    page.refs += 1
+    page.update(arch_1=True, content=Content.ZERO)
+    assert memory.record(1) == USED._replace(content_of=1, refs=2, arch_1=True)
+    assert page == memory.page(1) != memory.page(0)
+    with pytest.raises(AttributeError, match="colour"):
+        page.colour = "red"
+
+
+# Guest page tables
+
+
+def test_a_table_lies_in_memory():
+    with pytest.raises(ValueError, match="guest pages 3 to 6"):
+        Table(Memory(5), 1, 3, 3)
+
+
+def test_a_guest_page_is_present_if_its_frame_is_mapped_by_this_address_space():
+    memory = memory_of(0, 1, 1, 1)
+    memory.page(2).update(mm=2)
+    memory.page(3).update(holder=Holder.SET_ASIDE)
+    table = Table(memory, 1, 0, 4)
+    assert [table.frame(g) for g in range(-1, 5)] == [None, None, 1, None, None, None]
+    for g in (-1, 4):
+        with pytest.raises(IndexError, match=f"guest page {g} "):
+            table.slot(g)
+
+
+def test_an_entry_can_point_elsewhere():
+    memory = memory_of(1, 0, 1)
+    table = Table(memory, 1, 0, 2)
+    table.point(1, 2)
+    assert [table.slot(0), table.slot(1), table.frame(1)] == [0, 2, 2]
+
+
+def test_a_walk_that_is_under_way_follows_an_entry_that_moves():
+    memory, engine, seen = memory_of(1, 1, 1, 0, 1), None, []
+    table = Table(memory, 1, 0, 4)
+    engine = Engine(memory)
+
+    def look(page, gaddr):
+        memory.context_changed()  # not to be tabled
+        seen.append((page.pfn, gaddr >> 12))
+        if gaddr == 0:
+            table.point(3, 4)
+
+    engine.spawn(one(walk(table, 0, 4, look)), "walker")
+    engine.run()
+    assert seen == [(0, 0), (1, 1), (2, 2), (4, 3)]
+
+
+# Deferred lists
+
+
+def test_a_list_page_takes_so_many_numbers():
+    memory = Memory(9)
+    deferred = DeferredList(memory, 2)
+    assert (deferred.room, deferred.list_pages, len(deferred), deferred.capacity) == (0, 0, 0, 2)
+    with pytest.raises(ValueError, match="full"):
+        deferred.append(memory.page(1))
+    deferred.add_list_page(memory.page(0))
+    deferred.append(memory.page(1))
+    deferred.append(memory.page(2))
+    assert (deferred.room, deferred.list_pages, len(deferred)) == (0, 1, 2)
+    with pytest.raises(ValueError, match="full"):
+        deferred.append(memory.page(3))
+
+
+def test_a_list_page_takes_at_least_one_number():
+    with pytest.raises(ValueError, match="capacity=0"):
+        DeferredList(Memory(1), 0)
+
+
+@given(st.lists(st.lists(st.integers(0, 150), max_size=80), max_size=4), st.booleans())
+def test_a_list_is_emptied_in_the_order_in_which_it_was_filled(lists, tabled):
+    memory = memory_of(*[1] * 200)
+    engine = Engine(memory, tabled=tabled)
+    deferred = DeferredList(memory, 80)
+    for place, frames in enumerate(lists):
+        deferred.add_list_page(memory.page(199 - place))
+        for pfn in frames:
+            deferred.append(memory.page(pfn))
+    seen = []
+
+    def look(kind, page):
+        memory.context_changed()  # not to be tabled
+        seen.append((kind, page.pfn))
+
+    engine.spawn(one(empty_list(deferred, step(look, "page"), step(look, "list page"))), "emptier")
+    engine.run()
+    expected = []
+    for place, frames in enumerate(lists):
+        expected += [("page", pfn) for pfn in frames] + [("list page", 199 - place)]
+    assert seen == expected
+    assert (len(deferred), deferred.list_pages) == (0, 0)
+
+
+# Tasks
+
+
+def one(*requests):
+    """A task that yields these and remembers what it was sent."""
+    sent = []
+    for request in requests:
+        sent.append((yield request))
+    return sent
+
+
+def test_the_task_furthest_behind_acts_and_of_equals_the_first():
+    engine, log = Engine(Memory(1)), []
+
+    def ticking(name, ns):
+        for _ in range(3):
+            log.append((name, engine.now))
+            yield ns
+
+    engine.spawn(ticking("a", 20), "a")
+    engine.spawn(ticking("b", 10), "b")
+    engine.spawn(ticking("c", 20), "c")
+    engine.run()
+    assert log == [(name, ns) for name, ns in zip("abcbabcac", [0, 0, 0, 10, 20, 20, 20, 40, 40], strict=True)]
+
+
+def test_a_step_happens_when_it_begins_and_its_time_passes_afterwards():
+    memory, table = used_table(2)
+    engine, log = Engine(memory), []
+
+    def slow_step(page, gaddr):
+        engine.charge(100)
+        page.content_of = 9
+
+    def watching():
+        log.append((engine.now, kinds_of(memory)))
+        yield 50
+        log.append((engine.now, kinds_of(memory)))
+
+    engine.spawn(one(visit(table, 0, 2, slow_step)), "stepper")
+    engine.spawn(watching(), "watcher", clock=1)
+    engine.run()
+    assert log == [(1, [9, 1]), (51, [9, 1])]
+    assert engine.tasks[0].clock == 200
+
+
+def test_a_task_is_sent_how_many_pages_its_loop_did():
+    memory, table = used_table(5)
+    engine = Engine(memory)
+    task = engine.spawn(one(visit(table, 1, 3, lambda page, gaddr: None), 7, visit(table, 0, 0, print)), "task")
+    engine.run()
+    assert (task.value, task.done, task.alive) == ([3, None, 0], 3, False)
+
+
+def test_a_loop_outside_of_the_guest_is_an_index_error():
+    _, table = used_table(5)
+    for first, pages in ((-1, 2), (3, 3), (0, -1)):
+        with pytest.raises(IndexError, match="outside a guest of 5 pages"):
+            visit(table, first, pages, print)
+    with pytest.raises(ValueError, match="order='sideways'.*'sequential', 'reverse', 'random'"):
+        visit(table, 0, 5, print, "sideways")
+    with pytest.raises(ValueError, match="batch=0"):
+        walk(table, 0, 5, print, each=print)
+
+
+@pytest.mark.parametrize("request_, error", [(-1, ValueError), ("soon", TypeError), (1.5, TypeError)])
+def test_a_task_that_yields_nonsense_is_told(request_, error):
+    engine = Engine(Memory(1))
+    engine.spawn(one(request_), "joker")
+    with pytest.raises(error, match="joker yielded"):
+        engine.run()
+
+
+def test_time_does_not_run_backwards():
+    with pytest.raises(ValueError, match="backwards"):
+        Engine(Memory(1)).charge(-1)
+
+
+def test_who_waits_for_a_signal_goes_on_when_it_is_set():
+    engine, signal, log = Engine(Memory(1)), Signal(), []
+
+    def waiting():
+        yield signal
+        log.append(engine.now)
+        yield signal
+        log.append(engine.now)
+
+    def setting():
+        yield 30
+        engine.set(signal)
+
+    engine.spawn(waiting(), "waiter")
+    engine.spawn(setting(), "setter")
+    engine.run()
+    assert log == [30, 30]
+
+
+def test_an_error_in_a_step_reaches_the_caller():
+    memory, table = used_table(3)
+    engine = Engine(memory)
+
+    def broken(page, gaddr):
+        raise ZeroDivisionError("as planned")
+
+    engine.spawn(one(visit(table, 0, 3, broken)), "task")
+    with pytest.raises(ZeroDivisionError, match="as planned"):
+        engine.run()
+
+
+def test_an_error_in_a_task_reaches_the_caller():
+    engine = Engine(Memory(1))
+    engine.spawn(one(1, None, iter(())), "task")
+    with pytest.raises(TypeError):
+        engine.run()
+
+
+def test_a_loop_can_be_left():
+    memory, table = used_table(5)
+    engine = Engine(memory)
+
+    def only_two(page, gaddr):
+        if gaddr >= 2 << 12:
+            engine.leave_loop()
+        page.content_of = 9
+
+    def not_tabled(page, gaddr):
+        memory.context_changed()
+        return only_two(page, gaddr)
+
+    task = engine.spawn(one(visit(table, 0, 5, not_tabled)), "task")
+    engine.run()
+    assert task.value == [None]
+    assert kinds_of(memory) == [9, 9, 9, 1, 1]
+
+
+def test_free_pages_are_taken_at_a_rate_until_there_are_none():
+    memory = memory_of(1, 0, 0, 1, 0)
+    engine = Engine(memory)
+
+    def take(page):
+        page.update(holder=Holder.OTHER, refs=1)
+
+    enough = engine.spawn(one(take_free(2, take, 4096 * 1000)), "modest")
+    engine.run()
+    assert (enough.value, enough.clock) == ([2], 2_000_000)
+    greedy = engine.spawn(one(take_free(2, take, 4096 * 1000)), "greedy")
+    engine.run()
+    assert (greedy.value, memory.free) == ([None], 0)
+
+
+# Locks
+
+
+def test_a_reader_queues_behind_a_writer_who_waits():
+    engine, lock, log = Engine(Memory(1)), Lock("L"), []
+
+    def using(name, request, hold):
+        yield request
+        log.append((name, engine.now))
+        yield hold
+        engine.release(lock)
+
+    engine.spawn(using("reader 1", lock.read(), 100), "reader 1")
+    engine.spawn(using("reader 2", lock.read(), 40), "reader 2", clock=10)
+    engine.spawn(using("writer", lock.write(), 30), "writer", clock=20)
+    engine.spawn(using("reader 3", lock.read(), 1), "reader 3", clock=30)
+    engine.run()
+    assert log == [("reader 1", 0), ("reader 2", 10), ("writer", 100), ("reader 3", 130)]
+    assert (lock.longest_hold, lock.longest_wait, lock.taken, lock.held) == (100, 100, 4, None)
+
+
+def test_readers_hold_a_lock_together():
+    engine, lock = Engine(Memory(1)), Lock()
+    for name in "ab":
+        engine.spawn(one(lock.read(), 10), name)
+    for _ in range(2):
+        engine.step(engine.tasks[0])
+        engine.step(engine.tasks[1])
+    assert lock.held == "read"
+    assert lock.waiting == []
+
+
+def test_who_waits_is_known():
+    engine, lock = Engine(Memory(1)), Lock("L")
+    for name in "abc":
+        engine.spawn(one(lock.write(), 10), name)
+    for task in engine.tasks:
+        engine.step(task)
+    assert (lock.held, lock.waiting) == ("write", ["b", "c"])
+    assert [task.asleep for task in engine.tasks] == [False, True, True]
+    with pytest.raises(ValueError, match="b cannot act: it waits"):
+        engine.step(engine.tasks[1])
+
+
+def test_a_deadlock_is_reported_with_who_waits():
+    engine, first, second = Engine(Memory(1)), Lock("first"), Lock("second")
+    engine.spawn(one(first.write(), 1, second.write()), "Anna")
+    engine.spawn(one(second.write(), 1, first.write()), "Bert")
+    with pytest.raises(Deadlock, match="Anna waits, Bert waits"):
+        engine.run()
+
+
+def test_a_batch_is_gathered_under_the_lock_and_worked_off_without_it():
+    memory, table = used_table(6)
+    engine, lock, log = Engine(memory), Lock("L"), []
+
+    def gather(page, gaddr):
+        engine.charge(10)
+        log.append(("gather", gaddr >> 12, lock.held))
+        if gaddr != 1 << 12:
+            engine.gather(page)
+
+    def each(page):
+        engine.charge(100)
+        log.append(("each", page.pfn, lock.held))
+
+    engine.spawn(one(walk(table, 0, 6, gather, each=each, batch=2, lock=lock)), "walker")
+    while engine.step() is not None:
+        pass
+    assert log == [
+        ("gather", 0, "read"),
+        ("gather", 1, "read"),
+        ("gather", 2, "read"),
+        ("each", 0, None),
+        ("each", 2, None),
+        ("gather", 3, "read"),
+        ("gather", 4, "read"),
+        ("each", 3, None),
+        ("each", 4, None),
+        ("gather", 5, "read"),
+        ("each", 5, None),
+    ]
+    assert (lock.longest_hold, lock.taken) == (30, 3)
+
+
+@pytest.mark.parametrize("engine_options", [{}, {"windows": False}, {"tabled": False}])
+def test_a_lock_is_held_over_a_hole(engine_options):
+    kinds = [1] * 64 + [2] * 1000 + [1] * 640
+    memory = memory_of(*kinds)
+    engine, lock = Engine(memory, **engine_options), Lock("L")
+
+    def gather(page, gaddr):
+        engine.charge(1)
+        if page.content_of == 1:
+            engine.gather(page)
+
+    table = Table(memory, 1, 0, len(kinds))
+    engine.spawn(one(walk(table, 0, len(kinds), gather, each=lambda page: engine.charge(5), batch=32, lock=lock)), "w")
+    engine.run()
+    assert (lock.longest_hold, lock.taken) == (1032, 22)
+
+
+def test_a_walker_waits_for_a_writer_and_is_recorded():
+    memory, table = used_table(4)
+    engine, lock = Engine(memory), Lock("L")
+
+    def gather(page, gaddr):
+        engine.charge(10)
+        engine.gather(page)
+
+    def each(page):
+        engine.charge(10)
+
+    def writing():
+        yield lock.write()
+        yield 1000
+        engine.release(lock)
+
+    walker = engine.spawn(one(walk(table, 0, 4, gather, each=each, batch=2, lock=lock)), "walker")
+    engine.spawn(writing(), "writer", clock=5)
+    engine.run()
+    assert lock.longest_wait == 980  # the writer gets it at 20, the walker asks again at 40
+    assert (lock.longest_hold, walker.clock) == (1000, 1020 + 40)
+    assert [what for _, what, _ in walker.history] == ["waits for L", None, None]
+
+
+def test_a_walk_ends_after_the_batch_at_which_it_is_told_to_stop():
+    memory, table = used_table(10)
+    engine, visited = Engine(memory), []
+    told = []
+
+    def each(page):
+        memory.context_changed()
+        visited.append(page.pfn)
+        if page.pfn == 4:
+            told.append(True)
+
+    task = engine.spawn(
+        one(walk(table, 0, 10, lambda page, gaddr: engine.gather(page), each=each, batch=3, stop=lambda: told)),
+        "walker",
+    )
+    engine.run()
+    assert visited == [0, 1, 2, 3, 4, 5]
+    assert task.value == [6]
+
+
+def test_the_dead_hold_no_locks_and_wait_for_none():
+    engine, lock = Engine(Memory(1)), Lock("L")
+    holder = engine.spawn(one(lock.write(), 1000), "holder")
+    waiting = engine.spawn(one(lock.write()), "waiting")
+    third = engine.spawn(one(lock.read(), 5), "third")
+    for task in (holder, waiting, third):
+        engine.step(task)
+    engine.kill(waiting)
+    engine.kill(holder)
+    assert (lock.held, lock.waiting) == ("read", [])
+    engine.run()
+    assert [task.alive for task in (holder, waiting, third)] == [False, False, False]
+
+
+def test_a_walker_killed_in_a_batch_lets_go_of_its_lock():
+    memory, table = used_table(4)
+    engine, lock = Engine(memory), Lock("L")
+    loop = walk(table, 0, 4, lambda page, gaddr: engine.gather(page), each=print, batch=3, lock=lock)
+    walker = engine.spawn(one(loop), "walker")
+    engine.step(walker)
+    engine.step(walker)
+    assert lock.held == "read"
+    engine.kill(walker)
+    assert lock.held is None
+
+
+def test_a_task_that_kills_itself_acts_no_more():
+    engine, log = Engine(Memory(1)), []
+
+    def dying():
+        yield 5
+        engine.kill(engine.current)
+        log.append("to its next waiting point")
+        yield 1
+        log.append("beyond")
+
+    task = engine.spawn(dying(), "task")
+    engine.run()
+    assert (log, task.alive) == (["to its next waiting point"], False)
+
+
+# Steps learned
+
+
+def test_a_step_is_learned_once_for_each_kind_of_page():
+    memory = memory_of(*[1] * 500, *[2] * 500)
+    engine, calls = Engine(memory), Counter()
+
+    def raising(page, gaddr):
+        calls[page.content_of] += 1
+        engine.charge(page.content_of)
+        page.content_of += 2
+
+    task = engine.spawn(one(visit(Table(memory, 1, 0, 1000), 0, 1000, raising)), "task")
+    engine.run()
+    assert calls == {1: 1, 2: 1}
+    assert kinds_of(memory) == [3] * 500 + [4] * 500
+    assert task.clock == 1500
+
+
+def test_a_change_of_context_drops_what_was_learned():
+    memory, table = used_table(300)
+    engine = Engine(memory)
+    price = [10]
+
+    def priced(page, gaddr):
+        engine.charge(price[0])
+        page.content_of = price[0]
+
+    def visiting():
+        yield visit(table, 0, 100, priced)
+        price[0] = 20
+        yield visit(table, 100, 100, priced)  # nobody was told: what was learned still holds
+        memory.context_changed()
+        yield visit(table, 200, 100, priced)
+
+    task = engine.spawn(visiting(), "task")
+    engine.run()
+    assert kinds_of(memory) == [10] * 200 + [20] * 100
+    assert task.clock == 4000
+
+
+def reads_the_clock(memory, engine, page, gaddr):
+    if engine.now >= 50:
+        page.content_of = 9
+
+
+def touches_another_page(memory, engine, page, gaddr):
+    memory.page(page.pfn ^ 1).content_of += 1
+
+
+def counts_free_memory(memory, engine, page, gaddr):
+    page.content_of = 9 if memory.free < 40 else 8
+    page.update(holder=Holder.MAPPED)
+
+
+def ends_its_loop(memory, engine, page, gaddr):
+    if page.content_of == 2:
+        engine.leave_loop()
+    page.content_of = 9
+
+
+def looks_at_a_range(memory, engine, page, gaddr):
+    page.content_of = memory.records(0, 10).get(USED._replace(content_of=1), 0)
+
+
+@pytest.mark.parametrize(
+    "function", [reads_the_clock, touches_another_page, counts_free_memory, ends_its_loop, looks_at_a_range]
+)
+def test_a_step_that_does_more_than_change_its_page_is_run_each_time(function):
+    found = []
+    for tabled in (True, False):
+        memory = memory_of(*[1] * 90, *[2] * 10, *[0] * 50)
+        engine = Engine(memory, tabled=tabled)
+
+        def stepping(page, gaddr, memory=memory, engine=engine):
+            engine.charge(1)
+            return function(memory, engine, page, gaddr)
+
+        engine.spawn(one(visit(Table(memory, 1, 0, 100), 0, 100, stepping)), "task")
+        engine.run()
+        found.append((kinds_of(memory), engine.tasks[0].clock))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("n", [*range(1, 70), 127, 128, 129, 1000, 4096, 4097])
+def test_the_random_order_is_a_permutation(n):
+    memory, table = used_table(n)
+    engine, order = Engine(memory, tabled=False), []
+    engine.spawn(one(visit(table, 0, n, lambda page, gaddr: order.append(gaddr >> 12), "random", seed=n)), "task")
+    engine.run()
+    assert sorted(order) == list(range(n))
+    assert order == list(oracle.shuffled(n, n))
+
+
+def test_another_seed_is_another_order():
+    assert len({tuple(oracle.shuffled(50, seed)) for seed in range(20)}) == 20
+
+
+kinds = st.one_of(
+    st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    # runs of equal pages, long enough to be stepped together
+    st.lists(st.tuples(st.integers(0, 4), st.integers(1, 300)), min_size=1, max_size=5).map(
+        lambda runs: [kind for kind, pages in runs for _ in range(pages)]
+    ),
+)
+
+
+def frees_or_takes(automaton, takes):
+    """Kind 0 is free. Within one visit a page is freed, or taken, not both: no kernel does that."""
+    return tuple(
+        tuple(
+            ((kind or 1) if takes else kind if before else 0, ns, more) for before, (kind, ns, more) in enumerate(state)
+        )
+        for state in automaton
+    )
+
+
+# what each of a few steps does to a page of each kind: the kind it becomes, nanoseconds, whether the next step follows
+automata = st.builds(
+    frees_or_takes,
+    st.lists(st.tuples(*[st.tuples(st.integers(0, 4), st.integers(0, 9), st.booleans())] * 5), min_size=2, max_size=3),
+    st.booleans(),
+)
+loops = st.lists(
+    st.tuples(
+        st.sampled_from(["sequential", "reverse", "random", "walk", "gather"]),
+        st.floats(0, 1),
+        st.floats(0, 1),
+        automata,
+        st.integers(1, 40),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def stepping(engine, automaton, state, page, *_):
+    """One step of a random automaton."""
+    kind, ns, more = automaton[state][page.content_of]
+    engine.charge(ns)
+    engine.called(state, "done", 0)
+    page.update(content_of=kind, holder=Holder.MAPPED if kind else Holder.FREE, refs=int(kind > 0))
+    if more and state + 1 < len(automaton):
+        return step(stepping, engine, automaton, state + 1)
+    return None
+
+
+def gathering(engine, automaton, page, gaddr):
+    _, ns, more = automaton[0][page.content_of]
+    engine.charge(ns)
+    if more:
+        engine.gather(page)
+
+
+def play(kinds, loops, **options):
+    """Let tasks step through the same pages; everything that can be seen afterwards."""
+    memory = memory_of(*kinds)
+    engine = Engine(memory, **options)
+    table, lock = Table(memory, 1, 0, len(kinds)), Lock("L")
+    for place, (order, start, length, automaton, batch) in enumerate(loops):
+        first = int(start * (len(kinds) - 1))
+        pages = round(length * (len(kinds) - first))
+        function = step(stepping, engine, automaton, 0)
+        if order == "walk":
+            loop = walk(table, first, pages, function)
+        elif order == "gather":
+            each = step(stepping, engine, (automaton[1],), 0)
+            loop = walk(table, first, pages, step(gathering, engine, automaton), each=each, batch=batch, lock=lock)
+        else:
+            loop = visit(table, first, pages, function, order, seed=place)
+        engine.spawn(one(loop, batch, loop), f"task {place}", clock=batch)
+    engine.run()
+    handed_out = []
+    for _ in range(5):
+        if (pfn := memory.allocate()) is not None:
+            memory.set_record(pfn, USED)
+            handed_out.append(pfn)
+    return {
+        "kinds": kinds_of(memory),
+        "free": memory.free,
+        "handed_out": handed_out,
+        "tasks": [(task.clock, task.done, task.value, task.calls) for task in engine.tasks],
+        "calls": engine.calls(),
+        "steps": engine.steps_done,
+        "lock": (lock.longest_hold, lock.longest_wait, lock.taken, lock.held),
+    }
+
+
+@pytest.mark.parametrize("options", [{}, {"windows": False}])
+@settings(max_examples=300)
+@given(kinds, loops)
+def test_learned_steps_lead_to_what_steps_in_python_lead_to(options, kinds, loops):
+    assert play(kinds, loops, **options) == play(kinds, loops, tabled=False, windows=False)
+
+
+def test_a_secure_page_counts_as_not_clean_only_while_it_is_in_use_and_its_owner_is_old():
+    memory = memory_of(1, 1, 0)
+    memory.page(0).update(state=State.SECURE, owner=0x1000)
+    memory.page(1).update(state=State.SECURE, owner=0x2000)
+    memory.page(2).update(state=State.SECURE, owner=0x1000)
+    memory.old = {0x1000}
+    engine = Engine(memory)
+    engine.sample_every(1)
+    engine.spawn(one(1), "task")
+    engine.run()
+    engine.sample_now()
+    assert engine.samples()[-1, 1:9].tolist() == [1, 2, 0, 0, 0, 0, 1, 0]
