@@ -1,0 +1,296 @@
+"""Pictures: every kind of run can be drawn, titles say what the values say, colours mean the same everywhere."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+import lazydestroy as ld
+from lazydestroy import plots
+from lazydestroy.plots import PALETTE, plot_memory, plot_pages, plot_run, plot_scaling, plot_timeline
+from lazydestroy.units import format_count, format_duration
+
+BEFORE, V1 = ld.series.v1.upto(0), ld.series.v1
+
+RUNS = {
+    "reboot before": lambda: ld.reboot("4 GiB", kernel=BEFORE),
+    "reboot": lambda: ld.reboot("4 GiB"),
+    "quiet reboot": lambda: ld.reboot("4 GiB", new_guest="normal", touch="none"),
+    "tiny reboot": lambda: ld.reboot("4 KiB", host_memory="1 GiB"),
+    "unused reboot": lambda: ld.reboot("1 GiB", used=0.0, kernel=BEFORE),
+    "parameter off": lambda: ld.reboot("4 GiB", lazy_destroy=False),
+    "killed": lambda: ld.reboot("4 GiB", kernel=V1.without(3), touch="reverse"),
+    "many vCPUs": lambda: ld.reboot("4 GiB", touch="random", vcpus=7),
+    "shutdown before": lambda: ld.shutdown("4 GiB", kernel=BEFORE),
+    "shutdown": lambda: ld.shutdown("4 GiB"),
+    "demand": lambda: ld.shutdown("4 GiB", host_memory="8 GiB", demand="1 GiB/s"),
+    "out of memory": lambda: ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"),
+}
+
+every_run = pytest.mark.parametrize("make", RUNS.values(), ids=RUNS)
+
+
+def texts(picture):
+    return [text.get_text() for text in picture.findobj(Text) if text.get_text() and text.get_visible()]
+
+
+def colours(png):
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    return {f"#{r:02X}{g:02X}{b:02X}" for _, (r, g, b) in image.getcolors(1 << 24)}
+
+
+@every_run
+@pytest.mark.parametrize("plot", [plot_run, plot_timeline, plot_memory])
+def test_every_kind_of_run_can_be_drawn(make, plot):
+    picture = plot(make())
+    image = Image.open(io.BytesIO(picture.png()))
+    assert image.size == (900, round(picture.get_figheight() * plots.DPI))
+    assert picture.title
+    assert len(picture.words) > 100
+
+
+@every_run
+def test_a_title_fits_into_its_line(make):
+    run = make()
+    for picture in (plot_run(run), plot_timeline(run), plot_memory(run)):
+        assert "…" not in "".join(texts(picture))
+
+
+@every_run
+def test_text_stays_inside_the_picture(make):
+    picture = plot_run(make())
+    picture.image()
+    whole = picture.bbox
+    for text in picture.findobj(Text):
+        if text.get_text() and text.get_visible() and text.get_in_layout():
+            box = text.get_window_extent()
+            assert box.x0 >= whole.x0 - 1 and box.x1 <= whole.x1 + 1, text.get_text()
+
+
+def test_the_title_of_a_synchronous_reboot_has_its_numbers():
+    run = ld.reboot("1 GiB", kernel=BEFORE)
+    title = plot_run(run).title
+    assert format_duration(run.downtime_ns) in title
+    assert format_count(run.pages) in title
+
+
+@pytest.mark.parametrize("scenario", [ld.reboot, ld.shutdown])
+def test_the_title_of_a_lazy_run_has_both_times(scenario):
+    run = scenario("4 GiB")
+    title = run.plot().title
+    assert format_duration(run.downtime_ns) in title
+    assert format_duration(run.cleanup_ns) in title
+
+
+def test_the_title_says_when_memory_ran_out():
+    run = ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s")
+    when = next(event.time_ns for event in run.events if event.kind == "oom")
+    assert format_duration(when) in plot_run(run).title
+    assert format_duration(when) in plot_memory(run).title
+
+
+def test_the_title_says_that_a_guest_failed_and_why():
+    run = ld.reboot("4 GiB", kernel=V1.without(3), touch="reverse")
+    assert not run.booted
+    assert "fails: signal" in plot_run(run).title
+
+
+def test_a_comparison_says_how_much_shorter():
+    runs = [ld.reboot("4 GiB", kernel=kernel) for kernel in (BEFORE, V1)]
+    title = plot_timeline(*runs).title
+    assert all(format_duration(run.downtime_ns) in title for run in runs)
+    assert f"{runs[0].downtime / runs[1].downtime:.1f} times shorter" in title
+    assert "no shorter" in plot_timeline(*runs[::-1]).title
+
+
+def test_runs_above_each_other_have_one_time_scale():
+    picture = plot_timeline(ld.reboot("1 GiB"), ld.reboot("4 GiB"), ld.reboot("4 GiB", kernel=BEFORE))
+    assert len({axes.get_xlim() for axes in picture.axes}) == 1
+    assert len(picture.axes) == 3
+
+
+def test_a_timeline_needs_a_run():
+    with pytest.raises(ValueError, match="at least one run"):
+        plot_timeline()
+
+
+def test_both_panels_of_a_run_have_one_time_axis():
+    timeline, memory = plot_run(ld.reboot("4 GiB")).axes
+    assert timeline.get_xlim() == memory.get_xlim()
+    assert timeline.get_position().x0 == memory.get_position().x0
+    assert "(s)" in memory.get_xlabel()
+    assert "(GiB)" in memory.get_ylabel()
+
+
+@every_run
+def test_what_memory_is_used_for_adds_up(make):
+    run = make()
+    total = sum(pages for _, pages in plots._bands(run))
+    assert np.all(total == total[0])
+    assert total[0] * 4096 == run.parameters["host_memory"]
+
+
+def test_lanes_are_the_same_with_and_without_the_series():
+    lanes = [[lane.name for lane in plots._lanes(ld.reboot("1 GiB", kernel=kernel))] for kernel in (BEFORE, V1)]
+    assert lanes[0] == lanes[1]
+
+
+def test_the_guest_stands_still_until_the_downtime_ends():
+    run = ld.reboot("4 GiB")
+    lane = next(lane for lane in plots._lanes(run) if lane.look is PALETTE["guest"])
+    waits, *others = lane.merged()
+    assert waits.waits and (waits.start, waits.end) == (0, run.downtime_ns)
+    assert all(stretch.start >= run.downtime_ns for stretch in others)
+
+
+# Downtime against memory
+
+
+def test_the_scaling_says_that_v1_does_not_grow():
+    picture = plot_scaling(sizes=["1 GiB", "2 GiB", "4 GiB", "8 GiB"])
+    assert picture.title == "2 GiB to 8 GiB: downtime grows 4.0-fold before the series, not at all with v1"
+    assert "2 GiB" in texts(picture)
+
+
+def test_the_scaling_is_computed_by_the_model():
+    costs = ld.Costs(destroy="3 us")
+    ns = plots.downtimes(V1, ["1 GiB", "8 GiB"], costs=costs)
+    assert ns == [ld.reboot(size, costs=costs).downtime_ns for size in ("1 GiB", "8 GiB")]
+    with pytest.raises(ValueError, match="scenario='boot'"):
+        plots.downtimes(V1, ["1 GiB"], scenario="boot")
+
+
+def test_the_scaling_marks_a_run():
+    run = ld.reboot("4 GiB", kernel=BEFORE)
+    picture = plot_scaling(BEFORE, sizes=["1 GiB", "4 GiB", "16 GiB"], dot=run)
+    assert f"4 GiB: {format_duration(run.downtime_ns)}" in texts(picture)
+
+
+def test_the_scaling_needs_a_size():
+    with pytest.raises(ValueError, match="at least one size"):
+        plot_scaling(sizes=[])
+
+
+# A page map
+
+
+def by_hand():
+    machine = ld.Machine("32 KiB", low_memory=0)
+    machine.boot()
+    machine.protect()
+    for page in range(8):
+        machine.touch(page)
+    machine.share(7)
+    machine.swap_out(6)
+    machine.reboot()
+    machine.read(3)
+    machine.protect()
+    machine.touch(5)
+    return machine
+
+
+def test_a_page_map_counts_and_describes_its_pages():
+    picture = plot_pages(by_hand())
+    assert picture.title == "8 pages: 3 old guest's, 2 running guest's, 1 non-secure, 1 not present, 1 shared"
+    assert "page 3: non-secure, ciphertext of A" in picture.words
+    assert "page 5: secure, owned by B, plaintext of B" in picture.words
+    assert [text for text in texts(picture) if text.isdigit()] == list("01234567")
+
+
+def test_a_page_map_shows_old_pages_set_aside_ones_and_takes_a_title():
+    machine = ld.Machine("32 KiB")
+    machine.boot()
+    machine.protect()
+    for page in range(8):
+        machine.touch(page)
+    machine.exit()
+    assert "set aside" in plot_pages(machine).title
+    assert plot_pages(machine, "After the end").title == "After the end"
+
+
+def test_a_page_map_of_many_pages_is_refused():
+    with pytest.raises(ValueError, match=f"{plots.MAP_PAGES}"):
+        plot_pages(ld.Machine("1 MiB"))
+
+
+# One palette
+
+
+def test_no_two_things_look_alike():
+    looks = [(look.colour, look.hatch) for look in PALETTE.values()]
+    assert len(set(looks)) == len(looks)
+    assert len({look.colour for look in PALETTE.values()}) == len(PALETTE)
+
+
+def test_what_lies_side_by_side_differs_without_colour():
+    uses = ["guest", "old guest", "set aside", "other process", "donated", "shared"]
+    assert len({PALETTE[name].hatch for name in uses}) == len(uses)
+
+
+def test_a_colour_means_the_same_in_every_picture():
+    tight = ld.shutdown("1 GiB", host_memory="1.25 GiB", demand="8 GiB/s")
+    shown = {
+        plot_run(tight): ["QEMU", "clean-up thread", "other process", "old guest", "set aside", "downtime"],
+        plot_timeline(tight): ["QEMU", "clean-up thread", "other process", "downtime"],
+        plot_memory(tight): ["old guest", "set aside", "other process"],
+        plot_run(ld.reboot("4 GiB")): ["QEMU", "guest", "clean-up thread", "old guest", "downtime"],
+        plot_scaling(sizes=["1 GiB", "4 GiB"]): ["downtime"],
+        plot_pages(by_hand()): ["guest", "old guest", "shared"],
+    }
+    for picture, names in shown.items():
+        assert {PALETTE[name].colour for name in names} <= colours(picture.png()), picture.title
+
+
+# What others rely on
+
+
+def test_importing_the_package_imports_no_pictures():
+    program = (
+        "import sys, lazydestroy; print(sorted({'matplotlib', 'PIL', 'ipywidgets', 'IPython'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_picture_is_shown_with_its_words(monkeypatch):
+    shown = []
+    display = pytest.importorskip("IPython.display")
+    monkeypatch.setattr(display, "display", lambda data, metadata=None, raw=False: shown.append((data, metadata)))
+    picture = plot_memory(ld.shutdown("1 GiB"))
+    picture._ipython_display_()
+    (image, metadata), (words, _) = shown
+    assert image["text/plain"] == f"[picture: {picture.title}]"
+    assert metadata["image/png"]["alt"] == picture.words
+    assert picture.words in words["text/plain"]
+    assert len(image["image/png"]) < 60_000
+
+
+def test_the_same_run_makes_the_same_words_and_picture():
+    first, second = (plot_run(ld.reboot("4 GiB", touch="random")) for _ in range(2))
+    assert first.words == second.words
+    assert first.png() == second.png()
+
+
+def test_a_readers_own_settings_change_nothing():
+    run = ld.reboot("4 GiB")
+    usual = plot_run(run).png()
+    with mpl.rc_context(
+        {"font.size": 30, "axes.facecolor": "black", "figure.facecolor": "black", "hatch.linewidth": 5}
+    ):
+        assert plot_run(run).png() == usual
+
+
+def test_a_panel_shows_one_run_after_another():
+    picture = plots.Picture(4)
+    panel = plots.TimelinePanel(picture.panel(1, 2))
+    panel.show(ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"))
+    many = len(picture.findobj())
+    panel.show(ld.reboot("1 GiB", kernel=BEFORE))
+    panel.show(ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"))
+    assert len(picture.findobj()) == many

@@ -1,0 +1,222 @@
+"""Controls without a browser: a changed value runs and draws; what cannot be run is said in words."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+import lazydestroy as ld
+from lazydestroy import limits, widgets
+from lazydestroy.units import format_duration
+from lazydestroy.widgets import KERNELS, explore_reboot, explore_shutdown, memory_sizes
+
+GIB = 1 << 30
+
+
+def images(explorer):
+    return [bytes(view.image.value) for view in explorer._views.values()]
+
+
+def everything_shown(explorer):
+    return " ".join(child.value for child in explorer.children if isinstance(child, widgets.ipywidgets.HTML))
+
+
+@pytest.fixture
+def reboot():
+    return explore_reboot(memory="4 GiB")
+
+
+@pytest.fixture
+def shutdown():
+    return explore_shutdown(memory="4 GiB")
+
+
+def test_it_begins_with_what_was_asked_for(reboot, shutdown):
+    assert reboot.run.reproduce() == "ld.reboot('4 GiB')"
+    assert shutdown.run.reproduce() == "ld.shutdown('4 GiB', host_memory='12 GiB')"
+    for png in images(reboot) + images(shutdown):
+        assert Image.open(io.BytesIO(png)).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("memory", 8 * GIB, "'8 GiB'"),
+        ("destroy", 15_000, "destroy='15 us'"),
+        ("kernel", KERNELS["before the series"], "kernel=ld.series.v1.upto(0)"),
+        ("new_guest", "normal", "new_guest='normal'"),
+        ("touch", "random", "touch='random'"),
+    ],
+)
+def test_each_control_of_a_reboot_changes_the_run_and_the_picture(reboot, name, value, says):
+    before = images(reboot)
+    reboot.controls[name].value = value
+    assert says in reboot.run.reproduce()
+    assert images(reboot)[0] != before[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("memory", 8 * GIB, "'8 GiB', host_memory='16 GiB'"),
+        ("export", 10_000, "export='10 us'"),
+        ("destroy", 10_000, "destroy='10 us'"),
+        ("kernel", KERNELS["before the series"], "kernel=ld.series.v1.upto(0)"),
+        ("host", 16, "host_memory='20 GiB'"),
+        ("demand", "2 GiB/s", "demand='2 GiB/s'"),
+    ],
+)
+def test_each_control_of_a_shutdown_changes_the_run_and_the_picture(shutdown, name, value, says):
+    before = images(shutdown)
+    shutdown.controls[name].value = value
+    assert says in shutdown.run.reproduce()
+    assert images(shutdown)[0] != before[0]
+
+
+def test_the_figures_are_made_once_and_updated(reboot):
+    figures, axes = dict(reboot.pictures), [picture.axes for picture in reboot.pictures.values()]
+    drawn = [len(view.panel._drawn) for view in reboot._views.values()]
+    size = [Image.open(io.BytesIO(png)).size for png in images(reboot)]
+    reboot.controls["memory"].value = 16 * GIB
+    reboot.controls["memory"].value = 4 * GIB
+    assert reboot.pictures == figures
+    assert [picture.axes for picture in figures.values()] == axes
+    assert [len(view.panel._drawn) for view in reboot._views.values()] == drawn
+    assert [Image.open(io.BytesIO(png)).size for png in images(reboot)] == size
+
+
+def test_the_result_is_said_in_words_and_in_code(reboot):
+    shown = everything_shown(reboot)
+    assert f"Downtime {format_duration(reboot.run.downtime_ns)}" in shown
+    assert "ld.reboot(&#x27;4 GiB&#x27;)" in shown
+    assert "The picture in words" in shown
+
+
+def test_several_controls_at_once_make_one_run(reboot, monkeypatch):
+    made = []
+    simulate = reboot._simulate
+    monkeypatch.setattr(reboot, "_simulate", lambda **values: made.append(values) or simulate(**values))
+    reboot.set(memory=2 * GIB, touch="none", new_guest="normal")
+    assert len(made) == 1
+    assert reboot.values["memory"] == 2 * GIB
+
+
+def test_what_cannot_be_run_is_said_in_words_and_the_last_picture_stays(reboot, monkeypatch):
+    before = images(reboot)
+
+    def refuse(**values):
+        raise limits.NotEnoughMemory(2 * GIB, GIB, "a run with a host of <8 TiB>")
+
+    monkeypatch.setattr(reboot, "_simulate", refuse)
+    reboot.controls["memory"].value = 8 * GIB
+    assert "needs 2 GiB of memory, but only 1 GiB" in reboot.message
+    assert 'role="alert"' in everything_shown(reboot)
+    assert "&lt;8 TiB&gt;" in everything_shown(reboot)
+    assert images(reboot) == before
+    monkeypatch.undo()
+    reboot.controls["memory"].value = 2 * GIB
+    assert reboot.message == "" and 'role="alert"' not in everything_shown(reboot)
+
+
+def test_a_guest_that_does_not_fit_into_its_host_is_said_in_words():
+    explorer = explore_shutdown(memory="512 GiB", host="1 GiB more")
+    assert "host_memory" in explorer.message
+    assert explorer.run is None
+    explorer.controls["memory"].value = 4 * GIB
+    assert explorer.message == "" and explorer.run is not None
+
+
+def test_stopping_a_run_is_no_error(reboot, monkeypatch):
+    def interrupted(**values):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reboot, "_simulate", interrupted)
+    reboot.controls["memory"].value = 8 * GIB
+    assert reboot.message == "Stopped."
+
+
+def test_a_long_run_shows_how_far_it_is(reboot, monkeypatch):
+    seen = []
+    monkeypatch.setattr(widgets, "PATIENCE", 0)
+    simulate = reboot._simulate
+
+    def slow(progress, **values):
+        progress(0.5)
+        seen.append((reboot._progress.layout.visibility, reboot._progress.value))
+        return simulate(progress=progress, **values)
+
+    monkeypatch.setattr(reboot, "_simulate", slow)
+    reboot.controls["memory"].value = 8 * GIB
+    assert seen == [("visible", 0.5)]
+    assert reboot._progress.layout.visibility == "hidden"
+
+
+# Controls
+
+
+def test_sliders_have_labels_and_readable_values(reboot, shutdown):
+    labels = [label for label, _ in reboot.controls["memory"].options]
+    assert labels[:3] == ["1 GiB", "2 GiB", "4 GiB"]
+    assert "1.5 µs" in [label for label, _ in reboot.controls["destroy"].options]
+    assert all(control.description for each in (reboot, shutdown) for control in each.controls.values())
+
+
+@pytest.mark.parametrize(("available", "largest"), [(24 << 30, 1 << 40), (512 << 20, 512 * GIB), (1 << 20, GIB)])
+def test_the_memory_slider_ends_where_memory_does(monkeypatch, available, largest):
+    monkeypatch.setattr(widgets, "available_memory", lambda: available)
+    sizes = memory_sizes()
+    assert sizes[-1] == largest
+    assert all(size & (size - 1) == 0 for size in sizes)
+
+
+def test_a_scale_stays_while_the_run_fits_and_grows_when_it_does_not():
+    explorer = explore_reboot(
+        memory="4 GiB", kernels={"before": ld.series.v1.upto(0)}, touch="none", pictures=["timeline"]
+    )
+    axes = explorer.pictures["timeline"].axes[0]
+    scale = axes.get_xlim()
+    explorer.controls["memory"].value = 8 * GIB
+    assert axes.get_xlim() == scale
+    explorer.controls["memory"].value = 64 * GIB
+    assert axes.get_xlim()[1] >= 2 * explorer.run.downtime_ns
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"memory": "3 GiB"}, "memory='3 GiB'.*a power of two"),
+        ({"memory": "64 GB"}, "64 GiB"),
+        ({"destroy": "0.3 ns"}, "destroy="),
+        ({"kernel": "v2"}, "kernel='v2'.*'before the series', 'v1'"),
+        ({"controls": ["colour"]}, "controls=.*'colour' is not one of"),
+        ({"pictures": ["video"]}, "pictures=.*'timeline'"),
+    ],
+)
+def test_a_wrong_beginning_is_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        explore_reboot(**options)
+
+
+@pytest.mark.parametrize("options", [{"host": "plenty"}, {"demand": "5 GB/s"}])
+def test_a_wrong_beginning_of_a_shutdown_is_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+        explore_shutdown(**options)
+
+
+def test_only_the_controls_that_are_asked_for_are_shown():
+    explorer = explore_reboot(memory="1 GiB", controls=["memory"])
+    assert explorer.controls["memory"] in explorer.children
+    assert explorer.controls["touch"] not in explorer.children
+
+
+# What Jupyter gets
+
+
+def test_without_a_kernel_its_picture_is_left(reboot):
+    data, metadata = reboot._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "image/png" in data
+    assert metadata["image/png"]["alt"] == reboot.pictures["timeline"].words
+    assert format_duration(reboot.run.downtime_ns) in data["text/plain"]
