@@ -1,0 +1,202 @@
+"""Execute the notebooks afresh and save them in place, in the form in which they are committed.
+
+    python -m tests.refresh_notebooks                      all of them
+    python -m tests.refresh_notebooks notebooks/02*.ipynb  these
+
+A notebook is committed executed, without what differs from one execution or computer to the next: times of execution,
+versions, the state of widgets. Solutions are Python in a Markdown cell: they are executed as well, after the cells, and
+what a block ``text`` behind one shows is replaced by what it prints. With all notebooks, the README's picture is drawn
+again. ``tests/test_notebooks.py`` uses the functions.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "notebooks"
+
+PICTURE = FOLDER / "images" / "before-and-after.png"
+"""The picture of the README."""
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
+}
+"""What every notebook says about itself."""
+
+CELL_METADATA = ("tags", "jupyter")
+"""What a cell may keep: its tags, and whether it is shown folded."""
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_TEXT = "(a widget: run this cell to use it)"
+
+SOLUTION = re.compile(r"```python\n(?P<code>.*?)```(?P<between>\s*```text\n(?P<prints>.*?)```)?", re.DOTALL)
+
+PEAK = """\
+from pathlib import Path as _Path
+print(*(line.split()[1] for line in _Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A notebook after execution.
+
+    Attributes
+    ----------
+    notebook : nbformat.NotebookNode
+        With fresh outputs, in the form in which it is committed.
+    solutions : list of str
+        What each solution printed.
+    peak : int or None
+        Most memory that the kernel had at a time, in bytes; None where there is no ``/proc``.
+    """
+
+    notebook: Any
+    solutions: list[str]
+    peak: int | None
+
+
+def notebooks() -> list[Path]:
+    """All notebooks of the course."""
+    return sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+
+
+def solutions(notebook: Any) -> list[re.Match[str]]:
+    """The solutions in a notebook's text, in order."""
+    texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return [found for text in texts for found in SOLUTION.finditer(text)]
+
+
+def execute(path: Path) -> Executed:
+    """Execute a notebook in a kernel of its own, in its own folder, and its solutions after it.
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        If a cell or a solution fails.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    there = len(notebook.cells)
+    extra = [found["code"] for found in solutions(notebook)]
+    if Path("/proc/self/status").exists():
+        extra.append(PEAK)
+    notebook.cells += [nbformat.v4.new_code_cell(code, id=f"extra-{number}") for number, code in enumerate(extra)]
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        startup_timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
+        store_widget_state=False,
+    )
+    with tempfile.TemporaryDirectory() as settings:
+        client.execute(env=_environment(settings))
+    printed = [_printed(cell) for cell in notebook.cells[there:]]
+    del notebook.cells[there:]
+    peak = int(printed.pop()) << 10 if extra and extra[-1] is PEAK else None
+    return Executed(normalised(notebook), printed, peak)
+
+
+def _environment(settings: str) -> dict[str, str]:
+    """As on a computer whose user has changed no settings."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "PYTHONSTARTUP")}
+    if "PYTHONPATH" in kept:  # a kernel starts in another folder
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, kept["PYTHONPATH"].split(os.pathsep)))
+    return {**kept, "IPYTHONDIR": settings, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
+
+def _printed(cell: Any) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def normalised(notebook: Any) -> Any:
+    """The same notebook, without what differs from one execution or computer to the next."""
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata})
+        if cell.cell_type == "code":
+            cell.outputs = [_normalised_output(output) for output in _joined(cell.outputs)]
+    return notebook
+
+
+def _joined(outputs: Iterable[Any]) -> list[Any]:
+    """The same outputs; what was printed in several pieces is one."""
+    found: list[Any] = []
+    for output in outputs:
+        same = found and output.output_type == found[-1].output_type == "stream" and output.name == found[-1].name
+        if same:
+            found[-1].text += output.text
+        else:
+            found.append(output)
+    return found
+
+
+def _normalised_output(output: Any) -> Any:
+    """Without the numbers under which a widget was shown; a widget without a picture says what it is."""
+    data = output.get("data", {})
+    if data.pop(WIDGET_VIEW, None) is not None and set(data) <= {"text/plain"}:
+        data["text/plain"] = WIDGET_TEXT
+        output.metadata = nbformat.from_dict({})
+    return output
+
+
+def with_solutions(notebook: Any, printed: Iterable[str]) -> Any:
+    """The same notebook, in which blocks behind solutions show what these have printed."""
+    said = iter(printed)
+
+    def show(found: re.Match[str]) -> str:
+        now = next(said)
+        return (
+            found[0] if found["between"] is None else found[0].replace(f"```text\n{found['prints']}", f"```text\n{now}")
+        )
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = SOLUTION.sub(show, cell.source)
+    return notebook
+
+
+def draw_picture() -> None:
+    """Draw the README's picture: a reboot before the series, and with it."""
+    import lazydestroy as ld
+    from lazydestroy.plots import plot_timeline
+
+    runs = (ld.reboot("64 GiB", kernel=kernel) for kernel in (ld.series.v1.upto(0), ld.series.v1))
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_bytes(plot_timeline(*runs).png())
+
+
+def main(arguments: list[str]) -> None:
+    """Refresh the notebooks that are named, or all."""
+    for path in [Path(argument).resolve() for argument in arguments] or notebooks():
+        done = execute(path)
+        nbformat.write(with_solutions(done.notebook, done.solutions), path)
+        memory = "" if done.peak is None else f", {done.peak >> 20} MiB at most"
+        print(f"{path.relative_to(ROOT)}: {len(done.solutions)} solutions{memory}")
+    if not arguments:
+        draw_picture()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

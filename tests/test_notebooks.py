@@ -1,0 +1,228 @@
+"""The lessons: executed afresh they print what is committed, and they keep the rules that all of them follow."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+from refresh_notebooks import FOLDER, METADATA, ROOT, WIDGET_VIEW, Executed, execute, normalised, notebooks, solutions
+
+MEMORY_MAX = 1 << 30
+"""What a free Binder surely gives, in bytes."""
+OUTPUTS_MAX = 220_000
+FOLDER_MAX = 15 << 20
+CELL_LINES_MAX = 20
+
+NOTEBOOKS = notebooks()
+TEXTS = [*NOTEBOOKS, ROOT / "README.md"]
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: str(path.relative_to(FOLDER)))
+every_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@cache
+def committed(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+@cache
+def afresh(path: Path) -> Executed:
+    return execute(path)
+
+
+def markdown(path: Path) -> str:
+    """All prose of a notebook, or of a Markdown file."""
+    if path.suffix != ".ipynb":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join(cell.source for cell in committed(path).cells if cell.cell_type == "markdown")
+
+
+def code_cells(path: Path) -> list:
+    return [cell for cell in committed(path).cells if cell.cell_type == "code"]
+
+
+def outputs(path: Path) -> list:
+    return [output for cell in code_cells(path) for output in cell.outputs]
+
+
+# Executed afresh
+
+
+def said(notebook) -> list[str]:
+    """What each code cell shows, as text: no pictures, no addresses in memory."""
+    cells = (cell for cell in notebook.cells if cell.cell_type == "code")
+    return [f"[{cell.source}]\n" + "\n".join(map(said_by, cell.outputs)) for cell in cells]
+
+
+def said_by(output) -> str:
+    text = output.get("text") or "\n".join(
+        f"{kind}: {content}" for kind, content in sorted(output.get("data", {}).items()) if kind.startswith("text/")
+    )
+    text = re.sub(r"data:image/[\w+.-]+;base64,[\w+/=\s]*", "data:image", text)
+    return f"{output.output_type}: " + re.sub(r"(<[^<>]* at )0x[0-9a-f]+", r"\1 an address", text)
+
+
+@pytest.mark.notebooks
+@every_notebook
+def test_executed_afresh_it_prints_what_is_committed(path):
+    fresh = said(afresh(path).notebook)
+    assert fresh == said(committed(path)), "if that is right: python -m tests.refresh_notebooks"
+
+
+@pytest.mark.notebooks
+@every_notebook
+def test_its_solutions_print_what_they_are_said_to(path):
+    shown = [found["prints"] for found in solutions(committed(path))]
+    printed = afresh(path).solutions
+    assert len(shown) == len(printed)
+    assert shown == [now if then is not None else None for then, now in zip(shown, printed, strict=True)]
+
+
+@pytest.mark.notebooks
+@every_notebook
+def test_it_needs_no_more_memory_than_a_small_machine_has(path):
+    peak = afresh(path).peak
+    if peak is None:
+        pytest.skip("there is no /proc to tell")
+    assert peak <= MEMORY_MAX
+
+
+# As committed
+
+
+def test_there_are_lessons():
+    assert FOLDER / "index.ipynb" in NOTEBOOKS
+
+
+@every_notebook
+def test_it_is_a_valid_notebook_of_version_4_5(path):
+    notebook = committed(path)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+
+
+@every_notebook
+def test_it_is_saved_in_the_committed_form(path):
+    """Saved by hand in JupyterLab it would have versions and times in it: python -m tests.refresh_notebooks."""
+    assert committed(path).metadata == METADATA
+    assert nbformat.writes(normalised(nbformat.read(path, as_version=4))) + "\n" == path.read_text(encoding="utf-8")
+
+
+@every_notebook
+def test_every_cell_has_an_id_of_its_own(path):
+    ids = [cell.id for cell in committed(path).cells]
+    assert len(ids) == len(set(ids))
+
+
+@every_notebook
+def test_it_was_executed_once_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert all(
+        output.get("execution_count", 0) in (0, cell.execution_count)
+        for cell in code_cells(path)
+        for output in cell.outputs
+    )
+
+
+@every_notebook
+def test_nothing_went_wrong(path):
+    assert not [output for output in outputs(path) if output.output_type == "error" or output.get("name") == "stderr"]
+
+
+@every_notebook
+def test_no_widget_is_saved(path):
+    """Without a kernel it would be dead; and its numbers change each time."""
+    assert WIDGET_VIEW not in path.read_text(encoding="utf-8")
+
+
+@every_notebook
+def test_it_does_not_say_where_it_was_executed(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"/tmp/|/home/|/root/|/work/|/Users/|C:\\\\|site-packages|ipykernel_\d", text)
+
+
+@every_notebook
+def test_code_can_be_read_aloud(path):
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= CELL_LINES_MAX, cell.source
+    for found in solutions(committed(path)):
+        assert len(found["code"].splitlines()) <= CELL_LINES_MAX, found["code"]
+
+
+@every_notebook
+def test_what_it_shows_is_not_too_large(path):
+    assert len(json.dumps(outputs(path))) <= OUTPUTS_MAX
+
+
+def test_all_lessons_together_are_not_too_large():
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) <= FOLDER_MAX
+
+
+@every_notebook
+def test_it_begins_with_what_it_is(path):
+    first = committed(path).cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
+    if path.name[0].isdigit():
+        assert re.search(r"\bknow\b", first.source), "what you will know at the end"
+        assert re.search(r"\bbefore\b", first.source), "what you need before"
+
+
+# Links
+
+
+def prose_without_code(path: Path) -> str:
+    return re.sub(r"```.*?```|`[^`]*`", "", markdown(path), flags=re.DOTALL)
+
+
+def links(path: Path) -> list[str]:
+    text = prose_without_code(path)
+    found = re.findall(r"\]\(\s*([^)\s]+)[^)]*\)", text) + re.findall(r"(?:href|src)=[\"']([^\"']+)[\"']", text)
+    return [link for link in found if not re.match(r"(https?|mailto):", link)]
+
+
+@cache
+def headings(path: Path) -> tuple[str, ...]:
+    """Anchors of a notebook's headings as JupyterLab makes them: the text, with hyphens for spaces."""
+    text = re.sub(r"```.*?```", "", markdown(path), flags=re.DOTALL)
+    titles = re.findall(r"^#{1,6} +(.+?) *$", text, re.MULTILINE)
+    return tuple(re.sub(r"[`*]|\]\([^)]*\)|\[", "", title).replace(" ", "-") for title in titles)
+
+
+@every_text
+def test_links_lead_somewhere(path):
+    for link in links(path):
+        file, _, anchor = unquote(link).partition("#")
+        target = (path.parent / file).resolve() if file else path
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        if anchor.startswith("cell-id="):
+            assert anchor.removeprefix("cell-id=") in {cell.id for cell in committed(target).cells}, link
+        elif anchor:
+            assert anchor in headings(target), link
+
+
+def test_the_glossary_explains_each_term_once():
+    terms = headings(FOLDER / "glossary.ipynb")
+    assert len({term.lower() for term in terms}) == len(terms)
+    assert sorted(terms[1:], key=str.lower) == list(terms[1:])
+
+
+def test_every_term_of_the_glossary_can_be_linked_to():
+    """By heading where it is open already, and by cell, the only way that works while JupyterLab is opening it."""
+    cells = committed(FOLDER / "glossary.ipynb").cells[1:]
+    assert [cell.id for cell in cells] == [term.lower() for term in headings(FOLDER / "glossary.ipynb")[1:]]
+    assert all(re.search(r"^\*Source: .+\.\*$", cell.source, re.MULTILINE) for cell in cells)
+
+
+def test_the_index_leads_to_every_lesson():
+    linked = {(FOLDER / link.partition("#")[0]).resolve() for link in links(FOLDER / "index.ipynb")}
+    missing = [
+        path.name for path in NOTEBOOKS if path.parent == FOLDER and path not in linked and path.name != "index.ipynb"
+    ]
+    assert not missing
