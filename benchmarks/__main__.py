@@ -1,0 +1,42 @@
+"""``python -m benchmarks``: measure, and print the table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .measure import surroundings, table
+from .rows import FULL, QUICK, ROWS, Sizes
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line, measure, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and print the table.")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes: a look, no verdict")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
+    options = parser.parse_args(arguments)
+    report(QUICK if options.quick else FULL, options.rows)
+
+
+def report(sizes: Sizes, names: Sequence[str]) -> None:
+    """Print the rows of those names."""
+    measured = []
+    for name in names:
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        try:
+            measured.append(ROWS[name](sizes))
+        except ModuleNotFoundError as error:
+            raise SystemExit(f'{error}: the row "{name}" needs the extra "bench": pip install -e ".[bench]"') from error
+    print(surroundings())
+    print(f"Ours and the peer's take turns, {sizes.repetitions} times (slow peers: 3 at most); the best counts.")
+    if sizes != FULL:
+        print("Sizes are smaller than those that the targets are for: no verdict.")
+        measured = [replace(row, target=None) for row in measured]
+    print()
+    print(table(measured))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""The benchmarks come out, and what they compare does the same work. Times are not tested."""
+
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# at the end: lazydestroy itself must come from where it was installed
+sys.path.append(str(Path(__file__).parent.parent))
+
+import lazydestroy as ld
+from benchmarks import __main__ as command
+from benchmarks import measure, rows
+from benchmarks.case import GIB, PAGE_SIZE, Reboot, outcome
+from benchmarks.plain_model import PlainModel
+from lazydestroy import scenarios
+from lazydestroy.machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY
+
+TINY = rows.Sizes(teardown=1 << 26, reboot=1 << 26, model=1 << 24, memory=1 << 26, repetitions=1)
+
+COSTS = ("destroy", "noop", "refused", "import_clear", "import_decrypt", "walk", "exception", "touch", "retry", "cpu")
+
+
+def a_case(seed):
+    """A reboot of a size that nothing divides, with costs that make actors act at the same time."""
+    choose = random.Random(seed)
+    low = choose.randint(2, 200)
+    image = choose.randint(1, low - 1)
+    return Reboot(
+        pages=low + choose.randint(0, 1500),
+        low=low,
+        loader=choose.randint(1, low),
+        image=image,
+        image_at=choose.randint(0, low - image),
+        vcpus=choose.randint(1, 4),
+        batch=choose.choice((1, 3, 32)),
+        costs=ld.Costs(**{name: 100 * choose.randint(1, 20) for name in COSTS}),
+    )
+
+
+CASES = [Reboot.of(GIB // 64), *map(a_case, range(25))]
+
+
+def test_the_case_has_the_defaults_proportions():
+    case = Reboot.of(64 * GIB)
+    assert case.low * PAGE_SIZE == LOW_MEMORY
+    assert case.loader * PAGE_SIZE == scenarios.LOADER
+    assert (case.image * PAGE_SIZE, case.image_at * PAGE_SIZE) == (scenarios.IMAGE, scenarios.IMAGE_AT)
+    assert case.batch == DESTROY_LOOP_THRESHOLD
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_plain_python_says_the_same_to_the_nanosecond(case):
+    assert PlainModel(case).run() == outcome(case.run())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_simpy_says_the_same_to_the_nanosecond(case):
+    pytest.importorskip("simpy")
+    from benchmarks.simpy_model import play
+
+    assert play(case) == outcome(case.run())
+
+
+def order_of(pages, touch, keys):
+    """The order of the bare loop's touching cursor, and of a vCPU that touches its memory at random."""
+    if touch == "sequential":
+        return list(range(pages))
+    bits = max(1, (pages - 1).bit_length())
+    mask, shift = (1 << bits) - 1, max(1, bits // 2)
+
+    def scattered(x):
+        for factor, key in (
+            (0x9E3779B97F4A7C15, keys[0]),
+            (0xBF58476D1CE4E5B9, keys[1]),
+            (0x94D049BB133111EB, keys[0]),
+        ):
+            x ^= x >> shift if factor != 0x9E3779B97F4A7C15 else 0
+            x = (x * factor + key) & mask
+        return x if x < pages else scattered(x)
+
+    return [scattered(k) for k in range(pages)]
+
+
+def two_cursors(pages, costs, touch, keys):
+    """What `_bare.pyx` does, in plain Python. Returns how many visits did what."""
+    from benchmarks.bare import VISITS, prices
+
+    price, visits = dict(zip(VISITS, prices(costs), strict=True)), dict.fromkeys(VISITS, 0)
+    page = ["old"] * pages
+    to_clean, to_touch = list(range(pages)), order_of(pages, touch, keys)
+    cleaner = toucher = 0
+    while to_clean or to_touch:
+        if to_clean and (cleaner <= toucher or not to_touch):
+            at = to_clean.pop(0)
+            visit = {"old": "cleaned", "clean": "clean already", "own": "refused"}[page[at]]
+            page[at] = "clean" if page[at] == "old" else page[at]
+            cleaner += price[visit]
+        else:
+            at = to_touch.pop(0)
+            visit = {"old": "taken", "clean": "imported", "own": "touched"}[page[at]]
+            page[at] = "own"
+            toucher += price[visit]
+        visits[visit] += 1
+    assert page == ["own"] * pages
+    return visits
+
+
+@pytest.mark.parametrize("pages", [1, 2, 777, 4096])
+@pytest.mark.parametrize("touch", ["sequential", "random"])
+@pytest.mark.parametrize("costs", [ld.Costs(), ld.Costs(destroy="9 us"), ld.Costs(destroy="1 ns", walk="1 ns")])
+def test_the_bare_loop_does_what_it_says(pages, touch, costs):
+    pytest.importorskip("Cython")
+    from benchmarks import bare
+
+    memory = np.zeros(pages, np.uint8)
+    keys = bare.keys_of(3)
+    assert bare.play(memory, costs, touch, seed=3) == two_cursors(pages, costs, touch, keys)
+    assert (memory == 2).all()  # the new guest's
+
+
+def test_all_rows_come_out(capsys):
+    pytest.importorskip("simpy")
+    pytest.importorskip("Cython")
+    command.report(TINY, list(rows.ROWS))
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("work"))
+    found = lines[start + 2 :]
+    assert len(found) == len(rows.ROWS)
+    for line, words in zip(
+        found,
+        ("synchronous teardown", "in order", "SimPy", "plain Python", "at random", "memory", "import"),
+        strict=True,
+    ):
+        assert words in line
+    assert "loads" not in "".join(found)  # neither matplotlib nor ipywidgets
+
+
+def test_rows_can_be_chosen(capsys, monkeypatch):
+    monkeypatch.setattr(command, "QUICK", TINY)
+    command.main(["--quick", "--rows", "teardown"])
+    assert "synchronous teardown of 64 MiB" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        command.main(["--rows", "no such row"])
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    def missing(_sizes):
+        raise ModuleNotFoundError("No module named 'simpy'")
+
+    monkeypatch.setitem(rows.ROWS, "simpy", missing)
+    with pytest.raises(SystemExit, match=r"simpy.*pip install -e"):
+        command.report(TINY, ["simpy"])
+
+
+@pytest.mark.parametrize(
+    ("figure", "target", "at_least", "remark", "met"),
+    [
+        (2.5, 2.5, False, "", True),
+        (2.51, 2.5, False, "", False),
+        (200, 200, True, "", True),
+        (199, 200, True, "", False),
+        (50, 100, False, "loads matplotlib without being asked", False),
+        (7, None, False, "", None),
+    ],
+)
+def test_a_target_is_met_or_not(figure, target, at_least, remark, met):
+    assert measure.Row("work", "1 s", "1 s", figure, "×", target, at_least, remark).met is met
+
+
+def test_measurements_take_turns_and_the_first_does_not_count():
+    order = []
+
+    def takes(name, times):
+        def measurement():
+            order.append(name)
+            return times.pop(0)
+
+        return measurement
+
+    assert measure.in_turns(takes("ours", [1, 5, 4]), takes("peer", [9, 8, 7]), 2) == (4, 7)
+    assert order == ["ours", "peer"] * 3
+
+
+def test_figures_have_three_digits():
+    figures = {0.01234: "0.0123", 1.5: "1.50", 99.9: "99.9", 6300.4: "6,300"}
+    assert {figure: measure.significant(figure) for figure in figures} == figures
+    times = {2.0: "2.00 s", 0.0162: "16.2 ms", 4.1e-6: "4.10 µs", 6.6e-10: "0.660 ns"}
+    assert {time: measure.seconds(time) for time in times} == times
