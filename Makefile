@@ -1,0 +1,65 @@
+# `make lab` opens the lessons, `make test` runs all tests. Both set up what they need in .venv, the first time and
+# whenever pyproject.toml or the core has changed; changes in Python files need no new set-up.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+CORE := $(wildcard lazydestroy/*.pyx lazydestroy/*.pxi)
+
+# The file that remembers which Python made the environment: asking for another one makes it anew.
+MADE_WITH := $(VENV)/.made-with-$(subst /,-,$(PYTHON))
+
+# Which extras of pyproject.toml a command wants, and whose wants are served along.
+extras-lab := lab
+extras-test := lab,test
+serves-test := lab
+extras-bench := bench
+extras-lint := dev
+
+.PHONY: help lab test bench notebooks lint clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make lab         open the lessons in JupyterLab      make lab ARGS='--no-browser --port 8899'"
+	@echo "make test        run the whole test suite            make test ARGS='tests/test_units.py -x'"
+	@echo "make bench       measure, and print the table"
+	@echo "make notebooks   execute the lessons afresh and save them      make notebooks ARGS=notebooks/glossary.ipynb"
+	@echo "make lint        check style and types"
+	@echo "make clean       remove what the others made"
+	@echo
+	@echo "PYTHON=python3.13 names the Python to use, VENV=.venv-3.13 the folder to set up."
+
+lab: $(VENV)/.has-lab
+	$(VENV)/bin/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/index.ipynb $(ARGS)
+
+test: $(VENV)/.has-test
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+bench: $(VENV)/.has-bench
+	$(VENV)/bin/python -m benchmarks $(ARGS)
+
+notebooks: $(VENV)/.has-test
+	$(VENV)/bin/python -m tests.refresh_notebooks $(ARGS)
+
+# cython-lint looks for pycodestyle on the path
+lint: $(VENV)/.has-lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint $(CORE)
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) build dist lazydestroy.egg-info lazydestroy/_core.c lazydestroy/_core*.so
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(MADE_WITH):
+	@sh tools/check-prerequisites.sh "$(PYTHON)"
+	@echo "Setting up $(VENV): this takes a minute or two, once."
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.has-%: $(MADE_WITH) pyproject.toml $(CORE)
+	@echo "Building and installing lazydestroy with [$(extras-$*)] into $(VENV) ..."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$(extras-$*)]"
+	@touch $@ $(serves-$*:%=$(VENV)/.has-%)
