@@ -1234,7 +1234,7 @@ def test_a_fault_that_makes_no_sense_is_refused(host, arguments):
     assert not host.uv.faults
 
 
-@pytest.mark.parametrize("command", HOST_COMMANDS + [UVC.QUI], ids=lambda command: command.name)
+@pytest.mark.parametrize("command", [*HOST_COMMANDS, UVC.QUI], ids=lambda command: command.name)
 def test_every_command_can_be_made_to_fail_and_then_changes_nothing(host, command):
     handle = host.create()
     cpu = None if command == UVC.DESTROY_SEC_CONF else host.create_cpu(handle)

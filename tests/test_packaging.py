@@ -1,0 +1,153 @@
+"""What holds for the repository as a whole: how it is built, and what it does not contain."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import lazydestroy as ld
+
+ROOT = Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def files() -> list[Path]:
+    """All files that are, or would be, committed."""
+    git = shutil.which("git")
+    if not git or not (ROOT / ".git").exists():
+        pytest.skip("not a git repository")
+    command = [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+# Building
+
+
+def test_the_extension_module_is_declared_in_pyproject():
+    (core,) = PYPROJECT["tool"]["setuptools"]["ext-modules"]
+    assert core["name"] == "lazydestroy._core"
+    assert core["sources"] == ["lazydestroy/_core.pyx"]
+    assert (ROOT / core["sources"][0]).exists()
+
+
+def test_there_is_no_other_way_to_build_it(files):
+    others = {"setup.py", "setup.cfg", "tox.ini", "requirements-dev.txt", "environment.yml"}
+    assert not others & {path.name for path in files}
+
+
+def test_nothing_is_locked(files):
+    """A lock would name one registry's files, and grow old."""
+    assert not [path for path in files if path.suffix == ".lock" or path.stem.endswith("-lock")]
+
+
+def test_the_run_time_needs_are_three():
+    needs = {re.match(r"[\w-]+", need)[0] for need in PYPROJECT["project"]["dependencies"]}
+    assert needs == {"numpy", "matplotlib", "ipywidgets"}
+
+
+def test_the_extras_are_there():
+    assert set(PYPROJECT["project"]["optional-dependencies"]) == {"lab", "test", "bench", "dev"}
+
+
+def test_simpy_is_for_the_benchmark_only():
+    for extra, needs in PYPROJECT["project"]["optional-dependencies"].items():
+        assert any(need.startswith("simpy") for need in needs) == (extra == "bench")
+
+
+def test_the_version_is_the_same_everywhere():
+    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "lazydestroy.__version__"}
+    assert f"\nversion: {ld.__version__}\n" in text(ROOT / "CITATION.cff")
+    assert f"\n## {ld.__version__}" in text(ROOT / "CHANGELOG.md")
+
+
+def test_the_package_is_typed():
+    for name in ("py.typed", "_core.pyi"):
+        assert (ROOT / "lazydestroy" / name).exists()
+
+
+def test_binder_installs_the_package_with_the_extra_lab():
+    lines = [line for line in text(ROOT / "binder/requirements.txt").splitlines() if not line.startswith("#")]
+    assert lines == ["-e .[lab]"]
+    version = re.fullmatch(r"python-3\.(\d+)\n", text(ROOT / "binder/runtime.txt"))
+    assert version
+    assert int(version[1]) >= 11
+    assert os.access(ROOT / "binder/postBuild", os.X_OK)
+
+
+# What is missing is said
+
+
+@pytest.fixture
+def check(tmp_path):
+    """A function that runs the check of what building takes, with a Python that differs in one answer."""
+
+    def run(code: str = "", answer: str = "exit 1", **environment: str) -> subprocess.CompletedProcess[str]:
+        python = tmp_path / "python"
+        python.write_text(
+            f'#!/bin/sh\ncase "$2" in\n*"{code or "no such code"}"*) {answer} ;;\nesac\nexec "{sys.executable}" "$@"\n'
+        )
+        python.chmod(0o755)
+        command = ["sh", str(ROOT / "tools/check-prerequisites.sh"), environment.pop("PYTHON", str(python))]
+        return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+headers = Path(sysconfig.get_path("include"), "Python.h").exists()
+
+
+@pytest.mark.skipif(not headers or not shutil.which("cc"), reason="something is missing on this machine")
+def test_nothing_is_said_where_nothing_is_missing(check):
+    done = check()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ({"PYTHON": "no-such-python"}, "Python 3.11 or newer: there is no command 'no-such-python'."),
+        ({"code": "version_info"}, "Python 3.11 or newer: '.*/python' is 3"),
+        ({"code": "ensurepip"}, "Python's venv module with ensurepip: '.*/python' cannot make a virtual environment."),
+        ({"code": "get_path", "answer": "echo /nowhere; exit"}, "Python's headers: there is no '/nowhere/Python.h'."),
+        ({"CC": "no-such-compiler -O"}, "a C compiler: there is no command 'no-such-compiler'."),
+        ({"CC": "false"}, "a C compiler that works: 'false' does not compile"),
+    ],
+)
+def test_what_is_missing_is_said_plainly(check, missing, sentence):
+    done = check(**missing)
+    assert done.returncode == 1
+    assert re.search(f"^  - {sentence}", done.stderr, re.MULTILINE), done.stderr
+    assert "apt install" in done.stderr
+
+
+# What the repository does not contain
+
+
+def test_no_package_registry_is_named(files):
+    hosts = [("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("anaconda", "org")]
+    hosts += [("deb.debian", "org"), ("archive.ubuntu", "com")]
+    pattern = re.compile("|".join(re.escape(".".join(host)) for host in hosts))
+    assert not [path for path in files if pattern.search(text(path))]
+
+
+def test_no_folder_of_somebodys_machine_is_named(files):
+    pattern = re.compile(r"(?<![\w./-])/" + "(root|home|Users|work|mnt|tmp)" + r"/[\w.-]")
+    assert not [(path, found[0]) for path in files if (found := pattern.search(text(path)))]
+
+
+def test_nothing_built_is_committed(files):
+    assert not [path for path in files if path.suffix in {".so", ".c", ".pyc", ".whl", ".gz"}]
