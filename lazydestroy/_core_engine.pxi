@@ -339,6 +339,8 @@ cdef class Engine:
                 continue
             if task.loop.table is not None:
                 task.a.moved = task.loop.table.moved
+                if task.a.source == AT_RANDOM and task.a.pfn >= 0:
+                    task.a.pfn = task.loop.table.at(task.a.first + permuted(&task.a, task.a.k))
             if task.loop.stop is not None:
                 task.a.stop = bool(task.loop.stop())
 
@@ -552,6 +554,11 @@ cdef class Engine:
             task.history.append((task.a.clock, None, task.a.done))
             self.end(task)
             return
+        except BaseException:
+            # its generator is spent: a task that raised an error has ended
+            if task.a.state != DONE:
+                self.end(task)
+            raise
         finally:
             task.a.clock += self.pending
             self.pending = 0

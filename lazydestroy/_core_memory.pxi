@@ -73,6 +73,7 @@ cdef class Memory:
         self.s.cls = <uint8_t *> calloc(pages, 1)
         if self.s.cls == NULL:
             raise MemoryError(f"no memory for the records of {pages} pages")
+        advise_huge_pages(self.s.cls, pages)
         self.pages = pages
         self.s.pages = pages
         self.records_ = [None] * CLASSES

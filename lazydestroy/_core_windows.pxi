@@ -280,7 +280,8 @@ cdef int peek(EngineState *e, Actor *t, Region *regions, int n) noexcept nogil:
         code = chain(e, t, t.row, cls, pfn, c)
         if code == ASK:
             return ASK
-        if code != STEPPED or c.effect != NOTHING or c.guarded:
+        if code != STEPPED or c.effect != NOTHING or c.guarded or c.lead == c.ns:
+            # (a last step that takes no time happens when the page ends: then the order of creation counts)
             return STEPPED
         c.known = t.row == t.row0
     t.peeked = c

@@ -211,7 +211,7 @@ class Machine:
         self.names: dict[int, str] = {}
         self.old: set[int] = set()
         self.destroyed_at: int | None = None
-        self.ended_handles: set[int] = set()
+        self._old_left = 0
         self.time_zero = 0
         self.alive = True
         self.guest_up = False
@@ -402,8 +402,13 @@ class Machine:
         self._log.append(
             f"{cmd.name if isinstance(cmd, UVC) else hex(cmd)}" + ("" if outcome == "done" else f" ({outcome})")
         )
-        if cmd == UVC.DESTROY_SEC_CONF and outcome == "done":
+        if cmd == UVC.DESTROY_SEC_CONF and len(self._old_ones_left()) < self._old_left:
+            self._old_left -= 1
             self.destroyed_at = self.engine.now
+
+    def _old_ones_left(self) -> set[int]:
+        """Configurations that have been set aside and are not destroyed yet."""
+        return self.old & self.uv.configurations.keys()
 
     # Ends
 
@@ -444,7 +449,9 @@ class Machine:
         return not kernel.kvm_s390_pv_verify(kvm)
 
     def resetting(self) -> Flow:
-        """QEMU on a reset of the guest: ``KVM_PV_DISABLE``. Afterwards the guest starts as a normal one."""
+        """QEMU on a reset of the guest: ``KVM_PV_DISABLE`` if it is protected. Afterwards it starts as a normal one."""
+        if not self.kvm.pv.handle:
+            return Answer()
         self.set_aside_running()
         answer: Answer = yield from self.kernel.kvm_s390_pv_disable(self.kvm)
         if answer.rc == 1 and answer.rrc == 42:
@@ -463,6 +470,7 @@ class Machine:
         if self.kvm.pv.handle:
             self.old = {*self.old, self.kvm.pv.handle}
             self.memory.old = self.old
+            self._old_left = len(self._old_ones_left())
 
     # By hand
 
@@ -521,6 +529,7 @@ class Machine:
         """Let the host read a guest's page: as "host" (userspace), "kernel", or "io"."""
         if as_ not in ("host", "kernel", "io"):
             raise ValueError(f"as_={as_!r}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
+        self._frame(page)
         return self._access(as_, page, self._reading(page, as_))
 
     def io(self, page: int) -> Access:

@@ -348,7 +348,7 @@ class _Stage:
         for task in tasks:
             by_actor[task.name] = by_actor.get(task.name, Counter()) + _by_command(task.calls)
         cleaned_at = machine.destroyed_at
-        if machine.old & set(machine.uv.configurations):
+        if machine.old & machine.uv.configurations.keys():
             cleaned_at = None
         return Run(
             scenario=self.scenario,

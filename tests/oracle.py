@@ -45,6 +45,12 @@ class Storage(NamedTuple):
 SMALL = Storage(1, 1, 1, 0, 1)
 
 
+def needed(storage: Storage, guest: int, vcpus: int) -> int:
+    """Pages that a host must have beside the guest's: donated ones, lowcore, two tables, an SCA."""
+    variable = storage.virtual + -(-guest // 256) * storage.per_mib
+    return storage.uv + storage.base + variable + vcpus * storage.cpu + LOWCORE + 2 * TABLE + 1
+
+
 @dataclass(slots=True)
 class Frame:
     """A page of host memory: what the Ultravisor knows of it, what it holds, what the kernel knows of it."""
@@ -539,8 +545,7 @@ class World(Ultravisor):
         """KVM_PV_ENABLE."""
         yield
         base = self.take_run(self.storage.base)
-        mib = -(-self.guest_pages // 256)
-        variable = base and self.take_run(self.storage.virtual + mib * self.storage.per_mib)
+        variable = base and self.take_run(self.storage.virtual + -(-self.guest_pages // 256) * self.storage.per_mib)
         if variable is None:
             if base is not None:
                 self.give_back(*base)
@@ -813,7 +818,9 @@ class World(Ultravisor):
         return True
 
     def reset(self) -> Flow:
-        """The guest is reset; it starts again as a normal one."""
+        """The guest is reset; it starts again as a normal one. Only a protected one needs anything done for it."""
+        if not self.handle:
+            return
         self.running_is_old()
         if (yield from self.disable()):
             self.event("userspace")
@@ -985,9 +992,9 @@ def after_old_guest(memory: int, used: Fraction, parameters: dict[str, Any]) -> 
     host = parameters["host"]
     watched = parameters.pop("watched", False)
     kib = min(max(isqrt(host * 4096 // 1024 * 16), 128), 262144)
-    world = World(
-        memory, storage=Storage(), donated_from=min(TWO_GIB, host // 2), reserve=kib * 1024 // 4096, **parameters
-    )
+    donated = needed(Storage(), memory, parameters["vcpus"])
+    lowest = min(TWO_GIB, host // 2, host - donated)
+    world = World(memory, storage=Storage(), donated_from=lowest, reserve=kib * 1024 // 4096, **parameters)
     assert world.by_hand(world.go_protected(0, 0), "QEMU", patience=1000)
     for pfn in world.guest[: int(used * memory)]:
         frame = world.frames[pfn]

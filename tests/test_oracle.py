@@ -36,10 +36,7 @@ def machines(draw):
     vcpus, process = draw(st.integers(1, 4)), draw(st.sampled_from([0, 0, 3, 40]))
     spare = draw(st.one_of(st.integers(0, 150), st.just(1500)))
     v1 = draw(st.sampled_from([True, True, True, False]))
-    storage = oracle.Storage()
-    needed = storage.uv + storage.base + storage.virtual - (-memory // 256) + vcpus * storage.cpu + 11
-    # where donated storage may lie is the upper half of the host
-    host = max(memory + process + needed, 2 * (needed + 8)) + spare
+    host = memory + process + oracle.needed(oracle.Storage(), memory, vcpus) + spare
     return {
         "memory": memory,
         "used": draw(shares),
@@ -213,7 +210,7 @@ def test_a_shutdown_is_the_same_however_it_is_computed(engine, parameters):
 @settings(max_examples=30)
 @given(reboots, st.integers(1, 60))
 def test_every_row_of_a_reboots_memory_is_true(engine, parameters, memory):
-    parameters |= {"memory": memory}
+    parameters |= {"memory": memory, "host": parameters["host"] + memory}
     history = oracle.reboot(**parameters, watched=True).history
     assert not rows_that_are_not_true(of_package(ld.reboot, parameters, **engine).memory, history)
 
@@ -222,7 +219,7 @@ def test_every_row_of_a_reboots_memory_is_true(engine, parameters, memory):
 @settings(max_examples=30)
 @given(shutdowns, st.integers(1, 60))
 def test_every_row_of_a_shutdowns_memory_is_true(engine, parameters, memory):
-    parameters |= {"memory": memory}
+    parameters |= {"memory": memory, "host": parameters["host"] + memory}
     history = oracle.shutdown(**parameters, watched=True).history
     assert not rows_that_are_not_true(of_package(ld.shutdown, parameters, **engine).memory, history)
 

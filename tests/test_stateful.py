@@ -1,0 +1,230 @@
+"""A machine driven by hand, at random, against the plain second model driven the same way."""
+
+import oracle
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from test_oracle import plain
+
+import lazydestroy as ld
+from lazydestroy import machine
+from lazydestroy.page import Content, Holder, State
+
+PAGE = 4096
+PATIENCE = 400
+"""Turns after which an access is taken to be endless: more than any that ends takes here."""
+
+
+class ByHand(RuleBasedStateMachine):
+    """The same rule on both, then everything that can be seen is compared."""
+
+    @initialize(
+        pages=st.integers(2, 10),
+        v1=st.sampled_from([True, True, True, False]),
+        lazy_destroy=st.sampled_from([None, None, None, True, False]),
+        vcpus=st.integers(1, 2),
+        process=st.integers(0, 3),
+        low_memory=st.sampled_from([0, 0, 3, 10]),
+        threshold=st.integers(1, 4),
+        capacity=st.integers(1, 4),
+        spare=st.one_of(st.integers(0, 12), st.just(40)),
+        reserve=st.integers(0, 3),
+        misc=st.booleans(),
+        tabled=st.booleans(),
+    )
+    def begin(self, pages, v1, lazy_destroy, vcpus, process, spare, low_memory, misc, tabled, **parameters):
+        lazy_destroy = lazy_destroy if v1 else None
+        host = pages + process + oracle.needed(oracle.SMALL, pages, vcpus) + spare
+        self.pages = pages
+        self.world = oracle.World(
+            pages,
+            host,
+            ld.Costs(),
+            v1=v1,
+            lazy_destroy=lazy_destroy,
+            vcpus=vcpus,
+            process=process,
+            low_memory=low_memory,
+            misc=misc,
+            **parameters,
+        )
+        self.machine = ld.Machine(
+            pages * PAGE,
+            kernel=ld.series.v1 if v1 else ld.series.v1.upto(0),
+            host_memory=host * PAGE,
+            lazy_destroy=lazy_destroy,
+            vcpus=vcpus,
+            process_memory=process * PAGE,
+            low_memory=low_memory * PAGE,
+            features=("misc",) if misc else (),
+            destroy_loop_threshold=parameters["threshold"],
+            list_page_capacity=parameters["capacity"],
+            reserve=parameters["reserve"],
+            tabled=tabled,
+        )
+        self.began = self.machine.now
+        self.machine.boot()
+        self.world.guest_up = True
+
+    def page(self, number):
+        return number % self.pages
+
+    def present(self, page):
+        return self.world.present(self.world.guest, page) is not None
+
+    def by_hand(self, flow, name):
+        return self.world.by_hand(flow, name, PATIENCE)
+
+    # What can be done
+
+    @precondition(lambda self: self.world.guest_up and not self.world.handle)
+    @rule(image=st.integers(1, 3))
+    def protect(self, image):
+        if self.by_hand(self.world.go_protected(0, min(image, self.pages)), "QEMU"):
+            assert self.machine.protect(image) == self.world.names[self.world.handle]
+        else:
+            with pytest.raises(RuntimeError, match="could not be made protected"):
+                self.machine.protect(image)
+
+    @precondition(lambda self: self.world.guest_up)
+    @rule(number=st.integers(0, 9))
+    def touch(self, number):
+        page = self.page(number)
+        self.accessed(self.machine.touch, page, self.world.touch_by_hand(page), "vCPU")
+
+    @rule(number=st.integers(0, 9), as_=st.sampled_from(["host", "kernel", "io"]))
+    def read(self, number, as_):
+        page = self.page(number)
+        if self.present(page):
+            self.accessed(lambda page: self.machine.read(page, as_), page, self.world.read(page, as_), as_)
+        else:
+            with pytest.raises(ValueError, match=f"page={page}"):
+                self.machine.read(page, as_)
+
+    def accessed(self, function, page, flow, name):
+        """An access finds the same, raises the same, costs the same."""
+        world = self.world
+        world.log, world.raised, before, logged = [], [], world.now, len(world.events)
+        saw = self.by_hand(flow, name)
+        access = function(page)
+        assert access.saw == (saw or "")
+        if any(kind == "endless fault" for _, kind in world.events[logged:]):
+            assert access.events[-1].kind == "endless fault"
+            world.spend(self.machine.now - self.began - world.now)  # how long it was tried does not matter
+            return
+        assert list(access.interruptions) == world.raised
+        assert list(access.uvcs) == world.log
+        assert access.ns == world.now - before
+        assert [event.kind for event in access.events] == [kind for _, kind in world.events[logged:]]
+
+    @precondition(lambda self: self.world.running and self.world.guest_up)
+    @rule(number=st.integers(0, 9), opened=st.booleans())
+    def share_or_unshare(self, number, opened):
+        page = self.page(number)
+        there = self.present(page)
+        done = self.world.share(page) if opened else self.world.unshare(page)
+        function = self.machine.share if opened else self.machine.unshare
+        if done:
+            function(page)
+        else:
+            with pytest.raises(RuntimeError if there else ValueError, match=rf"page[ =]{page}\b"):
+                function(page)
+
+    @rule(number=st.integers(0, 9))
+    def swap_out(self, number):
+        page = self.page(number)
+        if self.present(page):
+            assert self.machine.swap_out(page) == self.world.swap_out(page)
+        else:
+            with pytest.raises(ValueError, match=f"page={page}"):
+                self.machine.swap_out(page)
+
+    @precondition(lambda self: self.world.guest_up)
+    @rule()
+    def reboot(self):
+        self.by_hand(self.world.reset(), "QEMU")
+        self.machine.reboot()
+
+    @precondition(lambda self: self.world.alive)
+    @rule()
+    def exit(self):
+        self.world.guest_up = False
+        self.by_hand(self.world.exit(), "QEMU")
+        self.machine.exit()
+
+    @precondition(lambda self: self.world.next_task())
+    @rule(times=st.integers(1, 8))
+    def step(self, times):
+        for _ in range(times):
+            task = self.world.next_task()
+            if task is None:
+                assert self.machine.step() == "nothing left to do"
+                return
+            self.world.log = []
+            self.world.act(task)
+            name, said = self.machine.step().split(": ")
+            assert name.partition(",")[0] == task.name
+            assert said == (", ".join(self.world.log) or "walks on")
+
+    @precondition(lambda self: self.world.next_task())
+    @rule()
+    def run(self):
+        self.world.run()
+        self.machine.run()
+
+    # What must hold
+
+    @invariant()
+    def every_page_is_as_in_the_oracle(self):
+        memory = self.machine.memory
+        assert [plain(memory.record(pfn)) for pfn in range(memory.pages)] == [
+            oracle.astuple(frame) for frame in self.world.frames
+        ]
+        assert [self.machine.mm.guest.slot(page) for page in range(self.pages)] == self.world.guest
+
+    @invariant()
+    def so_is_all_else(self):
+        mm, world = self.machine.mm, self.world
+        assert (mm.mm_users, mm.mm_count) == (world.users, world.count)
+        assert mm._context.is_protected == world.is_protected
+        assert [task.name for task in self.machine.tasks] == [task.name for task in world.tasks if task.alive]
+        assert [event.kind for event in self.machine.events] == [kind for _, kind in world.events]
+        calls = {(command.name, outcome): n for (command, outcome), n in self.machine.engine.calls().items()}
+        assert calls == world.calls
+        assert self.machine.now - self.began == world.now
+
+    @invariant()
+    def no_page_is_lost(self):
+        records = self.machine.memory.records()
+        assert sum(records.values()) == len(self.world.frames)
+        free = sum(pages for record, pages in records.items() if record.holder == Holder.FREE)
+        assert self.machine.memory.free == free
+
+    @invariant()
+    def only_its_owner_reads_a_page_unless_it_was_exported_destroyed_or_shared(self):
+        for record in self.machine.memory.records():
+            if record.content == Content.PLAINTEXT:
+                assert record.owner == record.content_of
+                assert record.state == State.SHARED or self.machine.uv.access(record) is not None
+
+    @invariant()
+    def nothing_is_free_while_it_is_secure(self):
+        for record in self.machine.memory.records():
+            if record.holder == Holder.FREE:
+                assert record.state == State.NON_SECURE and not record.arch_1 and not record.refs
+
+
+class ByHandWithLittlePatience(ByHand):
+    """Hypothesis makes many of these: what never ends must be noticed soon."""
+
+    def __init__(self):
+        super().__init__()
+        self.patience, machine._PATIENCE = machine._PATIENCE, PATIENCE
+
+    def teardown(self):
+        machine._PATIENCE = self.patience
+
+
+TestByHand = ByHandWithLittlePatience.TestCase
+TestByHand.settings = settings(max_examples=150, stateful_step_count=40)
