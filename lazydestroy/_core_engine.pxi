@@ -114,10 +114,6 @@ cdef class Engine:
         self.s.sample_every = self.s.sample_next = FOREVER
         memset(self.s.variant, 0xff, sizeof(self.s.variant))
         memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
-        self.s.table = <Entry *> calloc(ROWS * CLASSES, sizeof(Entry))
-        if self.s.table == NULL:
-            raise MemoryError("no memory for the table of steps")
-
     def __dealloc__(self):
         free(self.s.table)
         free(self.s.samples)
@@ -213,6 +209,10 @@ cdef class Engine:
         task.holds = {}
         task.finished = Signal()
         task.a.clock = self.now if clock is None else clock
+        if self.tabled:
+            task.a.hits = <uint64_t *> calloc(ROWS * CLASSES, sizeof(uint64_t))
+            if task.a.hits == NULL:
+                raise MemoryError("no memory for a task")
         task.a.index = len(self.tasks)
         task.a.state = AWAKE
         self.tasks.append(task)
@@ -292,6 +292,10 @@ cdef class Engine:
         lock.queue.append((task, write))
         lock.s.queued = True
 
+    def next_step(self, Task task):
+        """The page step that a task does next: function and leading arguments. None if it is in no loop."""
+        return None if task.loop is None else self.steps[task.a.row][:2]
+
     # -- learning ----------------------------------------------------------------------------------------------
 
     cdef int row_of(self, function, bint guest=True) except -1:
@@ -324,9 +328,11 @@ cdef class Engine:
         """Drop the table: something that steps may depend on has changed."""
         cdef Task task
         self.collect()
-        memset(self.s.table, 0, len(self.steps) * CLASSES * sizeof(Entry))
+        if self.s.table != NULL:
+            memset(self.s.table, 0, len(self.steps) * CLASSES * sizeof(Entry))
         for task in self.live:
-            memset(task.a.hits, 0, len(self.steps) * CLASSES * sizeof(uint64_t))
+            if task.a.hits != NULL:
+                memset(task.a.hits, 0, len(self.steps) * CLASSES * sizeof(uint64_t))
             task.a.last_class = -1
             forget_chains(&task.a)
         self.entry_calls.clear()
@@ -662,6 +668,11 @@ cdef class Engine:
             If tasks are left and none can run.
         """
         cdef int code
+        if self.s.table == NULL:
+            # machines of a few pages, stepped by hand, are made by the thousand, and never look into a table
+            self.s.table = <Entry *> calloc(ROWS * CLASSES, sizeof(Entry))
+            if self.s.table == NULL:
+                raise MemoryError("no memory for the table of steps")
         if self.memory.context != self.context:
             self.forget()
         self.make_ring()

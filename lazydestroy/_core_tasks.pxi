@@ -187,11 +187,14 @@ cdef class Task:
         What the generator returned.
     history : list of (int, str, int)
         Clock, activity that began, pages done so far.
+    generator : generator
+        What it runs.
     """
 
     cdef Actor a
     cdef readonly str name
-    cdef object generator, send
+    cdef readonly object generator
+    cdef object send
     cdef readonly object calls
     cdef readonly object value
     cdef readonly list history
@@ -203,9 +206,6 @@ cdef class Task:
     cdef Loop loop
 
     def __cinit__(self):
-        self.a.hits = <uint64_t *> calloc(ROWS * CLASSES, sizeof(uint64_t))
-        if self.a.hits == NULL:
-            raise MemoryError("no memory for a task")
         self.a.last_class = -1
 
     def __dealloc__(self):
@@ -242,6 +242,19 @@ cdef class Task:
     def progress(self):
         """(pages done, pages in all) of the loop at hand, or None."""
         return (self.a.k, self.a.n) if self.a.state == LOOPING else None
+
+    @property
+    def position(self):
+        """Where it stands in its loop: pages done, pages in all, the batch at hand; and whether it sleeps."""
+        batch = tuple([self.a.pages[i] for i in range(self.a.batch_n)]) if self.a.batch_n else ()
+        looping = self.loop is not None
+        return (self.a.state, self.a.k if looping else -1, self.a.n if looping else -1, self.a.working, self.a.batch_i,
+                batch, self.a.locked, self.a.stop, self.retry)
+
+    @property
+    def at_end(self):
+        """Whether its loop has no page left, so that its next step does nothing but leave the loop."""
+        return self.a.state == LOOPING and not self.a.working and self.a.k >= self.a.n and self.a.batch_n == 0
 
     def __repr__(self):
         return f"<Task {self.name} at {self.a.clock} ns>"

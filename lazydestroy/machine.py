@@ -15,7 +15,7 @@ from . import units
 from ._core import DeferredList, Engine, Lock, Memory, Table, Task, step, visit
 from .costs import Costs
 from .kernel.gmap import CRST_PAGES
-from .kernel.structs import NO_STORAGE, Answer, Flow, Kvm, Mm, MmContext, Pv, Vcpu
+from .kernel.structs import NO_STORAGE, Answer, Flow, Gmap, Kvm, Mm, MmContext, Pv, Vcpu
 from .page import PAGE_SHIFT, PAGE_SIZE, Content, Holder, Page, Record, State
 from .run import Event
 from .series import Series, v1
@@ -31,6 +31,12 @@ PV_MAX_LAZY_COUNT = 509
 
 LOW_MEMORY = 2 << 30
 """Patch 8: what is destroyed of a guest before the thread takes over, in bytes."""
+
+SEGMENT_TABLE = 2 << 30
+"""Guests up to this size have two levels of page tables: the top-level table is a segment table."""
+
+ALLOCATIONS = ("deferred_priv", "top-level table", "kthread", "list page")
+"""Allocations of the kernel that can be told to fail."""
 
 CLEAN_UP = "clean-up thread"
 
@@ -115,6 +121,8 @@ class Machine:
         QEMU's own memory.
     destroy_loop_threshold, list_page_capacity, low_memory
         The kernel's 32 and 509, and the 2 GiB that are cleared at once, as parameters.
+    segment_table : int or str
+        Guests up to this size have two levels of page tables; 2 GiB in the kernel. May be 0.
     donated_from : int or str
         Donated storage lies at or above this address, if there is room for it.
     reserve : int
@@ -154,6 +162,7 @@ class Machine:
         destroy_loop_threshold: int = DESTROY_LOOP_THRESHOLD,
         list_page_capacity: int = PV_MAX_LAZY_COUNT,
         low_memory: int | str = LOW_MEMORY,
+        segment_table: int | str = SEGMENT_TABLE,
         donated_from: int | str = 0,
         reserve: int = 0,
         small_storage: bool = True,
@@ -177,8 +186,11 @@ class Machine:
         self.costs = Costs() if costs is None else costs
         self.destroy_loop_threshold = _at_least_one(destroy_loop_threshold, "destroy_loop_threshold")
         self.low_pages = units.size(low_memory, "low_memory", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
+        self.segment_table_pages = (
+            units.size(segment_table, "segment_table", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
+        )
         options = {**(_SMALL_STORAGE if small_storage else {}), **(ultravisor or {})}
-        sizes = Ultravisor(memory=Memory(1), **options)
+        sizes = Ultravisor(memory=Memory(1), costs=self.costs, **options)
         if self.guest_len > sizes.max_guest_stor_addr:
             raise ValueError(
                 f"guest={guest!r}: more than this Ultravisor supports; use at most "
@@ -222,11 +234,15 @@ class Machine:
         self._raised: list[Interruption] = []
         self._saw = ""
         self.vcpu_tasks: list[Task] = []
+        self.gmaps: list[Gmap] = []
         self.kernel = kernel.kernel(self, lazy_destroy)
         self.series = kernel
+        self.list_page_capacity = list_page_capacity
+        self.vcpus = vcpus
+        self.processes = 0
         self._initialise_ultravisor()
         self.kernel.start()
-        self._create_process(list_page_capacity, vcpus)
+        self._create_process()
 
     def _storage(self, uv: Ultravisor, vcpus: int) -> int:
         """Bytes that the Ultravisor and the VM take beside the guest's memory."""
@@ -241,12 +257,13 @@ class Machine:
         assert storage is not None, "the size of the host was checked"
         self.uv.call(uv_cb_init(stor_origin=storage[0] << PAGE_SHIFT, stor_len=self.uv.uv_base_stor_len))
 
-    def _create_process(self, list_page_capacity: int, vcpus: int) -> None:
+    def _create_process(self) -> None:
         """QEMU: an address space whose guest memory begins at a fixed frame, and a VM."""
-        memory, number = self.memory, 1
-        base = _LOWCORE_PAGES
+        memory, base = self.memory, _LOWCORE_PAGES
+        self.processes += 1
+        number = self.processes
         context = MmContext(
-            memory, is_protected=0, pv_sync_destroy=0, deferred_list=DeferredList(memory, list_page_capacity)
+            memory, is_protected=0, pv_sync_destroy=0, deferred_list=DeferredList(memory, self.list_page_capacity)
         )
         self.mm = Mm(
             memory,
@@ -261,14 +278,11 @@ class Machine:
             on_use=lambda what: self.event("use after free", f"{what} of a freed mm"),
             _context=context,
         )
-        memory.change(
-            lambda record: record._replace(content=Content.HOST, refs=1, holder=Holder.MAPPED, mm=number, charged=True),
-            base + self.guest_pages,
-            self.process_pages,
-        )
+        self._map_process_memory()
         gmap = self.kernel.gmap_create(self.mm)
         sca = memory.find_run(1)
-        assert gmap is not None and sca is not None, "the size of the host was checked"
+        self._need(gmap is not None and sca is not None, "the host has no memory left for another VM")
+        assert gmap is not None and sca is not None
         self.take(sca, 1, Content.HOST)
         self.kvm = Kvm(
             memory,
@@ -281,8 +295,25 @@ class Machine:
             guest_len=self.guest_len,
         )
         self.kvm.vcpus.extend(
-            Vcpu(memory, vcpu_id=number, kvm=self.kvm, handle=0, stor_base=NO_STORAGE) for number in range(vcpus)
+            Vcpu(memory, vcpu_id=vcpu, kvm=self.kvm, handle=0, stor_base=NO_STORAGE) for vcpu in range(self.vcpus)
         )
+        self.alive = True
+
+    def _map_process_memory(self) -> None:
+        """QEMU's own pages, at their home frames; elsewhere where these are not free."""
+        memory, table = self.memory, self.mm.process
+        used = Record(content=Content.HOST, refs=1, holder=Holder.MAPPED, mm=self.mm.number, charged=True)
+        if not table.pages:
+            return
+        if all(record.holder == Holder.FREE for record in memory.records(table.base, table.pages)):
+            memory.change(lambda record: used._replace(state=record.state, owner=record.owner), table.base, table.pages)
+            return
+        for entry in range(table.pages):
+            pfn = memory.allocate(prefer=table.slot(entry))
+            self._need(pfn is not None, "the host has no memory left for another process")
+            assert pfn is not None
+            table.point(entry, pfn)
+            memory.set_record(pfn, used)
 
     # What the kernel asks of the machine it runs on
 
@@ -376,13 +407,18 @@ class Machine:
         """Whether an allocation was told to fail (see `fail_allocation`)."""
         left = self._injected.get(what, 0)
         if left:
+            self.memory.context_changed()
             self._injected[what] = left - 1
         return bool(left)
 
     def fail_allocation(self, what: str, times: int = 1) -> None:
-        """Let the kernel's next `times` allocations of "deferred_priv", "top-level table" or "kthread" fail."""
-        if what not in ("deferred_priv", "top-level table", "kthread"):
-            raise ValueError(f"what={what!r}: use 'deferred_priv', 'top-level table' or 'kthread'")
+        """Let the kernel's next `times` allocations of "deferred_priv", "top-level table" or "kthread" fail.
+
+        So can an allocation of a "list page" (patch 9).
+        """
+        if what not in ALLOCATIONS:
+            raise ValueError(f"what={what!r}: use one of {', '.join(map(repr, ALLOCATIONS))}")
+        self.memory.context_changed()
         self._injected[what] = times
 
     def running_handle(self, kvm: Kvm) -> int:
@@ -500,6 +536,17 @@ class Machine:
     def tasks(self) -> list[Task]:
         """Those that have something to do."""
         return [task for task in self.engine.tasks if task.alive]
+
+    def start_process(self) -> None:
+        """Start QEMU anew, with a new VM, once the last one has exited. What that one left behind is still there.
+
+        Raises
+        ------
+        RuntimeError
+            If the last process has not exited, or the host has no memory for another.
+        """
+        self._need(not self.alive, "the process is still there: exit() first")
+        self._create_process()
 
     def boot(self) -> None:
         """Start the guest, as a normal one."""

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 CRST_ALLOC_ORDER = 2
 CRST_PAGES = 1 << CRST_ALLOC_ORDER
 
+ASCE_TYPE_MASK = 0x0C
+ASCE_TYPE_SEGMENT = 0x00
+ASCE_TYPE_REGION3 = 0x04
+"""Type of a top-level table, in the ASCE. A segment table reaches 2 GiB; larger guests have more levels."""
+
 
 class KernelGmap:
     """The gmap, and the walk over everything that is mapped."""
@@ -29,6 +34,8 @@ class KernelGmap:
 
     def crst_table_free(self: Kernel, first: int) -> None:
         """Give a top-level table back to the allocator."""
+        for gmap in self.machine.gmaps:
+            gmap.dangling = gmap.dangling or gmap.host_to_guest == first
         self.machine.give_back(first, CRST_PAGES)
 
     def gmap_create(self: Kernel, mm: Mm) -> Gmap | None:
@@ -36,15 +43,35 @@ class KernelGmap:
         table = self.crst_table_alloc()
         if table is None:
             return None
-        gmap = Gmap(self.machine.memory, mm=mm, table=0, asce=0, crst_list=[table], guest_handle=0)
+        two_levels = mm.guest.pages <= self.machine.segment_table_pages
+        gmap = Gmap(
+            self.machine.memory,
+            mm=mm,
+            table=0,
+            asce=ASCE_PRIVATE | (ASCE_TYPE_SEGMENT if two_levels else ASCE_TYPE_REGION3),
+            crst_list=[table],
+            guest_handle=0,
+            host_to_guest=table if two_levels else 0,
+            dangling=False,
+        )
         self.gmap_set_table(gmap, table)
+        self.machine.gmaps.append(gmap)
         return gmap
 
     def gmap_set_table(self: Kernel, gmap: Gmap, table: int) -> None:
-        """Let the gmap use another top-level table, with the same entries."""
+        """Let the gmap use another top-level table, with the same entries. The host-to-guest map stays as it is."""
         gmap.table = table
-        gmap.asce = table << PAGE_SHIFT | ASCE_PRIVATE
+        gmap.asce = table << PAGE_SHIFT | gmap.asce & ((1 << PAGE_SHIFT) - 1)
+        gmap.dangling = gmap.dangling and gmap.host_to_guest != table
         self.machine.uv.tables[table << PAGE_SHIFT] = gmap.mm.guest
+
+    def gmap_unlink(self: Kernel, gmap: Gmap) -> None:
+        """The host's page tables of a guest go away: clear the guest's entries that point to them.
+
+        The host-to-guest map knows where these entries are: with two levels they are in the top-level table itself.
+        """
+        if gmap.dangling:
+            self.machine.event("use after free", "gmap_unlink writes into a top-level table that has been freed")
 
     def gmap_remove(self: Kernel, gmap: Gmap) -> None:
         """Free the gmap and every table on its list."""
@@ -52,6 +79,7 @@ class KernelGmap:
             self.machine.uv.tables.pop(table << PAGE_SHIFT, None)
             self.crst_table_free(table)
         gmap.crst_list = []
+        self.machine.gmaps.remove(gmap)
 
     def s390_reset_acc(self: Kernel, mm: Mm) -> Flow:
         """Destroy every present page of an address space, with ``mmap_lock`` held throughout."""
@@ -60,7 +88,7 @@ class KernelGmap:
         engine = self.machine.engine
         engine.doing("destroys pages")
         yield mm.mmap_lock.read()
-        for table in (mm.guest, mm.process):
+        for table in mm.tables:
             yield walk(table, 0, table.pages, step(self.s390_reset_acc_pte, mm))
         engine.release(mm.mmap_lock)
         yield from self.mmput(mm)

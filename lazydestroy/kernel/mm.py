@@ -63,9 +63,12 @@ class KernelMm:
     def exit_mmap(self: Kernel, mm: Mm) -> Flow:
         """Remove every entry of an address space that has no users any more."""
         self.machine.engine.doing("removes the address space")
-        for table in (mm.guest, mm.process):
+        for table in mm.tables:
             yield walk(table, 0, table.pages, step(self.zap_pte, mm), deferred=mm.context.deferred_list)
         mm.swap.clear()
+        for gmap in self.machine.gmaps:
+            if gmap.mm is mm:
+                self.gmap_unlink(gmap)
 
     def zap_pte(self: Kernel, mm: Mm, page: Page, _addr: int) -> None:
         """Remove one entry for good, and drop its reference to the page."""
@@ -144,6 +147,8 @@ class KernelMm:
 
     def alloc_list_page(self: Kernel) -> Page | None:
         """One page, atomically: no waiting, no warning, no touching of the reserves."""
+        if self.machine.injected("list page"):
+            return None
         return self.machine.engine.allocate_list_page(
             content=Content.HOST, content_of=0, refs=1, holder=Holder.SET_ASIDE, arch_1=False
         )

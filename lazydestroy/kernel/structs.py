@@ -106,6 +106,11 @@ class Mm(Struct):
     on_use: Callable[[str], None]
 
     @property
+    def tables(self) -> list[Table]:
+        """The page tables that have entries: the guest's, and the process's own."""
+        return [table for table in (self.guest, self.process) if table.pages]
+
+    @property
     def context(self) -> MmContext:
         """``mm->context``; a use after free is reported as the event that it is."""
         if self.freed:
@@ -127,15 +132,22 @@ class Gmap(Struct):
         First frames of the tables that are freed with the gmap.
     guest_handle : int
         The secure configuration that faults import into.
+    host_to_guest : int
+        First frame of the table that the host-to-guest map points into: the first top-level table, if the guest has two
+        levels of tables. 0 if it has more: then the map points into tables that are never replaced.
+    dangling : bool
+        That table has been freed.
     """
 
-    __slots__ = ("asce", "crst_list", "guest_handle", "mm", "table")
+    __slots__ = ("asce", "crst_list", "dangling", "guest_handle", "host_to_guest", "mm", "table")
 
     mm: Mm
     table: int
     asce: int
     crst_list: list[int]
     guest_handle: int
+    host_to_guest: int
+    dangling: bool
 
 
 class Pv(Struct):

@@ -29,20 +29,18 @@ class LeakAsce(Layer):
         kvm.gmap.crst_list = [table for table in kvm.gmap.crst_list if table != kvm.gmap.table]
 
     def kvm_s390_pv_replace_asce(self: Kernel, kvm: Kvm) -> int:
-        """Give the VM a copy of its top-level table. The old one is on nobody's list afterwards."""
-        new = self.crst_table_alloc()
-        if new is None or self.machine.injected("top-level table"):
-            if new is not None:
-                self.crst_table_free(new)
-            return -ENOMEM
+        """Give the VM a copy of its top-level table. The old one is on nobody's list afterwards, copy or no copy."""
         self.kvm_s390_pv_remove_old_asce(kvm)
+        new = None if self.machine.injected("top-level table") else self.crst_table_alloc()
+        if new is None:
+            return -ENOMEM
         kvm.gmap.crst_list = [*kvm.gmap.crst_list, new]
         self.gmap_set_table(kvm.gmap, new)
         return 0
 
     def kvm_s390_pv_leak_vm(self: Kernel, kvm: Kvm) -> None:
-        """The table is leaked with the donated storage. Without memory for a copy the VM keeps it, as before."""
+        """The table is leaked with the donated storage. Without memory for a copy the VM goes on with the old one."""
         old = kvm.gmap.table
         super().kvm_s390_pv_leak_vm(kvm)
-        if not self.kvm_s390_pv_replace_asce(kvm):
-            self.machine.leak(old, CRST_PAGES, "top-level table")
+        self.kvm_s390_pv_replace_asce(kvm)
+        self.machine.leak(old, CRST_PAGES, "top-level table")

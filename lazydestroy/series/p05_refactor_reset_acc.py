@@ -43,9 +43,9 @@ class RefactorResetAcc(Layer):
 
         `pages` limits the range to the guest's first pages; None is everything, the process's own memory too.
         """
-        tables = [(mm.guest, mm.guest.pages), (mm.process, mm.process.pages)]
+        tables = [(table, table.pages) for table in mm.tables]
         if pages is not None:
-            tables = [(mm.guest, min(pages, mm.guest.pages))]
+            tables = [(mm.guest, min(pages, mm.guest.pages))] if pages else []
         for table, end in tables:
             yield walk(
                 table,

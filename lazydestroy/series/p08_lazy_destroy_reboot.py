@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..kernel.gmap import CRST_PAGES
 from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm
+from ..page import Holder
 from ..uvcb import UVC
 from .layer import Layer
 
@@ -33,18 +34,22 @@ class LazyDestroyForReboot(Layer):
     def kvm_s390_clear_2g(self: Kernel, kvm: Kvm) -> Flow:
         """Destroy what is mapped of the guest's first 2 GiB."""
         self.machine.engine.doing("destroys the first 2 GiB")
-        yield from self.s390_uv_destroy_range(kvm.mm, 0, self.machine.low_pages)
+        yield from self.s390_uv_destroy_range(kvm.mm, 1, self.machine.low_pages)
 
     def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
         """End a VM's configuration in the background if possible, else at once. Returns an `Answer`."""
         if self.machine.injected("deferred_priv"):
             return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
         priv = DeferredPriv(mm=kvm.mm)
+        self.hold_mm_structure(priv)
         if not self.mmget_not_zero(kvm.mm):
             return (yield from self.deinit_without_mm(kvm, priv))
         priv.has_mm = True
         yield from self.kvm_s390_clear_2g(kvm)
         return (yield from self.deferred_destroy(kvm, priv))
+
+    def hold_mm_structure(self: Kernel, priv: DeferredPriv) -> None:
+        """A user of the mm is enough (patch 9 takes a reference to the structure as well)."""
 
     def deinit_without_mm(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
         """The address space is gone (patch 9 edits this)."""
@@ -56,10 +61,20 @@ class LazyDestroyForReboot(Layer):
         priv.old_table = kvm.gmap.table
         kvm.gmap.guest_handle = 0
         if self.detach_old_asce(kvm, priv) or self.machine.injected("kthread"):
-            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+            return (yield from self.deferred_destroy_failed(kvm, priv))
         self.kvm_s390_clear_pv_state(kvm)
         self.machine.start_thread(self.kvm_s390_pv_destroy_vm_thread(priv))
         return Answer(0, rc=1, rrc=42)
+
+    def deferred_destroy_failed(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
+        """No table or no thread is to be had: at once, then.
+
+        Version 1 forgot what it had taken before: the user of the mm, and the table that is on nobody's list any more.
+        """
+        answer: Answer = yield from self.kvm_s390_pv_deinit_vm_now(kvm)
+        if self.machine.memory.record(priv.old_table).holder != Holder.LEAKED:
+            self.machine.leak(priv.old_table, CRST_PAGES, "top-level table, on nobody's list")
+        return answer
 
     def detach_old_asce(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> int:
         """The VM goes on with a copy of its top-level table (patch 9 edits this)."""
@@ -73,14 +88,16 @@ class LazyDestroyForReboot(Layer):
             self.machine.warn(f"protvirt destroy vm failed rc {rc:x} rrc {rrc:x}")
         self.configuration_destroyed(priv.mm, cc)
         self.machine.uv.tables.pop(priv.old_table << 12, None)
-        for first, pages in (priv.stor_base, priv.stor_var, (priv.old_table, CRST_PAGES)):
-            if cc:
+        if cc:
+            for first, pages in (priv.stor_base, priv.stor_var, (priv.old_table, CRST_PAGES)):
                 self.machine.leak(first, pages, "left by a configuration that cannot be destroyed")
-            else:
-                self.machine.give_back(first, pages)
+        else:
+            self.machine.give_back(*priv.stor_base)
+            self.crst_table_free(priv.old_table)
+            self.machine.give_back(*priv.stor_var)
 
     def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Flow:
-        """Walk the address space as its guest, if it has another user (patch 9 edits this)."""
+        """Walk the address space as long as it has another user (patch 9 edits this)."""
         self.machine.engine.doing("destroys pages")
         yield from self.s390_uv_destroy_range(priv.mm, 1)
         yield from self.put_mm_of(priv)

@@ -56,12 +56,16 @@ class LazyDestroyForShutdown(Layer):
         if list_page is not None:
             deferred_list.add_list_page(list_page)
 
+    def hold_mm_structure(self: Kernel, priv: DeferredPriv) -> None:
+        """The head of the list lives in the structure: it must outlive the address space."""
+        self.mmgrab(priv.mm)
+
     def deinit_without_mm(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
         """The address space is gone: if pages were set aside, a thread empties the list."""
-        if not kvm.mm.context.deferred_list.list_pages:
-            return (yield from super().deinit_without_mm(kvm, priv))
-        self.mmgrab(kvm.mm)
-        return (yield from self.deferred_destroy(kvm, priv))
+        if kvm.mm.context.deferred_list.list_pages:
+            return (yield from self.deferred_destroy(kvm, priv))
+        self.mmdrop(kvm.mm)
+        return (yield from super().deinit_without_mm(kvm, priv))
 
     def detach_old_asce(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> int:
         """Without an address space nobody needs a copy of the table: it is only taken off the list."""
@@ -71,13 +75,27 @@ class LazyDestroyForShutdown(Layer):
         return 0
 
     def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Flow:
-        """Empty the list, list page by list page, freeing each page as it goes."""
+        """Empty the list; walk the address space if there is one."""
+        if priv.mm.context.deferred_list.list_pages:
+            yield from self.empty_deferred_list(priv.mm)
         if priv.has_mm:
             yield from super().destroy_memory_of(priv)
-            return
-        self.machine.engine.doing("destroys set-aside pages")
-        yield empty_list(priv.mm.context.deferred_list, step(self.destroy_set_aside_page), step(self.free_list_page))
         self.mmdrop(priv.mm)
+
+    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Flow:
+        """The last user removes the address space, and then must not set pages aside again."""
+        mm = priv.mm
+        if mm.mm_users == 1:
+            yield mm.mmap_lock.write()
+            mm.context.pv_sync_destroy = 1
+            self.machine.engine.release(mm.mmap_lock)
+        yield  # between the look and the put others may act
+        yield from super().put_mm_of(priv)
+
+    def empty_deferred_list(self: Kernel, mm: Mm) -> Flow:
+        """List page by list page, freeing each page as it goes."""
+        self.machine.engine.doing("destroys set-aside pages")
+        yield empty_list(mm.context.deferred_list, step(self.destroy_set_aside_page), step(self.free_list_page))
 
     def destroy_set_aside_page(self: Kernel, page: Page) -> None:
         """Destroy and free one page of the list; one that cannot be destroyed is leaked."""
@@ -89,9 +107,3 @@ class LazyDestroyForShutdown(Layer):
     def free_list_page(self: Kernel, page: Page) -> None:
         """Free a list page when all its pages are done."""
         self.put_page(page)
-
-    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Flow:
-        """If the thread is the last user, removing the address space must not set pages aside again."""
-        if priv.mm.mm_users == 1:
-            priv.mm.context.pv_sync_destroy = 1
-        yield from super().put_mm_of(priv)
