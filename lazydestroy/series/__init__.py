@@ -1,9 +1,11 @@
 """The series of 17 May 2021, "KVM: s390: pv: implement lazy destroy", version 1: one file a patch.
 
 ``v1`` stacks all eleven on the kernel before; ``v1.upto(n)``, ``v1.without(n, ...)`` and ``v1.plus(layer)`` give other
-kernels.
+kernels. ``v1_fixed`` has version 1's own bugs mended (`BUGS`); ``check`` searches for what breaks a kernel.
 """
 
+from .check import Verdict, check
+from .fixes import FIXES, Bug, bugs_of
 from .layer import COVER_LETTER, Layer, Patch, Series
 from .p01_leak_asce import LeakAsce
 from .p02_page_flags import PageFlags
@@ -16,6 +18,8 @@ from .p08_lazy_destroy_reboot import LazyDestroyForReboot
 from .p09_lazy_destroy_shutdown import LazyDestroyForShutdown
 from .p10_module_parameter import ModuleParameter
 from .p11_feature_bits import FeatureBits
+from .trace import Trace
+from .world import Bounds
 
 v1 = Series(
     (
@@ -35,4 +39,24 @@ v1 = Series(
 )
 """The whole series."""
 
-__all__ = ["COVER_LETTER", "Layer", "Patch", "Series", "v1"]
+v1_fixed = Series((*v1.layers, *FIXES), "v1_fixed")
+"""The whole series, and its own five bugs mended."""
+
+BUGS = bugs_of(v1)
+"""What was wrong with version 1."""
+
+__all__ = [
+    "BUGS",
+    "COVER_LETTER",
+    "FIXES",
+    "Bounds",
+    "Bug",
+    "Layer",
+    "Patch",
+    "Series",
+    "Trace",
+    "Verdict",
+    "check",
+    "v1",
+    "v1_fixed",
+]

@@ -1,0 +1,231 @@
+"""What was wrong with version 1 itself: five bugs, and for each a layer of a few lines that mends it.
+
+Two were found in review and mended in version 2, one lived until May 2023, two went away when the code around them was
+reworked. `BUGS` has them all; ``bug.kernel`` is version 1 with the other four mended, so that one is seen alone, and
+``v1_fixed`` has none. The fixes are this project's own: the kernel's, where there was one, is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from errno import EINVAL
+from typing import TYPE_CHECKING, Any
+
+from ..kernel.gmap import ASCE_TYPE_MASK, ASCE_TYPE_SEGMENT, CRST_PAGES
+from ..kernel.structs import Answer, DeferredPriv, Flow, Gmap, Kvm, Mm
+from ..page import Holder
+from .check import Verdict, check
+from .layer import Layer, Series
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+
+
+class ReturnWhenOff(Layer):
+    """Patch 10 forgot to return when lazy destroy is turned off."""
+
+    needs = (10,)
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
+        """Turned off: at once, and nothing else."""
+        if self.lazy_destroy is False:
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        return (yield from super().kvm_s390_pv_deinit_vm_deferred(kvm))
+
+
+class KeepTheMm(Layer):
+    """The clean-up thread keeps a reference to the mm until it has counted the configuration down."""
+
+    needs = (8,)
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
+        """The counter lives in the mm: it must still be there at the end."""
+        self.mmgrab(priv.mm)
+        yield from super().kvm_s390_pv_destroy_vm_thread(priv)
+        self.mmdrop(priv.mm)
+
+
+class KeepSegmentTables(Layer):
+    """A top-level table that the host-to-guest map points into is never replaced.
+
+    It costs nothing: guests this small are cleaned in the foreground anyway.
+    """
+
+    needs = (1, 8)
+
+    def kvm_s390_pv_replace_asce(self: Kernel, kvm: Kvm) -> int:
+        """Refuse to replace a segment table. As always, the old table is off the list afterwards."""
+        if self.is_segment_table(kvm.gmap):
+            self.kvm_s390_pv_remove_old_asce(kvm)
+            return -EINVAL
+        return super().kvm_s390_pv_replace_asce(kvm)
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
+        """Do not even begin, unless the address space is gone and no table would be replaced."""
+        if self.is_segment_table(kvm.gmap) and kvm.mm.mm_users:
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        return (yield from super().kvm_s390_pv_deinit_vm_deferred(kvm))
+
+    def is_segment_table(self: Kernel, gmap: Gmap) -> bool:
+        """Whether the guest has two levels of tables."""
+        return gmap.asce & ASCE_TYPE_MASK == ASCE_TYPE_SEGMENT
+
+
+class GiveBackOnFailure(Layer):
+    """Where a table or a thread cannot be had, give back what was taken before: references to the mm, and the table."""
+
+    needs = (8, 9)
+
+    def deferred_destroy_failed(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
+        """At once, then, and as if nothing had been tried."""
+        answer: Answer = yield from self.kvm_s390_pv_deinit_vm_now(kvm)
+        if answer.r:
+            if self.machine.memory.record(priv.old_table).holder != Holder.LEAKED:
+                self.machine.leak(priv.old_table, CRST_PAGES, "top-level table")
+        elif priv.old_table == kvm.gmap.table:
+            kvm.gmap.crst_list = [*kvm.gmap.crst_list, priv.old_table]
+        else:
+            self.crst_table_free(priv.old_table)
+        if priv.has_mm:
+            yield from self.put_mm_of(priv)
+        self.mmdrop(priv.mm)
+        return answer
+
+
+class EmptyEveryList(Layer):
+    """Whatever has been set aside is emptied by somebody.
+
+    Version 1 empties a list only together with a configuration that the VM still has, and it lets pages be set aside
+    even if that one is gone, or if it is a clean-up thread that removes the address space.
+    """
+
+    needs = (9,)
+
+    def put_mm_of(self: Kernel, priv: DeferredPriv) -> Flow:
+        """The look and the put in one: nobody can come between them."""
+        mm = priv.mm
+        mm.mm_users -= 1
+        if mm.mm_users == 0:
+            mm.context.pv_sync_destroy = 1
+            yield from self.exit_mmap(mm)
+            self.mmdrop(mm)
+
+    def kvm_s390_pv_deinit_vm_now(self: Kernel, kvm: Kvm) -> Flow:
+        """No thread will come: the list is emptied here."""
+        answer: Answer = yield from super().kvm_s390_pv_deinit_vm_now(kvm)
+        if not kvm.mm.mm_users and kvm.mm.context.deferred_list.list_pages:
+            yield from self.empty_deferred_list(kvm.mm)
+        return answer
+
+    def kvm_arch_destroy_vm(self: Kernel, kvm: Kvm) -> Flow:
+        """The VM has no configuration any more, but a list: a thread empties it."""
+        if not kvm.pv.handle and kvm.mm.context.deferred_list.list_pages:
+            self.mmgrab(kvm.mm)
+            self.machine.start_thread(self.empty_stranded_list(kvm.mm))
+        yield from super().kvm_arch_destroy_vm(kvm)
+
+    def empty_stranded_list(self: Kernel, mm: Mm) -> Flow:
+        """A thread that does nothing else."""
+        yield from self.empty_deferred_list(mm)
+        self.mmdrop(mm)
+
+
+FIXES = (ReturnWhenOff, KeepTheMm, KeepSegmentTables, GiveBackOnFailure, EmptyEveryList)
+"""The fix layers, in the order of `BUGS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A bug of version 1.
+
+    Attributes
+    ----------
+    name : str
+    patches : tuple of int
+        Where it is.
+    what : str
+        What happens.
+    mended : str
+        When, in the kernel's history.
+    fix : type
+        The layer that mends it here.
+    kernel : Series
+        Version 1 with all other bugs mended.
+    bounds : dict
+        What `lazydestroy.series.check` needs to be told to meet it: a parameter of the kernel, a kind of guest.
+    """
+
+    name: str
+    patches: tuple[int, ...]
+    what: str
+    mended: str
+    fix: type[Layer]
+    kernel: Series
+    bounds: dict[str, Any]
+
+    def check(self) -> Verdict:
+        """Search for the shortest way to meet it."""
+        return check(self.kernel, **self.bounds)
+
+
+def bugs_of(v1: Series) -> tuple[Bug, ...]:
+    """The bugs of version 1, which is `v1`."""
+    found = []
+    for number, (fix, (name, patches, what, mended, bounds)) in enumerate(zip(FIXES, _BUGS, strict=True)):
+        others = tuple(other for other in FIXES if other is not fix)
+        kernel = Series((*v1.layers, *others), f"BUGS[{number}].kernel")
+        found.append(Bug(name, patches, what, mended, fix, kernel, bounds))
+    return tuple(found)
+
+
+_BUGS: tuple[tuple[str, tuple[int, ...], str, str, dict[str, Any]], ...] = (
+    (
+        "missing return",
+        (10,),
+        (
+            "with the parameter 0 the VM is torn down at once, and then again: a thread destroys a configuration that "
+            "is gone, with a warning; one more top-level table leaks at every reboot, and userspace hears rc 1, rrc 42"
+        ),
+        "version 2",
+        {"lazy_destroy": False, "failures": ()},
+    ),
+    (
+        "use after free of the mm",
+        (8, 9),
+        "the thread counts the configuration down in the mm after it has dropped its last reference to it",
+        "version 2",
+        {"failures": ()},
+    ),
+    (
+        "guests with a two-level table",
+        (1, 8),
+        (
+            "up to 2 GiB the host-to-guest map points into the top-level table; replacing the table leaves the "
+            "pointers behind, and unmapping the guest writes through them into freed memory"
+        ),
+        "May 2023, 292a7d6fca33",
+        {"segment_table": "1 MiB", "failures": ()},
+    ),
+    (
+        "references leaked on the fall-back",
+        (8, 9),
+        (
+            "if no table or no thread can be had, the VM is torn down at once without dropping the reference to the "
+            "mm: the address space is never removed"
+        ),
+        "reworked away",
+        {"failures": ("kthread",)},
+    ),
+    (
+        "lists nobody empties",
+        (9,),
+        (
+            "pages are set aside whenever the counter is above 0 at exit, but only a VM that still has a configuration "
+            "empties the list"
+        ),
+        "shutdown part dropped in version 4",
+        {"failures": ("DESTROY_SEC_CONF",)},
+    ),
+)
+
+__all__ = ["FIXES", "Bug", "bugs_of"]

@@ -1,0 +1,208 @@
+"""How a kernel breaks, told so that it reads like a bug report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..uvcb import UVC
+from .layer import Series
+from .world import CLEAN_UP, Action, Bounds, World, attempt
+
+if TYPE_CHECKING:
+    from ..run import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a trace, and the machine after it.
+
+    Attributes
+    ----------
+    text : str
+        What happened.
+    actor : str
+        At whose hand.
+    rows : tuple of dict
+        The guest's pages afterwards, as `Machine.rows` gives them.
+    events : tuple of Event
+        What was logged.
+    old : frozenset of str
+        Names of the configurations that have been set aside.
+    bad : bool
+        Whether this is where it goes wrong.
+    """
+
+    text: str
+    actor: str
+    rows: tuple[dict[str, Any], ...]
+    events: tuple[Event, ...]
+    old: frozenset[str]
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Trace:
+    """How a kernel breaks: the shortest way that there is.
+
+    Attributes
+    ----------
+    kernel : Series
+    violation : str
+        What no longer holds, in a sentence.
+    actions : tuple
+        What was done, step by step.
+    moments : tuple of Moment
+        The same, as a reader wants it.
+    """
+
+    kernel: Series
+    violation: str
+    actions: tuple[Action, ...]
+    moments: tuple[Moment, ...]
+
+    @property
+    def story(self) -> str:
+        """The trace in a line."""
+        return " · ".join([*(moment.text for moment in self.moments), self.violation])
+
+    def plot(self) -> Any:
+        """Draw it: the pages at each moment; see `lazydestroy.plots.plot_trace`."""
+        from ..plots import plot_trace
+
+        return plot_trace(self)
+
+    def __str__(self) -> str:
+        lines = [f"{number:3}. {moment.text}" for number, moment in enumerate(self.moments, 1)]
+        return "\n".join([*lines, f"  => {self.violation}"])
+
+    __repr__ = __str__
+
+
+def told(kernel: Series, bounds: Bounds, actions: list[Action], stuck: bool) -> Trace:
+    """Do it once more, and tell it."""
+    world = World(kernel, bounds)
+    teller = _Teller(world)
+    for action in actions:
+        teller.act(action)
+    violation = world.wrong
+    if stuck:
+        tasks = " and ".join(task.name for task in world.machine.tasks)
+        violation = f"{tasks} will never come to an end"
+    return Trace(kernel, violation, tuple(actions), tuple(teller.moments()))
+
+
+@dataclass(slots=True)
+class _Told:
+    """A moment in the making: what was meant, what came of it, and the machine after it."""
+
+    actor: str
+    intent: str
+    done: list[str]
+    rows: tuple[dict[str, Any], ...] = ()
+    events: tuple[Event, ...] = ()
+    old: frozenset[str] = frozenset()
+
+    @property
+    def text(self) -> str:
+        words = ", ".join(self.done)
+        return ": ".join(part for part in (self.intent or self.actor, words) if part)
+
+
+class _Teller:
+    """Listens to a world, and puts what one actor does in a row into one line."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.told: list[_Told] = []
+        self.intent = ""
+        self.logged = 0
+        self.named: set[str] = set()
+        world.machine._log.clear()
+
+    def act(self, action: Action) -> None:
+        """Let the world act."""
+        self.intent = _intent(self.world, action)
+        attempt(self.world, action, listener=self._listen)
+
+    def _listen(self, actor: str) -> None:
+        """One step has been done."""
+        machine = self.world.machine
+        done = [f"0x{number:X}" for number in machine._raised] + [_call(call) for call in machine._log]
+        if done and actor.startswith(CLEAN_UP):
+            done[-1] += self._where()
+        machine._raised.clear()
+        machine._log.clear()
+        if actor.startswith("QEMU") and not self.world.wrong:
+            new = sorted(set(machine.names.values()) - self.named)
+            done = [f"this is {name}" for name in new]
+            self.named.update(new)
+        last = self.told[-1] if self.told else None
+        if last is None or last.actor != actor or self.intent:
+            last = _Told(actor, self.intent, [])
+            self.told.append(last)
+        self.intent = ""
+        last.done += done
+        last.rows = tuple(machine.rows())
+        last.events += tuple(machine.events[self.logged :])
+        last.old = frozenset(machine.name(handle) for handle in machine.old & machine.uv.configurations.keys())
+        self.logged = len(machine.events)
+
+    def _where(self) -> str:
+        """Which page the last step was about."""
+        machine = self.world.machine
+        slots = [machine.mm.guest.slot(page) for page in range(self.world.bounds.pages)]
+        frame = machine.engine.at_frame
+        return f" page {slots.index(frame)}" if frame in slots else ""
+
+    def moments(self) -> list[Moment]:
+        """All that there is to tell, and at the last of them it goes wrong."""
+        worth = [told for told in self.told[:-1] if told.intent or told.done] + self.told[-1:]
+        return [Moment(told.text, told.actor, told.rows, told.events, told.old, told is worth[-1]) for told in worth]
+
+
+def _intent(world: World, action: Action) -> str:
+    """What an action is, before it has happened. A step has no intent of its own."""
+    machine = world.machine
+    running = machine.running_handle(machine.kvm)
+    guest = machine.name(running) if running else "the normal guest"
+    name, *about = action
+    failing = f", and {_FAILING[about[0]]}" if name in ("reset", "exit") and about[0] else ""
+    page = about[0] if about else ""
+    return {
+        "step": "",
+        "touch": f"{guest} touches page {page}",
+        "share": f"{guest} shares page {page}",
+        "protect": "the guest goes protected",
+        "reset": f"{guest} is rebooted{failing}",
+        "exit": f"the process exits{failing}",
+        "io": f"the host does I/O on page {page}",
+        "swap": f"the host swaps page {page} out",
+    }[name]
+
+
+_FAILING = {
+    "DESTROY_SEC_CONF": "the Ultravisor will refuse DESTROY_SEC_CONF",
+    "deferred_priv": "there is no memory for the record",
+    "top-level table": "there is no memory for a table",
+    "kthread": "there is no kernel thread",
+    "list page": "there is no memory for a list page",
+}
+
+_CALLS = {
+    UVC.CONV_TO_SEC_STOR: "import",
+    UVC.CONV_FROM_SEC_STOR: "export",
+    UVC.DESTR_SEC_STOR: "destroy",
+    UVC.PIN_PAGE_SHARED: "pin",
+    UVC.UNPACK_IMG: "unpack",
+}
+
+
+def _call(text: str) -> str:
+    """A call of the log, in a word where there is one."""
+    name, _, outcome = text.partition(" ")
+    word = next((word for command, word in _CALLS.items() if command.name == name), name)
+    return f"{word} {outcome}".replace("(noop)", "(no effect)").strip()
+
+
+__all__ = ["Moment", "Trace", "told"]

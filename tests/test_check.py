@@ -1,0 +1,349 @@
+"""The exhaustive search: what it finds without a patch and with each of version 1's bugs, and that it finds nothing else."""
+
+import itertools
+
+import pytest
+
+import lazydestroy as ld
+from lazydestroy.kernel.structs import Kvm
+from lazydestroy.series.world import FAILURES, Bounds, World
+
+v1, v1_fixed, check = ld.series.v1, ld.series.v1_fixed, ld.series.check
+
+QUICK = {"failures": ()}
+
+BROKEN = {
+    1: ({"failures": ("DESTROY_SEC_CONF",)}, "a top-level table is free that the Ultravisor still marks"),
+    3: (QUICK, "the process is killed: SIGSEGV: 0x3F at 0x1000"),
+    4: (QUICK, "addressing exception"),
+    6: ({"features": "misc", **QUICK}, "a page is free and still secure"),
+    7: (QUICK, "the process is killed: SIGSEGV: 0x3E at 0x1000, and the import is refused"),
+}
+"""Patch: bounds within which a kernel without it breaks, and how."""
+
+
+VIOLATIONS = (
+    "warning: protvirt destroy vm failed rc 20",
+    "use after free: mm->context of a freed mm",
+    "use after free: gmap_unlink writes into a top-level table that has been freed",
+    "the process is gone, and its mm is never freed",
+    "1 page is set aside, and nobody will ever free",
+)
+"""How each of version 1's bugs shows."""
+
+
+def without(number):
+    return v1.upto(0) if number == 1 else v1_fixed.without(7, 11) if number == 7 else v1_fixed.without(number)
+
+
+def replayed(verdict):
+    """A world in which all actions of a trace have been done once more."""
+    world = World(verdict.kernel, verdict.bounds)
+    for action in verdict.trace.actions:
+        assert not world.wrong
+        assert action in world.actions()
+        world.act(action)
+    return world
+
+
+# What breaks
+
+
+@pytest.mark.parametrize("number", BROKEN)
+def test_without_a_patch_the_search_finds_what_it_was_for(number):
+    bounds, violation = BROKEN[number]
+    verdict = check(without(number), **bounds)
+    assert not verdict.holds
+    assert verdict.trace.violation.startswith(violation)
+    assert replayed(verdict).wrong == verdict.trace.violation
+
+
+@pytest.mark.parametrize("number", [number for number in BROKEN if number != 1])
+def test_with_the_patch_the_same_search_finds_nothing(number):
+    bounds, _ = BROKEN[number]
+    verdict = check(v1_fixed, **bounds)
+    assert verdict.holds
+    assert verdict.exhausted and verdict.trace is None
+
+
+def test_patch_1_alone_keeps_the_poisoned_table_from_the_allocator():
+    assert check(v1.upto(1)).holds
+
+
+def test_without_patch_7_the_boot_image_is_not_unpacked_onto_a_page_of_the_old_guest():
+    verdict = check(v1_fixed.without(7, 11), image_loaded=False, **QUICK)
+    assert "the boot image cannot be unpacked" in verdict.trace.violation
+    assert check(v1_fixed, image_loaded=False, **QUICK).holds
+
+
+@pytest.mark.parametrize(
+    ("bug", "violation"),
+    list(zip(ld.series.BUGS, VIOLATIONS, strict=True)),
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_each_bug_of_version_1_is_met_and_its_fix_mends_it(bug, violation):
+    verdict = bug.check()
+    assert verdict.trace.violation.startswith(violation)
+    assert replayed(verdict).wrong == verdict.trace.violation
+    assert check(v1_fixed, **bug.bounds).holds
+
+
+def test_a_bug_is_seen_alone():
+    for bug in ld.series.BUGS:
+        assert set(ld.series.FIXES) - set(bug.kernel.layers) == {bug.fix}
+        assert eval(repr(bug.kernel), {"ld": ld}) == bug.kernel
+
+
+def test_two_threads_that_race_with_the_exit_leave_a_list_behind():
+    verdict = check(ld.series.BUGS[4].kernel, **QUICK)
+    assert verdict.trace.violation.startswith("1 page is set aside")
+    names = {moment.actor for moment in verdict.trace.moments}
+    assert {"clean-up thread", "QEMU exits"} <= names
+
+
+def test_version_1_breaks():
+    assert not check(v1).holds
+
+
+# What holds
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {},
+        {"failures": (), "host": ("io", "swap"), "sharing": False},
+        {"failures": (), "vcpus": 2, "sharing": False},
+        {"failures": (), "low_pages": 1},
+        {"failures": (), "features": "misc"},
+        {"failures": (), "lazy_destroy": False},
+        {"failures": (), "segment_table": "1 MiB"},
+        {"failures": (), "pages": 1, "configurations": 3, "resets": 2, "sharing": False},
+    ],
+    ids=lambda bounds: ", ".join(bounds) or "all that may happen by default",
+)
+def test_nothing_breaks_version_1_with_its_bugs_mended(bounds):
+    verdict = check(v1_fixed, **bounds)
+    assert verdict.trace is None, verdict
+    assert verdict.exhausted
+    assert verdict.states > 100
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_nothing_breaks_a_kernel_that_is_not_lazy_yet(number):
+    assert check(v1.upto(number)).holds
+
+
+# The rule that protects the running guest
+
+
+def test_if_a_running_guests_pages_could_be_destroyed_its_data_would_be_lost():
+    verdict = check(v1_fixed, destroy_needs_no_cpus=False, **QUICK)
+    assert "data in page" in verdict.trace.violation and verdict.trace.violation.endswith("are lost")
+
+
+# Layers that are wrong in other ways
+
+
+class NoImport:
+    """On 0x3E do nothing: the access is tried again."""
+
+    def do_non_secure_storage_access(self, kvm: Kvm, gaddr: int) -> None:
+        return None
+
+
+class Patient:
+    """On 0x3F do nothing: the access is tried again, until the clean-up thread has been there."""
+
+    def do_secure_storage_violation(self, kvm: Kvm, gaddr: int) -> None:
+        return None
+
+
+def test_an_access_that_is_tried_for_ever_is_found():
+    verdict = check(v1_fixed.plus(NoImport), sharing=False, **QUICK)
+    assert not verdict.holds
+    assert verdict.trace.violation == "vCPU 0 will never come to an end"
+    assert verdict.trace.moments[-1].bad
+
+
+def test_an_access_that_waits_for_somebody_else_is_not_endless():
+    assert check(v1_fixed.without(3).plus(Patient), sharing=False, **QUICK).holds
+
+
+class DestroyOnly:
+    """On 0x3F destroy, and do not fall back to an export."""
+
+    def gmap_destroy_page(self, gmap, gaddr):
+        page = self.gmap_page(gmap, gaddr)
+        if page is None:
+            return 0
+        self.get_page(page)
+        rc = self.uv_destroy_owned_page(page)
+        self.put_page(page)
+        return rc
+
+
+def test_the_fall_back_to_an_export_is_for_two_vcpus_that_meet_on_a_page():
+    kernel = v1_fixed.plus(DestroyOnly)
+    assert check(kernel, sharing=False, **QUICK).holds
+    verdict = check(kernel, vcpus=2, sharing=False, **QUICK)
+    assert "cannot be made accessible" in verdict.trace.violation
+    assert {"vCPU 0", "vCPU 1"} <= {moment.actor for moment in verdict.trace.moments}
+
+
+class Broken:
+    """Not even Python that works."""
+
+    def kvm_s390_clear_2g(self, kvm):
+        yield from self.no_such_function(kvm)
+
+
+def test_an_error_in_a_layer_is_a_finding_not_a_crash():
+    verdict = check(v1_fixed.plus(Broken), **QUICK)
+    assert "kvm_s390_clear_2g fails with AttributeError" in verdict.trace.violation
+
+
+class NoClear:
+    """The first 2 GiB are left to the thread."""
+
+    def kvm_s390_clear_2g(self, kvm):
+        yield from ()
+
+
+def test_the_first_2_gib_must_be_clean_before_the_new_guest_runs():
+    kernel = v1_fixed.plus(NoClear)
+    assert check(kernel, sharing=False, **QUICK).holds
+    assert "prefix area" in check(kernel, low_pages=1, sharing=False, **QUICK).trace.violation
+
+
+# The search itself
+
+
+def brute_force(kernel, bounds, depth):
+    """The fewest actions, steps not counted, after which something is wrong: all sequences are tried, none remembered."""
+
+    def worlds(path):
+        world = World(kernel, bounds)
+        for action in path:
+            world.act(action)
+        return world
+
+    for length in itertools.count(1):
+        layer = [()]
+        while layer:
+            path = layer.pop()
+            world = worlds(path)
+            if world.wrong:
+                if sum(action[0] != "step" for action in path) <= length:
+                    return length
+                continue
+            taken = sum(action[0] != "step" for action in path)
+            if len(path) < depth:
+                layer += [(*path, action) for action in world.actions() if taken + (action[0] != "step") <= length]
+
+
+def test_the_trace_is_the_shortest():
+    bounds = Bounds(pages=1, failures=(), sharing=False)
+    kernel = v1_fixed.without(4)
+    verdict = check(kernel, pages=1, failures=(), sharing=False)
+    actions = sum(action[0] != "step" for action in verdict.trace.actions)
+    assert actions == brute_force(kernel, bounds, depth=6)
+
+
+def test_worlds_with_the_same_key_have_the_same_future():
+    bounds = Bounds(pages=1, failures=("kthread",))
+    futures = {}
+
+    def future(world):
+        """What can happen; tasks by where they stand, since their numbers tell only in which order they were made."""
+        tasks = world.machine.engine.tasks
+        steps = [str(world._standing(tasks[action[1]])) for action in world.actions() if action[0] == "step"]
+        return sorted(steps + [str(action) for action in world.actions() if action[0] != "step"]), world.wrong
+
+    def visit(path, depth):
+        world = World(v1, bounds)
+        for action in path:
+            world.act(action)
+        shown = future(world)
+        assert futures.setdefault(world.key(), shown) == shown
+        if depth and not world.wrong:
+            for action in world.actions():
+                visit((*path, action), depth - 1)
+
+    visit((), 5)
+    assert len(futures) > 20
+
+
+def test_the_same_search_sees_the_same_states():
+    first, second = (check(v1_fixed.without(4)) for _ in range(2))
+    assert (first.states, first.transitions, str(first.trace)) == (second.states, second.transitions, str(second.trace))
+
+
+def test_it_gives_up_where_it_is_told_to():
+    verdict = check(v1_fixed, max_states=50)
+    assert not verdict.exhausted and not verdict.holds and verdict.trace is None
+    assert "there are more" in repr(verdict)
+
+
+def test_it_tells_how_far_it_is():
+    seen = []
+    verdict = check(v1.upto(0), progress=seen.append, **QUICK)
+    assert seen == sorted(seen) and seen[-1] == verdict.states
+
+
+# How it is told
+
+
+def test_a_trace_reads_like_a_bug_report():
+    verdict = check(v1_fixed.without(3), **QUICK)
+    assert [moment.text for moment in verdict.trace.moments] == [
+        "the normal guest touches page 0",
+        "the guest goes protected: this is A",
+        "A touches page 1: 0x3E, import",
+        "A is rebooted",
+        "clean-up thread: destroy page 0",
+        "the guest goes protected: this is B",
+        "B touches page 1: 0x3F",
+    ]
+    assert [moment.bad for moment in verdict.trace.moments] == [False] * 6 + [True]
+    assert verdict.trace.moments[-2].old == {"A"}
+    assert verdict.trace.moments[-1].rows[1]["owner"] == "A"
+    assert str(verdict.trace) in repr(verdict)
+    assert f"{verdict.states:,} states" in repr(verdict)
+
+
+def test_a_verdict_without_a_trace_has_nothing_to_draw():
+    with pytest.raises(ValueError, match="there is no trace"):
+        check(v1.upto(0), **QUICK).plot()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ({"page": 2}, "there is no such bound; use pages"),
+        ({"pages": 0}, "pages=0: use a whole number from 1 to 8"),
+        ({"vcpus": True}, "vcpus=True"),
+        ({"failures": ("everything",)}, "failures="),
+        ({"host": "dance"}, "host="),
+        ({"max_states": 0}, "max_states=0"),
+        ({"features": "speed"}, "features="),
+        ({"segment_table": "1 MB"}, "segment_table"),
+        ({"lazy_destroy": "no"}, "lazy_destroy="),
+    ],
+)
+def test_bounds_that_are_not_accepted_are_refused_by_name(bounds, message):
+    with pytest.raises(ValueError, match=message):
+        check(v1, **bounds)
+
+
+def test_only_a_kernel_can_be_searched():
+    with pytest.raises(ValueError, match="kernel="):
+        check(3)
+
+
+def test_all_failures_that_are_named_can_happen():
+    world = World(v1, Bounds())
+    for action in (("touch", 0), ("protect",)):
+        world.act(action)
+    for name in ("exit", "reset"):
+        assert {action[1] for action in world.actions() if action[0] == name} == {"", *FAILURES}
