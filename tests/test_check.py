@@ -1,5 +1,6 @@
 """The exhaustive search: what it finds without a patch, and with each of version 1's bugs; and nothing else."""
 
+import functools
 import itertools
 
 import pytest
@@ -9,6 +10,13 @@ from lazydestroy.kernel.structs import Kvm
 from lazydestroy.series.world import FAILURES, Bounds, World
 
 v1, v1_fixed, check = ld.series.v1, ld.series.v1_fixed, ld.series.check
+
+
+@functools.cache
+def of_v1_fixed(**bounds):
+    """What the search says of version 1 with its bugs mended: many tests want to know, and it takes seconds."""
+    return check(v1_fixed, **bounds)
+
 
 QUICK = {"failures": ()}
 
@@ -61,7 +69,7 @@ def test_without_a_patch_the_search_finds_what_it_was_for(number):
 @pytest.mark.parametrize("number", [number for number in BROKEN if number != 1])
 def test_with_the_patch_the_same_search_finds_nothing(number):
     bounds, _ = BROKEN[number]
-    verdict = check(v1_fixed, **bounds)
+    verdict = of_v1_fixed(**bounds)
     assert verdict.holds
     assert verdict.exhausted and verdict.trace is None
 
@@ -73,7 +81,7 @@ def test_patch_1_alone_keeps_the_poisoned_table_from_the_allocator():
 def test_without_patch_7_the_boot_image_is_not_unpacked_onto_a_page_of_the_old_guest():
     verdict = check(v1_fixed.without(7, 11), image_loaded=False, **QUICK)
     assert "the boot image cannot be unpacked" in verdict.trace.violation
-    assert check(v1_fixed, image_loaded=False, **QUICK).holds
+    assert of_v1_fixed(image_loaded=False, **QUICK).holds
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,7 @@ def test_each_bug_of_version_1_is_met_and_its_fix_mends_it(bug, violation):
     verdict = bug.check()
     assert verdict.trace.violation.startswith(violation)
     assert replayed(verdict).wrong == verdict.trace.violation
-    assert check(v1_fixed, **bug.bounds).holds
+    assert of_v1_fixed(**bug.bounds).holds
 
 
 def test_a_bug_is_seen_alone():
@@ -111,6 +119,7 @@ def test_version_1_breaks():
 @pytest.mark.parametrize(
     "bounds",
     [
+        QUICK,
         {},
         {"failures": (), "host": ("io", "swap"), "sharing": False},
         {"failures": (), "vcpus": 2, "sharing": False},
@@ -120,10 +129,10 @@ def test_version_1_breaks():
         {"failures": (), "segment_table": "1 MiB"},
         {"failures": (), "pages": 1, "configurations": 3, "resets": 2, "sharing": False},
     ],
-    ids=lambda bounds: ", ".join(bounds) or "all that may happen by default",
+    ids=str,
 )
 def test_nothing_breaks_version_1_with_its_bugs_mended(bounds):
-    verdict = check(v1_fixed, **bounds)
+    verdict = of_v1_fixed(**bounds)
     assert verdict.trace is None, verdict
     assert verdict.exhausted
     assert verdict.states > 100
@@ -187,7 +196,7 @@ def test_the_fall_back_to_an_export_is_for_two_vcpus_that_meet_on_a_page():
     kernel = v1_fixed.plus(DestroyOnly)
     assert check(kernel, sharing=False, **QUICK).holds
     verdict = check(kernel, vcpus=2, sharing=False, **QUICK)
-    assert "cannot be made accessible" in verdict.trace.violation
+    assert verdict.trace.violation.startswith("the process is killed: SIGSEGV: 0x3F")
     assert {"vCPU 0", "vCPU 1"} <= {moment.actor for moment in verdict.trace.moments}
 
 

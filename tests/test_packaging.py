@@ -54,9 +54,9 @@ def test_nothing_is_locked(files):
     assert not [path for path in files if path.suffix == ".lock" or path.stem.endswith("-lock")]
 
 
-def test_the_run_time_needs_are_three():
+def test_the_run_time_needs_are_four():
     needs = {re.match(r"[\w-]+", need)[0] for need in PYPROJECT["project"]["dependencies"]}
-    assert needs == {"numpy", "matplotlib", "ipywidgets"}
+    assert needs == {"numpy", "matplotlib", "ipywidgets", "pygments"}
 
 
 def test_the_extras_are_there():

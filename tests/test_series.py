@@ -103,9 +103,33 @@ def test_a_layer_of_ones_own_goes_on_top_and_runs():
     assert not run.background
 
 
+def test_a_fix_goes_with_the_patch_that_it_mends():
+    fixed = ld.series.v1_fixed
+    assert fixed.upto(11) == fixed != v1
+    assert fixed.upto(0) == v1.upto(0)
+    for kernel in (fixed.upto(8), fixed.without(9, 10, 11)):
+        own = {layer.__name__ for layer in kernel.layers if layer.number is None}
+        assert own == {"KeepTheMm", "KeepSegmentTables"}
+
+
+def test_a_layer_of_ones_own_can_need_a_patch_too():
+    class Mine(ld.series.Layer):
+        needs = (11,)
+
+    with pytest.raises(ValueError, match=r"without\(11\) could not be compiled: Mine needs patch 11$"):
+        v1.plus(Mine).without(11)
+
+
 def test_a_layer_is_a_class():
     with pytest.raises(ValueError, match="a layer is a class"):
         v1.plus("patch")
+
+
+@pytest.mark.parametrize("patch", v1, ids=lambda patch: f"p{patch.number:02}")
+def test_a_patch_demonstrates_itself(patch):
+    shown = patch.demonstrate()
+    assert shown.number == patch.number
+    assert shown.shows
 
 
 def test_there_are_as_many_sets_as_the_needs_allow():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ReturnWhenOff(Layer):
     """Patch 10 forgot to return when lazy destroy is turned off."""
 
-    needs = (10,)
+    mends = (10,)
 
     def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
         """Turned off: at once, and nothing else."""
@@ -36,7 +36,7 @@ class ReturnWhenOff(Layer):
 class KeepTheMm(Layer):
     """The clean-up thread keeps a reference to the mm until it has counted the configuration down."""
 
-    needs = (8,)
+    mends = (8,)
 
     def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
         """The counter lives in the mm: it must still be there at the end."""
@@ -51,7 +51,7 @@ class KeepSegmentTables(Layer):
     It costs nothing: guests this small are cleaned in the foreground anyway.
     """
 
-    needs = (1, 8)
+    mends = (1, 8)
 
     def kvm_s390_pv_replace_asce(self: Kernel, kvm: Kvm) -> int:
         """Refuse to replace a segment table. As always, the old table is off the list afterwards."""
@@ -74,7 +74,7 @@ class KeepSegmentTables(Layer):
 class GiveBackOnFailure(Layer):
     """Where a table or a thread cannot be had, give back what was taken before: references to the mm, and the table."""
 
-    needs = (8, 9)
+    mends = (8, 9)
 
     def deferred_destroy_failed(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
         """At once, then, and as if nothing had been tried."""
@@ -99,7 +99,7 @@ class EmptyEveryList(Layer):
     even if that one is gone, or if it is a clean-up thread that removes the address space.
     """
 
-    needs = (9,)
+    mends = (9,)
 
     def put_mm_of(self: Kernel, priv: DeferredPriv) -> Flow:
         """The look and the put in one: nobody can come between them."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import ClassVar
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..kernel import Kernel
+
+if TYPE_CHECKING:
+    from ..demonstrations import Demonstration
+    from .reading import Difference, Listing
 
 COVER_LETTER = "20210517200758.22593-1-imbrenda@linux.ibm.com"
 
@@ -26,34 +31,41 @@ class Layer:
         Kernel files that it touches.
     needs : tuple of int
         Patches without which it could not be compiled.
+    mends : tuple of int
+        Patches whose bug it mends: a fix goes when one of them goes.
     """
 
     number: ClassVar[int | None] = None
     title: ClassVar[str] = ""
     files: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[int, ...]] = ()
+    mends: ClassVar[tuple[int, ...]] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Patch:
-    """One patch of the series.
+    """One patch of the series, on top of the patches before it.
 
     Attributes
     ----------
     number : int
     title : str
     message_id : str
-        Message-Id of the mail.
+        Message-Id of the mail; empty for a patch of your own.
     summary : str
         What it changes and why, in this project's words.
     files : tuple of str
         Kernel files that it touches.
     overrides : tuple of str
-        Functions of the model that it replaces; the others that it has are new.
+        Functions of the model that it replaces.
+    adds : tuple of str
+        Functions that are new.
     needs : tuple of int
         Patches without which it could not be compiled.
     layer : type
         Its code.
+    below : tuple of type
+        The layers that it is on top of.
     """
 
     number: int
@@ -62,27 +74,115 @@ class Patch:
     summary: str
     files: tuple[str, ...]
     overrides: tuple[str, ...]
+    adds: tuple[str, ...]
     needs: tuple[int, ...]
     layer: type[Layer]
+    below: tuple[type[Layer], ...] = field(compare=False)
+
+    def source(self) -> Listing:
+        """Its code, with the numbers that the lines have in their file.
+
+        Returns
+        -------
+        Listing
+            Highlighted in a notebook, plain text in a terminal.
+        """
+        from .reading import source
+
+        return source(self.layer, self.below)
+
+    def diff(self, side_by_side: bool = False, context: int | None = None) -> Difference:
+        """What it changes: each of its functions, against the one in the kernel below it.
+
+        Parameters
+        ----------
+        side_by_side : bool
+            Two columns in a notebook; a terminal shows a unified diff in any case.
+        context : int or None
+            How many equal lines are shown around different ones; None is all.
+
+        Returns
+        -------
+        Difference
+
+        Raises
+        ------
+        ValueError
+            If `context` is not a number of lines.
+        """
+        from .reading import patch_difference
+
+        return patch_difference(self, side_by_side, context)
+
+    def demonstrate(self, **parameters: Any) -> Demonstration:
+        """What it is for, measured: the kernel without it against the kernel with it.
+
+        Parameters
+        ----------
+        **parameters
+            What the experiment is to be made with, such as ``memory="16 GiB"`` or ``costs=ld.Costs(destroy="3 us")``;
+            `lazydestroy.demonstrations.accepted` says which there are.
+
+        Returns
+        -------
+        Demonstration
+
+        Raises
+        ------
+        ValueError
+            If a parameter or its value is not accepted.
+        """
+        from ..demonstrations import demonstrate
+
+        return demonstrate(self.number, **parameters)
+
+    def __repr__(self) -> str:
+        from .reading import patch_text
+
+        return patch_text(self)
+
+    def _repr_html_(self) -> str:
+        from .reading import patch_html
+
+        return patch_html(self)
 
 
-def _functions(layer: type) -> Iterator[str]:
-    return (name for name, value in vars(layer).items() if inspect.isfunction(value))
+def functions_of(owner: type) -> Iterator[tuple[str, FunctionType]]:
+    """The functions that a class itself has, with their names; those behind properties and static methods, too."""
+    for name, value in vars(owner).items():
+        if isinstance(value, property):
+            value = value.fget
+        elif isinstance(value, (staticmethod, classmethod)):
+            value = value.__func__
+        function: object = inspect.unwrap(value) if callable(value) else None
+        if isinstance(function, FunctionType):
+            yield name, function
 
 
-def patch_of(layer: type[Layer], below: type) -> Patch:
-    """What is known about a layer that is a patch. `below` is the kernel that it goes on."""
+def summary_of(layer: type) -> str:
+    """What a layer says of itself; the docstring of `Layer` is not meant."""
+    docs = (vars(base).get("__doc__") for base in layer.__mro__ if base not in Layer.__mro__)
+    return next((inspect.cleandoc(doc) for doc in docs if doc), "")
+
+
+def patch_of(layer: type[Layer], below: tuple[type[Layer], ...]) -> Patch:
+    """What is known about a layer that is a patch, on top of the layers `below`."""
     assert layer.number is not None
-    number = layer.number
+    number, kernel = layer.number, compose(below)
+    mailed = layer.__module__.startswith(f"{__package__}.")
+    own = [base for base in reversed(layer.__mro__) if base not in kernel.__mro__]
+    functions = tuple(dict.fromkeys(name for base in own for name, _ in functions_of(base)))
     return Patch(
         number=number,
         title=layer.title,
-        message_id=COVER_LETTER.replace("-1-", f"-{number + 1}-"),
-        summary=inspect.cleandoc(layer.__doc__ or ""),
+        message_id=COVER_LETTER.replace("-1-", f"-{number + 1}-") if mailed else "",
+        summary=summary_of(layer),
         files=layer.files,
-        overrides=tuple(name for name in _functions(layer) if hasattr(below, name)),
+        overrides=tuple(name for name in functions if hasattr(kernel, name)),
+        adds=tuple(name for name in functions if not hasattr(kernel, name)),
         needs=layer.needs,
         layer=layer,
+        below=below,
     )
 
 
@@ -121,7 +221,7 @@ class Series:
     def __iter__(self) -> Iterator[Patch]:
         for place, layer in enumerate(self.layers):
             if layer.number is not None:
-                yield patch_of(layer, compose(self.layers[:place]))
+                yield patch_of(layer, self.layers[:place])
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -145,8 +245,15 @@ class Series:
     def __repr__(self) -> str:
         return f"ld.series.{self.name}"
 
+    def _repr_html_(self) -> str:
+        from .reading import series_html
+
+        return series_html(self)
+
     def upto(self, number: int) -> Series:
         """The kernel with the patches 1 to `number`. 0 is the kernel before the series.
+
+        Layers of one's own do not come along; a fix comes along if all that it mends is there.
 
         Raises
         ------
@@ -156,8 +263,17 @@ class Series:
         last = max(self.numbers, default=0)
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= last:
             raise ValueError(f"upto({number!r}): use a number from 0 to {last}")
-        kept = tuple(layer for layer in self.layers if layer.number is not None and layer.number <= number)
+        kept = self._with([kept for kept in self.numbers if kept <= number], own=False)
         return Series(kept, f"{self.name}.upto({number})") if kept != self.layers else self
+
+    def _with(self, numbers: list[int], own: bool) -> tuple[type[Layer], ...]:
+        """The layers of some patches, and the fixes that they still need; with layers of one's own, or without."""
+        return tuple(
+            layer
+            for layer in self.layers
+            if layer.number in numbers
+            or (layer.number is None and (set(layer.mends) <= set(numbers) if layer.mends else own))
+        )
 
     def without(self, *numbers: int) -> Series:
         """The kernel without some patches.
@@ -170,14 +286,15 @@ class Series:
         for number in numbers:
             if number not in self.numbers:
                 raise ValueError(f"without({number!r}): {self!r} has the patches {self.numbers}")
-        kept = tuple(layer for layer in self.layers if layer.number not in numbers)
+        kept = self._with([kept for kept in self.numbers if kept not in numbers], own=True)
         for layer in kept:
             missing = [number for number in layer.needs if number in numbers]
             if missing:
                 also = ", ".join(str(number) for number in self._needing(numbers))
+                name = f"patch {layer.number} ({layer.title})" if layer.number is not None else layer.__name__
                 raise ValueError(
-                    f"without({', '.join(map(str, numbers))}) could not be compiled: patch {layer.number} "
-                    f"({layer.title}) needs patch {missing[0]}. Leave out {also} as well"
+                    f"without({', '.join(map(str, numbers))}) could not be compiled: {name} needs patch {missing[0]}"
+                    + (f". Leave out {also} as well" if also else "")
                 )
         return Series(kept, f"{self.name}.without({', '.join(map(str, numbers))})") if numbers else self
 

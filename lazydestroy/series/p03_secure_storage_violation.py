@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from ..kernel.structs import Gmap, Kvm
@@ -41,7 +40,7 @@ class SecureStorageViolation(Layer):
         return rc
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
-        """0x3F: the page belongs to a configuration that has been set aside."""
+        """0x3F: the page may belong to a configuration that has been set aside. If it cannot be cleared: as before."""
         self.machine.engine.read_lock(kvm.mm.mmap_lock)
-        if self.gmap_destroy_page(kvm.gmap, gaddr) == -EINVAL:
-            self.machine.signal("SIGSEGV", f"0x3F at {gaddr:#x}, and the page cannot be made accessible", kvm)
+        if self.gmap_destroy_page(kvm.gmap, gaddr):
+            super().do_secure_storage_violation(kvm, gaddr)
