@@ -174,6 +174,8 @@ class Machine:
             raise ValueError(f"kernel={kernel!r}: use a kernel such as ld.series.v1 or ld.series.v1.upto(0)")
         if isinstance(vcpus, bool) or not isinstance(vcpus, int) or not 1 <= vcpus <= 248:
             raise ValueError(f"vcpus={vcpus!r}: use a whole number from 1 to 248")
+        if costs is not None and not isinstance(costs, Costs):
+            raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
         if lazy_destroy is not None and 10 not in kernel:
             raise ValueError(
                 f"lazy_destroy={lazy_destroy!r}: {kernel!r} does not have the module parameter "
@@ -237,7 +239,7 @@ class Machine:
         self.gmaps: list[Gmap] = []
         self.kernel = kernel.kernel(self, lazy_destroy)
         self.series = kernel
-        self.list_page_capacity = list_page_capacity
+        self.list_page_capacity = _at_least_one(list_page_capacity, "list_page_capacity")
         self.vcpus = vcpus
         self.processes = 0
         self._initialise_ultravisor()
@@ -514,7 +516,7 @@ class Machine:
         """Let one task act to its end; others act only where it waits for them."""
         engine = self.engine
         task = engine.spawn(flow, name, self.now)
-        for _ in range(_PATIENCE):
+        for _ in range(_PATIENCE + _PATIENCE_A_PAGE * (self.guest_pages + self.process_pages)):
             if not task.alive:
                 break
             if task.asleep:
@@ -759,7 +761,8 @@ class Machine:
 
 
 _PATIENCE = 100_000
-"""Steps after which a single access is taken to be endless."""
+_PATIENCE_A_PAGE = 20
+"""Steps after which what is done by hand is taken to be endless."""
 
 _TINT = {"secure": "rgba(0,114,178,.25)", "shared": "rgba(240,228,66,.25)"}
 

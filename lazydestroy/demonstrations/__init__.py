@@ -1,0 +1,58 @@
+"""What each of the eleven patches is good for: two kernels that differ in it, the same experiment on both, a finding.
+
+`demonstrate` runs one. The experiments are grouped by what they are about: `teardown` has the patches that show on the
+kernel before lazy destroy (1, 2, 5), `reuse` those about pages that have two owners one after the other (3, 4, 6, 7,
+11), `lazy` those about time (8, 9, 10). `comparison` says which two kernels are compared, and `result` what comes out.
+Nothing is drawn here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import lazy, reuse, teardown
+from .comparison import DEMONSTRATIONS, accepted, compared, experiment
+from .result import Demonstration, Measure
+
+
+def demonstrate(number: int, **parameters: Any) -> Demonstration:
+    """Run the experiment of one patch: without it, and with it.
+
+    Parameters
+    ----------
+    number : int
+        Number of the patch, 1 to 11.
+    **parameters
+        Those of the experiment; all take ``costs``, and ``memory``, the size of the guest. `accepted` lists them. What
+        they mean is said where they go: `lazydestroy.reboot`, `lazydestroy.shutdown`, or the experiment itself.
+
+    Returns
+    -------
+    Demonstration
+        ``finding`` is what it comes to in a sentence, ``shows`` whether the patch made the difference that it is for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such patch, or a value is not accepted: says which, and what is.
+    TypeError
+        If the experiment has no such parameter: says which ones it has.
+    NotEnoughMemory
+        If this computer has not the memory for a run.
+
+    Examples
+    --------
+    >>> shown = demonstrate(9, memory="1 GiB")
+    >>> shown.shows, shown.measures[1].without, shown.measures[1].with_
+    (True, 262144, 515)
+    """
+    names = accepted(number)
+    for name in parameters:
+        if name not in names:
+            raise TypeError(
+                f"the demonstration of patch {number} has no parameter {name!r}; it takes {', '.join(sorted(names))}"
+            )
+    return experiment(number)(compared(number, parameters), **parameters)
+
+
+__all__ = ["DEMONSTRATIONS", "Demonstration", "Measure", "accepted", "demonstrate", "lazy", "reuse", "teardown"]
