@@ -20,8 +20,6 @@ from .costs import Costs
 from .limits import available_memory
 from .page import PAGE_SHIFT
 from .plots import (
-    HEAD,
-    LANE,
     MemoryPanel,
     Picture,
     ScalingPanel,
@@ -36,6 +34,7 @@ from .plots import (
     setting,
     words_html,
 )
+from .plots.picture import HEAD, LANE
 from .run import Run
 from .series import Series, v1
 from .units import duration, exact_duration, exact_size, format_duration, format_size

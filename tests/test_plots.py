@@ -15,6 +15,9 @@ from PIL import Image
 import lazydestroy as ld
 from lazydestroy import plots
 from lazydestroy.plots import PALETTE, plot_memory, plot_pages, plot_run, plot_scaling, plot_timeline
+from lazydestroy.plots import lanes as what_is_drawn
+from lazydestroy.plots.pages import MAP_PAGES
+from lazydestroy.plots.picture import DPI
 from lazydestroy.units import format_count, format_duration
 
 BEFORE, V1 = ld.series.v1.upto(0), ld.series.v1
@@ -51,7 +54,7 @@ def colours(png):
 def test_every_kind_of_run_can_be_drawn(make, plot):
     picture = plot(make())
     image = Image.open(io.BytesIO(picture.png()))
-    assert image.size == (900, round(picture.get_figheight() * plots.DPI))
+    assert image.size == (900, round(picture.get_figheight() * DPI))
     assert picture.title
     assert len(picture.words) > 100
 
@@ -132,19 +135,21 @@ def test_both_panels_of_a_run_have_one_time_axis():
 @every_run
 def test_what_memory_is_used_for_adds_up(make):
     run = make()
-    total = sum(pages for _, pages in plots._bands(run))
+    total = sum(pages for _, pages in what_is_drawn.bands_of(run))
     assert np.all(total == total[0])
     assert total[0] * 4096 == run.parameters["host_memory"]
 
 
 def test_lanes_are_the_same_with_and_without_the_series():
-    lanes = [[lane.name for lane in plots._lanes(ld.reboot("1 GiB", kernel=kernel))] for kernel in (BEFORE, V1)]
+    lanes = [
+        [lane.name for lane in what_is_drawn.lanes_of(ld.reboot("1 GiB", kernel=kernel))] for kernel in (BEFORE, V1)
+    ]
     assert lanes[0] == lanes[1]
 
 
 def test_the_guest_stands_still_until_the_downtime_ends():
     run = ld.reboot("4 GiB")
-    lane = next(lane for lane in plots._lanes(run) if lane.look is PALETTE["guest"])
+    lane = next(lane for lane in what_is_drawn.lanes_of(run) if lane.look is PALETTE["guest"])
     waits, *others = lane.merged()
     assert waits.waits and (waits.start, waits.end) == (0, run.downtime_ns)
     assert all(stretch.start >= run.downtime_ns for stretch in others)
@@ -216,7 +221,7 @@ def test_a_page_map_shows_old_pages_set_aside_ones_and_takes_a_title():
 
 
 def test_a_page_map_of_many_pages_is_refused():
-    with pytest.raises(ValueError, match=f"{plots.MAP_PAGES}"):
+    with pytest.raises(ValueError, match=f"{MAP_PAGES}"):
         plot_pages(ld.Machine("1 MiB"))
 
 

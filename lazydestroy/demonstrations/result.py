@@ -117,9 +117,9 @@ class Demonstration:
 
     def plot(self) -> Any:
         """Draw it; see `lazydestroy.plots.plot_demonstration`."""
-        from .. import plots
+        from ..plots import plot_demonstration
 
-        return getattr(plots, "plot_demonstration")(self)  # noqa: B009
+        return plot_demonstration(self)
 
     def _columns(self) -> list[tuple[str, str, str]]:
         """The table: what was measured, without the patch, with it."""

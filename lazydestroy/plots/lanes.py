@@ -1,0 +1,105 @@
+"""What a picture of a run is made of: an actor's stretches of doing and waiting, bands of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ..run import Run
+from .picture import PALETTE, Look
+
+
+class Stretch(NamedTuple):
+    """Somebody does something from `start` to `end` (nanoseconds)."""
+
+    start: int
+    end: int
+    activity: str
+    waits: bool = False
+
+
+class Lane(NamedTuple):
+    """What one party did: what all of its tasks did, then a row for each.
+
+    `actors` is how its tasks' names begin; `idle` is what to write if it did nothing.
+    """
+
+    name: str
+    actors: str
+    look: Look
+    rows: list[list[Stretch]]
+    idle: str
+    common: tuple[Stretch, ...] = ()
+
+    def merged(self) -> list[Stretch]:
+        """What was done, by whichever task."""
+        return list(_merged([*self.common, *(stretch for row in self.rows for stretch in row)]))
+
+
+def lanes_of(run: Run) -> list[Lane]:
+    """The lanes of a run, always the same ones for a scenario and a demand."""
+    rows: dict[str, list[Stretch]] = {}
+    for row in run.timeline:
+        activity = str(row["activity"])
+        stretch = Stretch(int(row["start"]), int(row["end"]), activity, activity.startswith("waits"))
+        rows.setdefault(str(row["actor"]), []).append(stretch)
+
+    def lane(name: str, actors: str, idle: str, common: tuple[Stretch, ...] = ()) -> Lane:
+        found = [list(_merged(row)) for actor, row in rows.items() if actor.startswith(actors)]
+        return Lane(name, actors, PALETTE[_LOOKS.get(actors, actors)], found, idle, common)
+
+    lanes = [lane("QEMU", "QEMU", "does nothing")]
+    if run.scenario == "reboot":
+        lanes.append(lane("guest's vCPUs", "vCPU", "never run", tuple(_standing_still(run, "vCPU 0" in rows))))
+    lanes.append(lane("clean-up thread", "clean-up thread", "there is none"))
+    if run.parameters.get("demand"):
+        lanes.append(lane("other process", "other process", "does nothing"))
+    return lanes
+
+
+_LOOKS = {"vCPU": "guest"}
+
+
+def _standing_still(run: Run, busy: bool) -> Iterator[Stretch]:
+    """What all vCPUs do: they stand still until the downtime ends, then they are free to run."""
+    end = run_end(run) if run.downtime_ns is None else run.downtime_ns
+    yield Stretch(0, end, "wait for QEMU", waits=True)
+    if run.booted and not busy and end < run_end(run):
+        yield Stretch(end, run_end(run), "may run, touch nothing")
+
+
+def _merged(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Stretches of one activity, put together where they meet or overlap."""
+    pending: Stretch | None = None
+    for stretch in sorted(stretches):
+        if pending and pending.activity == stretch.activity and stretch.start <= pending.end:
+            pending = pending._replace(end=max(pending.end, stretch.end))
+            continue
+        if pending:
+            yield pending
+        pending = stretch
+    if pending:
+        yield pending
+
+
+def run_end(run: Run) -> int:
+    """When the last thing of a run happened, in nanoseconds."""
+    return max(run.end_ns, run.cleanup_ns or 0, run.downtime_ns or 0, 1)
+
+
+def bands_of(run: Run) -> list[tuple[Look, np.ndarray]]:
+    """What memory is used for, from below upwards: the look, and pages of shape (rows of run.memory,)."""
+    memory = run.memory
+    old = np.minimum(memory["uncleaned"], memory["guest"])
+    bands = [
+        ("guest", memory["guest"] - old),
+        ("old guest", old),
+        ("set aside", memory["set_aside"]),
+        ("other process", memory["other"]),
+        ("donated", memory["donated"]),
+        ("leaked", memory["leaked"]),
+        ("free", memory["free"]),
+    ]
+    return [(PALETTE[name], pages) for name, pages in bands]

@@ -1,0 +1,117 @@
+"""What memory was used for, stacked, over virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from ..page import PAGE_SIZE
+from ..run import Run
+from ..units import format_duration, format_size
+from .lanes import bands_of, run_end
+from .panel import Panel
+from .picture import GREY, LEFT, PALETTE, RIGHT, STYLE, Look
+from .timeline import brightness, time_axis
+
+
+class MemoryPanel(Panel):
+    """What the host's memory is used for, stacked, over time."""
+
+    def __init__(self, axes: Axes) -> None:
+        super().__init__(axes)
+        axes.set_facecolor("#FFFFFF")
+
+    def show(self, run: Run, end: int | None = None) -> None:
+        """Show a run, on an axis that ends at `end` (nanoseconds)."""
+        self._clear()
+        with mpl.rc_context(STYLE):
+            host = int(run.parameters["host_memory"])
+            unit, base = ("GiB", 1 << 30) if host >= 1 << 30 else ("MiB", 1 << 20)
+            end = end or run_end(run)
+            time_axis(self.axes, end, run.scenario, label=True)
+            self.axes.set_ylim(0, host / base)
+            self.axes.set_ylabel(f"memory ({unit})")
+            step = 2.0 ** np.floor(np.log2(host / base / 3))
+            self.axes.set_yticks(np.arange(0, host / base, step))
+            self._stack(run, base / PAGE_SIZE, max(end, run_end(run)))
+            self._host(host, host / base)
+            self._exhaustion(run, host / base)
+
+    def _stack(self, run: Run, pages_per_unit: float, end: int) -> None:
+        times = np.append(run.memory["time"], end)
+        below = np.zeros(len(times))
+        handles = []
+        for look, pages in bands_of(run):
+            values = np.append(pages, pages[-1]) / pages_per_unit
+            if look is not PALETTE["free"] and values.any():
+                self._add(self.axes.fill_between(times, below, below + values, **_area(look)))
+            if values.max() > 0.004 * len_of_axis(self.axes):
+                handles.append(Patch(label=look.label, **_area(look)))
+            below = below + values
+        legend = self.axes.legend(
+            handles=handles[::-1],
+            loc="upper left",
+            bbox_to_anchor=(-LEFT / (RIGHT - LEFT) + 0.01, -0.25),
+            borderpad=0,
+            borderaxespad=0,
+            ncols=4,
+            frameon=False,
+            handlelength=1.6,
+            handleheight=1.3,
+            columnspacing=1.4,
+        )
+        self._add(legend)
+
+    def _host(self, size: int, top: float) -> None:
+        """The line above which there is no memory."""
+        self._add(
+            self.axes.axhline(top, color="black", lw=1.6, clip_on=False),
+            self.axes.text(
+                0.995,
+                1.02,
+                f"all of the host's memory: {format_size(size)}",
+                ha="right",
+                va="bottom",
+                fontsize=10,
+                color=GREY,
+                transform=self.axes.transAxes,
+            ),
+        )
+
+    def _exhaustion(self, run: Run, top: float) -> None:
+        """Mark when nothing was free any more."""
+        event = next((event for event in run.events if event.kind == "oom"), None)
+        if event is not None:
+            self._add(
+                *self.axes.plot(event.time_ns, top, "X", ms=11, mfc="black", mec="white", zorder=7, clip_on=False),
+                self.axes.annotate(
+                    f"nothing is free: out of memory at {format_duration(event.time_ns)}",
+                    (event.time_ns, top),
+                    (12, -6),
+                    textcoords="offset points",
+                    va="top",
+                    fontweight="bold",
+                    bbox={"boxstyle": "square,pad=0.2", "fc": "white", "ec": "black", "lw": 0.6},
+                    zorder=8,
+                ),
+            )
+
+
+def len_of_axis(axes: Axes) -> float:
+    """How much the vertical axis spans."""
+    low, high = axes.get_ylim()
+    return abs(high - low)
+
+
+def _area(look: Look) -> dict[str, Any]:
+    dark = brightness(look.colour) < 0.1
+    return {
+        "facecolor": look.colour,
+        "hatch": look.hatch,
+        "edgecolor": "white" if dark else "#333333",
+        "linewidth": 0.5,
+    }

@@ -1,0 +1,141 @@
+"""The pages of a machine that is driven by hand, as a map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from ..machine import Machine
+from .picture import GREY, PALETTE, STYLE, Picture
+from .words import capital
+
+
+def plot_pages(machine: Machine, title: str | None = None) -> Picture:
+    """The guest's pages as a map: a cell a page, with its state, its owner and what a reader would find.
+
+    Parameters
+    ----------
+    machine : Machine
+        Of at most 64 pages.
+    title : str, optional
+        Default: how many pages are in which state.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    ValueError
+        If the machine has more pages than can be read in a picture.
+    """
+    if machine.guest_pages > MAP_PAGES:
+        raise ValueError(f"machine: {machine.guest_pages} guest pages; a page map can be read up to {MAP_PAGES}")
+    rows = machine.rows()
+    across = min(8, len(rows))
+    down = -(-len(rows) // across)
+    picture = Picture(0.66 + 1.02 * down + 0.06)
+    axes = picture.panel(0.66, 1.02 * down)
+    axes.set_position((0.008, 0.06 / picture.get_figheight(), 0.984, axes.get_position().height))
+    axes.set(xlim=(0, 8), ylim=(down, 0))
+    axes.set_axis_off()
+    old = {machine.name(handle) for handle in machine.old}
+    with mpl.rc_context(STYLE):
+        for row in rows:
+            _cell(axes, row, row["page"] % across, row["page"] // across, old)
+    words = "; ".join(f"page {row['page']}: {in_words(row, old)}" for row in rows)
+    picture.say(title or _counted(rows, old), _guest_now(machine, old), f"The guest's pages. {capital(words)}.")
+    return picture
+
+
+MAP_PAGES = 64
+"""Pages that `plot_pages` draws at most."""
+
+
+def kind_of_page(row: Mapping[str, Any], old: set[str]) -> str:
+    """What sort of page it is: a key of the palette, or "non-secure", or "not present"."""
+    if row["state"] == "not present" or row["holder"] == "set aside":
+        return "set aside" if row["holder"] == "set aside" else "not present"
+    if row["state"] == "secure":
+        return "old guest" if row["owner"] in old else "guest"
+    return str(row["state"])
+
+
+def in_words(row: Mapping[str, Any], old: set[str]) -> str:
+    """What a page is, for a reader."""
+    if row["state"] == "not present":
+        return "not present"
+    owner = f", owned by {row['owner']}{' (old)' if row['owner'] in old else ''}" if row["owner"] else ""
+    aside = "set aside, " if row["holder"] == "set aside" else ""
+    return f"{aside}{row['state']}{owner}, {row['content']}"
+
+
+def _cell(axes: Axes, row: Mapping[str, Any], across: int, down: int, old: set[str]) -> None:
+    kind = kind_of_page(row, old)
+    look = PALETTE.get(kind, PALETTE["free"])
+    missing = kind == "not present"
+    axes.add_patch(
+        Rectangle(
+            (across + 0.03, down + 0.03),
+            0.94,
+            0.94,
+            facecolor=look.colour,
+            hatch="" if missing else look.hatch,
+            edgecolor=GREY,
+            linewidth=1,
+            linestyle=":" if missing else "-",
+            alpha=None,
+        )
+    )
+    state = "set aside" if kind == "set aside" else row["state"]
+    owner = f"owner {row['owner']}{' (old)' if row['owner'] in old else ''}" if row["owner"] else ""
+    lines = [state, owner, str(row["content"]).replace(" of ", "\nof ")]
+    frame = {"boxstyle": "square,pad=0.18", "fc": "white", "ec": "none", "alpha": 0.9} if look.hatch else None
+    axes.text(
+        across + 0.5,
+        down + 0.58,
+        "\n".join(line for line in lines if line),
+        ha="center",
+        va="center",
+        fontsize=9.5,
+        linespacing=1.15,
+        color=GREY if missing else "black",
+        bbox=frame,
+        zorder=3,
+    )
+    axes.text(
+        across + 0.07,
+        down + 0.07,
+        str(row["page"]),
+        va="top",
+        fontsize=11,
+        fontweight="bold",
+        bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"},
+        zorder=4,
+    )
+
+
+def _counted(rows: list[dict[str, Any]], old: set[str]) -> str:
+    """How many pages are in which state, the most frequent first."""
+    names = {"old guest": "old guest's", "guest": "running guest's"}
+    counts: dict[str, int] = {}
+    for row in rows:
+        kind = kind_of_page(row, old)
+        counts[kind] = counts.get(kind, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return f"{len(rows)} pages: " + ", ".join(f"{number} {names.get(kind, kind)}" for kind, number in ordered)
+
+
+def _guest_now(machine: Machine, old: set[str]) -> str:
+    if not machine.alive:
+        now = "the process has exited"
+    elif not machine.guest_up:
+        now = "no guest is running"
+    else:
+        handle = machine.running_handle(machine.kvm)
+        now = f"a protected guest runs: {machine.name(handle)}" if handle else "a normal guest runs"
+    return now + (f"  ·  old: {', '.join(sorted(old))}" if old else "")

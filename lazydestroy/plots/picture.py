@@ -1,0 +1,216 @@
+"""How pictures look: one palette for the whole course, and figures that can say in words what they show.
+
+`PALETTE` gives every actor and every use of memory its colour and its hatch, and a label stands beside each, so that
+nothing hangs on colour alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from types import MappingProxyType
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How something is drawn, everywhere.
+
+    Attributes
+    ----------
+    colour : str
+    hatch : str
+        Lines over the colour, so that it can be told from its neighbours without it.
+    label : str
+        What a legend calls it.
+    """
+
+    colour: str
+    hatch: str
+    label: str
+
+
+PALETTE: Mapping[str, Look] = MappingProxyType(
+    {
+        "QEMU": Look("#0072B2", "", "QEMU"),
+        "guest": Look("#56B4E9", "", "guest's, clean or new"),
+        "clean-up thread": Look("#009E73", "", "clean-up thread"),
+        "other process": Look("#CC79A7", "\\\\\\", "other process"),
+        "old guest": Look("#D55E00", "///", "old guest's, not yet clean"),
+        "set aside": Look("#E69F00", "xxx", "set aside: neither used nor free"),
+        "shared": Look("#F0E442", "oo", "shared with the host"),
+        "donated": Look("#999999", "...", "donated to the Ultravisor"),
+        "leaked": Look("#000000", "", "leaked"),
+        "free": Look("#FFFFFF", "", "free"),
+        "downtime": Look("#882255", "", "downtime"),
+    }
+)
+"""Colours of Okabe and Ito, which colour-blind readers tell apart, and wine for the downtime."""
+
+
+_GROUPS = ("axes.", "font.", "grid.", "hatch.", "legend.", "lines.", "patch.", "text.", "xtick.", "ytick.")
+
+
+STYLE: Any = MappingProxyType(
+    {
+        **{name: value for name, value in mpl.rcParamsDefault.items() if name.startswith(_GROUPS)},
+        "axes.edgecolor": "#444444",
+        "axes.labelcolor": "#222222",
+        "axes.labelsize": 11,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "figure.facecolor": "white",
+        "font.size": 11,
+        "hatch.linewidth": 0.7,
+        "legend.fontsize": 10.5,
+        "xtick.labelsize": 10.5,
+        "ytick.labelsize": 11,
+    }
+)
+"""Settings that hold while a picture is made or drawn, whatever the reader's own are."""
+
+
+WIDTH = 9.0
+
+
+DPI = 100
+
+
+LEFT, RIGHT = 0.158, 0.985
+"""Where the axes begin and end, as shares of the width: the same everywhere, so that pictures line up."""
+
+
+TITLE_CHARACTERS = 82
+
+
+GREY = "#555555"
+
+
+COLOURS = 64
+"""Colours in a PNG file: enough for letters with smooth edges, and a lesson with six pictures stays small."""
+
+
+class Picture(Figure):
+    """A figure that can say in words what it shows.
+
+    Attributes
+    ----------
+    title : str
+        The finding.
+    words : str
+        What the picture shows, for those who do not see it.
+    """
+
+    def __init__(self, height: float) -> None:
+        with mpl.rc_context(STYLE):
+            super().__init__(figsize=(WIDTH, height), dpi=DPI)
+        FigureCanvasAgg(self)
+        self.title = self.words = ""
+        self._heading = self.text(0.008, 1 - 0.09 / height, "", va="top", fontsize=13.5, fontweight="bold")
+        self._below = self.text(0.008, 1 - 0.38 / height, "", va="top", fontsize=10.5, color=GREY)
+
+    def panel(self, top: float, height: float) -> Axes:
+        """Axes over the usual width, `top` inches from the upper edge, `height` inches high."""
+        whole = self.get_figheight()
+        with mpl.rc_context(STYLE):
+            return self.add_axes((LEFT, 1 - (top + height) / whole, RIGHT - LEFT, height / whole))
+
+    def say(self, title: str, below: str, words: str) -> None:
+        """Set what the picture says: the finding, a line below it, and all of it in words.
+
+        A title that has been broken into lines is shown as it is.
+        """
+        self.title, self.words = title.replace("\n", " "), words
+        self._heading.set_text(title if "\n" in title else _shortened(title, TITLE_CHARACTERS))
+        self._below.set_text(_shortened(below, 118))
+
+    def say_below(self, below: str, top: float) -> None:
+        """Set the line below the title, `top` inches from the upper edge: the title may have several lines."""
+        self._below.set_text(_shortened(below, 118))
+        self._below.set_y(1 - top / self.get_figheight())
+
+    def draw(self, renderer: Any) -> None:
+        """Draw with the settings of all pictures."""
+        with mpl.rc_context(STYLE):
+            super().draw(renderer)
+
+    def png(self) -> bytes:
+        """The picture as a PNG file."""
+        return _written(_few_colours(self.image()), optimize=True)
+
+    def quick_png(self) -> bytes:
+        """The same, made as fast as can be: five times as large."""
+        return _written(self.image(), compress_level=1)
+
+    def image(self) -> Image.Image:
+        """The picture, drawn."""
+        canvas: Any = self.canvas
+        canvas.draw()
+        return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+
+    def bundle(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """What Jupyter shows, by MIME type, and its metadata, with the words as alternative text."""
+        image = base64.b64encode(self.png()).decode("ascii")
+        return {"image/png": image, "text/plain": f"[picture: {self.title}]"}, {"image/png": {"alt": self.words}}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        data, metadata = self.bundle()
+        words = {"text/html": words_html(self.words), "text/plain": f"In words: {self.words}"}
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        display(words, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _few_colours(image: Image.Image) -> Image.Image:
+    """The same with its most frequent colours only, unchanged: areas keep theirs exactly, edges of letters nearly."""
+    pixels = np.asarray(image).astype(np.int64) @ (1 << 16, 1 << 8, 1)
+    found, place, times = np.unique(pixels, return_inverse=True, return_counts=True)
+    kept = found[np.argsort(-times, kind="stable")[:COLOURS]]
+    rgb, kept_rgb = (np.stack([colour >> 16, colour >> 8 & 255, colour & 255], axis=-1) for colour in (found, kept))
+    nearest = ((rgb[:, None, :] - kept_rgb[None, :, :]) ** 2).sum(axis=-1).argmin(axis=1).astype(np.uint8)
+    small = Image.fromarray(nearest[place].reshape(pixels.shape), "P")
+    small.putpalette(kept_rgb.astype(np.uint8).tobytes())
+    return small
+
+
+def _written(image: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "png", dpi=(DPI, DPI), **options)
+    return buffer.getvalue()
+
+
+def words_html(words: str) -> str:
+    """A picture in words, to be unfolded."""
+    return (
+        f'<details style="opacity: 0.75; margin: 0"><summary>The picture in words</summary>'
+        f"<p>{escape(words)}</p></details>"
+    )
+
+
+def _shortened(text: str, characters: int) -> str:
+    return textwrap.shorten(text, characters, placeholder=" …")
+
+
+HEAD = 0.72
+"""Inches for the title and the line below it."""
+
+
+LANE = 0.42
+"""Inches for a lane."""
+
+
+def ratio(value: float) -> str:
+    """A ratio for a title: two digits are enough."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"

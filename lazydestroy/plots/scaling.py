@@ -1,0 +1,226 @@
+"""Downtime against memory, on logarithmic scales."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from .. import scenarios
+from ..costs import Costs
+from ..machine import LOW_MEMORY
+from ..page import PAGE_SHIFT, PAGE_SIZE
+from ..run import Run
+from ..series import Series, v1
+from ..units import format_duration, format_size
+from ..units import size as read_size
+from .panel import Panel
+from .picture import GREY, HEAD, PALETTE, STYLE, Picture
+from .words import capital, growth, name_of_kernel, with_kernel
+
+
+@functools.lru_cache(maxsize=4096)
+def _downtime_ns(scenario: str, kernel: Series, memory: int, costs: Costs) -> int | None:
+    if scenario == "reboot":
+        return scenarios.reboot(memory, kernel=kernel, costs=costs, new_guest="normal", touch="none").downtime_ns
+    return scenarios.shutdown(memory, kernel=kernel, costs=costs).downtime_ns
+
+
+def downtimes(
+    kernel: Series, sizes: Iterable[int | str], *, scenario: str = "reboot", costs: Costs | None = None
+) -> list[int | None]:
+    """Downtimes in nanoseconds, each from a run of the model.
+
+    Parameters
+    ----------
+    kernel : Series
+    sizes : iterable of int or str
+        Memory of the guest, all of it used.
+    scenario : {"reboot", "shutdown"}
+    costs : Costs, optional
+
+    Returns
+    -------
+    list of int
+    """
+    if scenario not in ("reboot", "shutdown"):
+        raise ValueError(f"scenario={scenario!r}: use 'reboot' or 'shutdown'")
+    costs = Costs() if costs is None else costs
+    return [_downtime_ns(scenario, kernel, read_size(size, multiple_of=PAGE_SIZE), costs) for size in sizes]
+
+
+SIZES = tuple(1 << power for power in range(28, 39))
+"""256 MiB to 256 GiB, in powers of two."""
+
+
+_STROKES = (("o", "-"), ("s", "--"), ("^", "-."), ("v", ":"), ("P", (0, (1, 1))))
+
+
+class ScalingPanel(Panel):
+    """Downtime against memory, both on logarithmic scales, with a dot for a setting."""
+
+    def __init__(self, axes: Axes) -> None:
+        super().__init__(axes)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.set_xlabel("memory that the old guest used")
+        axes.set_ylabel("downtime")
+        axes.grid(True, color="#DDDDDD", lw=0.7)
+        axes.set_axisbelow(True)
+        for axis, write in (
+            (axes.xaxis, lambda value, _: format_size(int(value))),
+            (axes.yaxis, lambda value, _: format_duration(round(value)) if value >= 1 else ""),
+        ):
+            axis.set_major_formatter(FuncFormatter(write))
+            axis.set_minor_locator(NullLocator())
+
+    def show(
+        self,
+        lines: Mapping[Series, list[int | None]],
+        sizes: Iterable[int],
+        dot: tuple[int, int] | None = None,
+        scales: tuple[tuple[int, int], tuple[int, int]] | None = None,
+    ) -> None:
+        """Show `lines` over `sizes` (bytes to nanoseconds), and a dot, on `scales` (from and to, of each) that stay."""
+        self._clear()
+        sizes = list(sizes)
+        with mpl.rc_context(STYLE):
+            known = [ns for line in lines.values() for ns in line if ns] + ([dot[1]] if dot else [])
+            self._scales(*(scales or ((sizes[0], sizes[-1]), (min(known, default=1), max(known, default=1)))))
+            for (kernel, line), (marker, stroke) in zip(lines.items(), _STROKES * 3, strict=False):
+                self._line(name_of_kernel(kernel), sizes, line, marker, stroke)
+            if _flat_from(lines, sizes):
+                self._two_gib()
+            if dot:
+                others = [
+                    ns for line in lines.values() for size, ns in zip(sizes, line, strict=True) if ns and size == dot[0]
+                ]
+                self._dot(*dot, highest=dot[1] >= max(others, default=0))
+
+    def _scales(self, sizes: tuple[int, int], times: tuple[int, int]) -> None:
+        """Set the axes: a size for every second power of two, a time for every power of ten, room for names."""
+        octaves = max(1, round(np.log2(sizes[1] / sizes[0])))
+        self.axes.set_xlim(sizes[0] / 2 ** (0.04 * octaves), sizes[1] * 2 ** (0.31 * octaves))
+        self.axes.set_xticks([sizes[0] << power for power in range(0, octaves + 1, 2)])
+        bottom, top = int(np.floor(np.log10(times[0] / 1.2))), int(np.ceil(np.log10(times[1] * 1.6)))
+        self.axes.set_ylim(10.0**bottom, 10.0**top)
+        self.axes.set_yticks([10.0**power for power in range(bottom, top + 1)])
+
+    def _line(self, name: str, sizes: list[int], line: list[int | None], marker: str, stroke: Any) -> None:
+        known = [(size, ns) for size, ns in zip(sizes, line, strict=True) if ns]
+        if not known:
+            return
+        drawn = self.axes.plot(
+            *zip(*known, strict=True), color=PALETTE["downtime"].colour, marker=marker, ls=stroke, lw=2, ms=6
+        )
+        self._add(
+            *drawn,
+            self.axes.annotate(
+                name,
+                known[-1],
+                (10, 0),
+                textcoords="offset points",
+                va="center",
+                color=PALETTE["downtime"].colour,
+                fontweight="bold",
+                fontsize=12,
+                annotation_clip=False,
+            ),
+        )
+
+    def _two_gib(self) -> None:
+        self._add(
+            self.axes.axvline(LOW_MEMORY, color=GREY, lw=1.2, ls=(0, (2, 2))),
+            self.axes.text(LOW_MEMORY * 1.06, 0.93, "2 GiB", transform=self.axes.get_xaxis_transform(), color=GREY),
+        )
+
+    def _dot(self, memory: int, ns: int, highest: bool) -> None:
+        """Mark a point. Its label is above a line that rises, below one that has another above it."""
+        left, right = np.log2(self.axes.get_xlim())
+        at_the_edge = (np.log2(memory) - left) / (right - left) < 0.13
+        place, ha, va = ((-12, 9), "right", "bottom") if highest else ((0, -13), "center", "top")
+        if at_the_edge:
+            place, ha, va = (12, -7), "left", "top"
+        self._add(
+            *self.axes.plot(memory, ns, "D", ms=13, mfc="none", mec="black", mew=2.4, zorder=9),
+            self.axes.annotate(
+                f"{format_size(memory)}: {format_duration(ns)}",
+                (memory, ns),
+                place,
+                textcoords="offset points",
+                ha=ha,
+                va=va,
+                fontweight="bold",
+                bbox={"boxstyle": "square,pad=0.2", "fc": "white", "ec": "black", "lw": 0.8},
+                zorder=10,
+            ),
+        )
+
+
+def plot_scaling(
+    *kernels: Series,
+    sizes: Iterable[int | str] = SIZES,
+    scenario: str = "reboot",
+    costs: Costs | None = None,
+    dot: Run | None = None,
+) -> Picture:
+    """Downtime against the memory that the old guest used, for several kernels. Every point is a run of the model.
+
+    Parameters
+    ----------
+    *kernels : Series
+        Default: the kernel before the series, and `series.v1`.
+    sizes : iterable of int or str
+        Memory of the guest, rising.
+    scenario : {"reboot", "shutdown"}
+        A rebooted guest is normal and touches nothing afterwards; that does not change the downtime.
+    costs : Costs, optional
+    dot : Run, optional
+        A run to mark.
+
+    Returns
+    -------
+    Picture
+    """
+    kernels = kernels or (v1.upto(0), v1)
+    read = [read_size(size, "sizes", multiple_of=PAGE_SIZE) for size in sizes]
+    if not read:
+        raise ValueError("sizes=[]: give at least one size")
+    lines = {kernel: downtimes(kernel, read, scenario=scenario, costs=costs) for kernel in kernels}
+    picture = Picture(HEAD + 3.6 + 0.65)
+    marked = (dot.pages << PAGE_SHIFT, dot.downtime_ns) if dot is not None and dot.downtime_ns else None
+    ScalingPanel(picture.panel(HEAD, 3.6)).show(lines, read, marked)
+    title = scaling_finding(lines, read)
+    below = f"{scenario}, each point a run of the model; both scales are logarithmic"
+    picture.say(title, below, describe_scaling(lines, read))
+    return picture
+
+
+def scaling_finding(lines: Mapping[Series, list[int | None]], sizes: list[int]) -> str:
+    """What the downtimes of several kernels show, in a sentence made of their values."""
+    first = _flat_from(lines, sizes) or 0
+    grows = [f"{growth(line[first], line[-1])} {with_kernel(kernel)}" for kernel, line in lines.items()]
+    return f"{format_size(sizes[first])} to {format_size(sizes[-1])}: downtime grows {', '.join(grows)}"
+
+
+def _flat_from(lines: Mapping[Series, list[int | None]], sizes: list[int]) -> int | None:
+    """Place of the size from which on a line does not grow, if that is because of the first 2 GiB; else None."""
+    first = next((place for place, size in enumerate(sizes[:-1]) if place and size >= LOW_MEMORY), None)
+    flat = first is not None and any(growth(line[first], line[-1]) == "not at all" for line in lines.values())
+    return first if flat else None
+
+
+def describe_scaling(lines: Mapping[Series, list[int | None]], sizes: list[int]) -> str:
+    """What a picture of downtime against memory shows, in a few sentences."""
+    points = " ".join(
+        f"{capital(name_of_kernel(kernel))}: "
+        + ", ".join(f"{format_size(size)} {format_duration(ns)}" for size, ns in zip(sizes, line, strict=True) if ns)
+        + "."
+        for kernel, line in lines.items()
+    )
+    return f"{scaling_finding(lines, sizes)}. Downtime against memory. {points}"

@@ -1,0 +1,182 @@
+"""Who did what: a lane an actor, over virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+from ..run import Run
+from ..units import format_duration
+from .lanes import Lane, Stretch, lanes_of, run_end
+from .panel import Panel
+from .picture import GREY, LEFT, PALETTE, RIGHT, STYLE, WIDTH, Look
+from .words import kind_of, marked_events
+
+
+class TimelinePanel(Panel):
+    """Lanes that show who does what, and what waits, on a time axis with the downtime marked.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    label : bool
+        Whether to name the time axis.
+    """
+
+    BAR = 0.72
+
+    def __init__(self, axes: Axes, *, label: bool = True) -> None:
+        super().__init__(axes)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        self.label = label
+
+    def show(self, run: Run, end: int | None = None, room: int = 0) -> None:
+        """Show a run, on an axis that ends at `end` (nanoseconds), with room for so many lanes."""
+        self._clear()
+        with mpl.rc_context(STYLE):
+            lanes = lanes_of(run)
+            self.end = end or run_end(run)
+            time_axis(self.axes, self.end, run.scenario, self.label)
+            self.axes.set_ylim(max(room, len(lanes)) - 0.5, -1.02)
+            self.axes.set_yticks(range(len(lanes)), [lane.name for lane in lanes])
+            for place, lane in enumerate(lanes):
+                self._lane(
+                    place, lane, [event.time_ns for event in marked_events(run) if event.actor.startswith(lane.actors)]
+                )
+            self._downtime(run, len(lanes))
+            self._events(run, lanes)
+
+    def _lane(self, place: int, lane: Lane, marks: list[int]) -> None:
+        self._add(self.axes.axhspan(place - 0.46, place + 0.46, color="#F4F4F4", lw=0, zorder=0))
+        self._row(lane.common, lane.look, place - self.BAR / 2, self.BAR)
+        height = self.BAR / max(1, len(lane.rows))
+        for number, row in enumerate(lane.rows):
+            self._row(row, lane.look, place - self.BAR / 2 + number * height, height * 0.94)
+        self._write(place, lane, marks)
+
+    def _row(self, stretches: Iterable[Stretch], look: Look, top: float, height: float) -> None:
+        for waits in (False, True):
+            spans = [(stretch.start, stretch.end - stretch.start) for stretch in stretches if stretch.waits is waits]
+            if spans:
+                self._add(self.axes.broken_barh(spans, (top, height), **_bar(look, waits), zorder=2))
+
+    def _write(self, place: int, lane: Lane, marks: list[int]) -> None:
+        """Write activities into their bars; the longest that does not fit, beside its bar, if no mark is there."""
+        stretches = lane.merged()
+        if not stretches:
+            self._text(0.005 * self.end, place, lane.idle, ha="left", color=GREY, style="italic")
+        narrow, taken = [], [*marks, self.end]
+        for stretch in stretches:
+            if self._width(stretch) < _inches(stretch.activity):
+                narrow.append(stretch)
+                continue
+            middle = (stretch.start + min(stretch.end, self.end)) // 2
+            colour = "black" if stretch.waits or brightness(lane.look.colour) > 0.2 else "white"
+            self._text(middle, place, stretch.activity, ha="center", color=colour, frame=stretch.waits)
+            half = round(_inches(stretch.activity) / 2 / self._per_ns())
+            taken.append(middle - half if stretch.waits else stretch.start)
+        longest = max((stretch for stretch in narrow if not stretch.waits), key=self._width, default=None)
+        if longest is None or self._width(longest) < 0.05:
+            return
+        words, start = f"◂ {longest.activity}", max(stretch.end for stretch in narrow)
+        if (min(end for end in taken if end >= longest.start) - start) * self._per_ns() > _inches(words):
+            self._text(start + 0.05 / self._per_ns(), place, words, ha="left", frame=True)
+
+    def _per_ns(self) -> float:
+        """Inches for a nanosecond."""
+        return WIDTH * (RIGHT - LEFT) / (self.end * 1.01)
+
+    def _width(self, stretch: Stretch) -> float:
+        return (min(stretch.end, self.end) - stretch.start) * self._per_ns()
+
+    def _text(self, time: float, place: float, words: str, *, frame: bool = False, **options: Any) -> None:
+        box = {"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none"} if frame else None
+        self._add(self.axes.text(time, place, words, va="center", bbox=box, fontsize=10.5, zorder=4, **options))
+
+    def _downtime(self, run: Run, lanes: int) -> None:
+        look = PALETTE["downtime"]
+        ends = self.end if run.downtime_ns is None else run.downtime_ns
+        words = "downtime: never ends" if run.downtime_ns is None else f"downtime {format_duration(ends)}"
+        self._add(
+            self.axes.axvspan(0, ends, color=look.colour, alpha=0.09, lw=0, zorder=1),
+            self.axes.hlines(-0.72, 0, ends, color=look.colour, lw=4, capstyle="butt", zorder=3),
+            self.axes.vlines(ends, -0.95, lanes - 0.5, color=look.colour, lw=1.6, ls=(0, (4, 2)), zorder=5),
+        )
+        inside = ends > 0.3 * self.end
+        self._add(
+            self.axes.text(
+                ends / 2 if inside else ends + 0.008 * self.end,
+                -0.72,
+                words,
+                ha="center" if inside else "left",
+                va="center",
+                color=look.colour,
+                fontweight="bold",
+                bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"} if inside else None,
+                zorder=6,
+            )
+        )
+
+    def _events(self, run: Run, lanes: list[Lane]) -> None:
+        """Mark what went wrong: the first event of each kind."""
+        kinds: set[str] = set()
+        for event in marked_events(run):
+            if event.kind in kinds or event.time_ns > self.end:
+                continue
+            kinds.add(event.kind)
+            place = next((i for i, lane in enumerate(lanes) if event.actor.startswith(lane.actors)), 0)
+            late = event.time_ns > 0.7 * self.end
+            self._add(
+                *self.axes.plot(event.time_ns, place, "X", ms=10, mfc="black", mec="white", zorder=7, clip_on=False),
+                self.axes.annotate(
+                    kind_of(event),
+                    (event.time_ns, place),
+                    (-9 if late else 9, 0),
+                    textcoords="offset points",
+                    ha="right" if late else "left",
+                    va="center",
+                    fontweight="bold",
+                    bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "black", "lw": 0.6},
+                    zorder=8,
+                ),
+            )
+
+
+def _inches(words: str) -> float:
+    """How wide words in a bar are, about."""
+    return 0.085 * len(words) + 0.1
+
+
+def _bar(look: Look, waits: bool) -> dict[str, Any]:
+    """How a bar looks: full of its colour if something is done, hatched if somebody waits."""
+    if waits:
+        return {"facecolor": "white", "edgecolor": look.colour, "hatch": "////", "linewidth": 0.8}
+    return {"facecolor": look.colour, "edgecolor": look.colour, "linewidth": 0.8}
+
+
+def brightness(colour: str) -> float:
+    """How bright a colour is, from 0 to 1 (relative luminance of WCAG)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def time_axis(axes: Axes, end: int, scenario: str, label: bool) -> None:
+    """Virtual time from left to right, in a readable unit."""
+    unit, ns = next(
+        (unit, ns) for unit, ns in (("s", 10**9), ("ms", 10**6), ("µs", 10**3), ("ns", 1)) if end >= ns or ns == 1
+    )
+    axes.set_xlim(0, end * 1.01)
+    ticks = MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(0, end / ns)
+    axes.xaxis.set_major_locator(FixedLocator([tick * ns for tick in ticks if tick * ns <= end * 1.01]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: f"{time / ns:g}"))
+    if label:
+        start = "the reset request" if scenario == "reboot" else "the kill"
+        axes.set_xlabel(f"time since {start} ({unit})")
+    else:
+        axes.tick_params(labelbottom=False)

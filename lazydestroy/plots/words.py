@@ -1,0 +1,185 @@
+"""What is said about a run: its setting, its finding, what a picture of it shows to those who do not see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..page import PAGE_SHIFT
+from ..run import Run
+from ..series import Series
+from ..units import format_count, format_duration, format_size
+from ..units import size as read_size
+from .lanes import bands_of, lanes_of, run_end
+from .picture import ratio
+
+
+def kernel_name(run: Run) -> str:
+    """How a run's kernel is called in a picture."""
+    return name_of_kernel(run.parameters["kernel"], run.parameters["lazy_destroy"])
+
+
+def name_of_kernel(kernel: Series, lazy_destroy: bool | None = None) -> str:
+    """How a kernel is called in a picture."""
+    name = "before the series" if not kernel.layers else repr(kernel).removeprefix("ld.series.")
+    return name if lazy_destroy is None else f"{name}, lazy_destroy={int(lazy_destroy)}"
+
+
+def setting(run: Run) -> str:
+    """What was run, in a line."""
+    given = run.parameters
+    memory = read_size(given["memory"])
+    parts = [f"{run.scenario} of {format_size(memory)}", f"kernel: {kernel_name(run)}"]
+    if given["used"] != 1:
+        parts.append(f"{given['used']:.0%} used")
+    if run.scenario == "reboot":
+        uses = _TOUCHES[given["touch"]] if given["touched"] else _TOUCHES["none"]
+        parts.append(f"new guest: {given['new_guest']}, {uses}")
+    else:
+        parts.append(f"host: {format_size(given['host_memory'])}")
+        parts.append(f"another process asks for {given['demand']}" if given["demand"] else "nobody asks for memory")
+    return "  ·  ".join(parts)
+
+
+_TOUCHES = {
+    "sequential": "uses its memory in order",
+    "reverse": "uses its memory downwards",
+    "random": "uses its memory at random",
+    "none": "touches nothing",
+}
+
+
+def finding(run: Run) -> str:
+    """What a run shows, in a sentence made of its values."""
+    if run.downtime_ns is None:
+        return f"{'The new guest never runs' if run.scenario == 'reboot' else 'QEMU never ends'}{_why(run)}"
+    waited = format_duration(run.downtime_ns)
+    if run.scenario == "reboot":
+        return _finding_of_reboot(run, waited)
+    out_of_memory = next((event for event in run.events if event.kind == "oom"), None)
+    if out_of_memory is not None:
+        return f"QEMU is gone after {waited}; at {format_duration(out_of_memory.time_ns)} memory runs out"
+    if run.cleanup_ns is None:
+        return f"QEMU is gone after {waited}, but its pages are never all clean{_why(run)}"
+    if run.cleanup_ns <= run.downtime_ns:
+        return f"QEMU is gone only after {waited}: all {format_count(run.pages)} pages are cleaned first"
+    return f"QEMU is gone after {waited}; its memory is clean after {format_duration(run.cleanup_ns)}"
+
+
+def _finding_of_reboot(run: Run, waited: str) -> str:
+    if not run.booted:
+        return f"The new guest starts after {waited} and fails{_why(run)}"
+    if run.cleanup_ns is None:
+        return f"The new guest runs after {waited}, but the old pages are never all clean{_why(run)}"
+    if run.cleanup_ns <= (run.downtime_ns or 0):
+        return f"The new guest waits {waited}: all {format_count(run.pages)} old pages are cleaned first"
+    return f"The new guest runs after {waited}; the clean-up goes on until {format_duration(run.cleanup_ns)}"
+
+
+def _why(run: Run) -> str:
+    """The first event that is bad news."""
+    bad = next(marked_events(run), None)
+    return f": {kind_of(bad)} at {format_duration(bad.time_ns)}" if bad else ""
+
+
+def marked_events(run: Run) -> Iterator[Any]:
+    """Events that a picture marks."""
+    return (event for event in run.events if event.kind not in ("userspace", "warning"))
+
+
+def kind_of(event: Any) -> str:
+    """What sort of event it is, for a reader."""
+    return "out of memory" if event.kind == "oom" else event.kind
+
+
+def _moment(ns: int) -> str:
+    return format_duration(ns) if ns else "the start"
+
+
+def capital(words: str) -> str:
+    """Words at the beginning of a sentence."""
+    return words[:1].upper() + words[1:]
+
+
+def describe(run: Run) -> str:
+    """What the picture of a run shows, in a few sentences."""
+    sentences = [f"Who does what in a {setting(run).replace('  ·  ', ', ')}."]
+    for lane in lanes_of(run):
+        doing = ", then ".join(
+            f"{stretch.activity} from {_moment(stretch.start)} to {_moment(stretch.end)}"
+            for stretch in lane.merged()
+            if stretch.end - stretch.start > run_end(run) / 1000
+        )
+        sentences.append(f"{capital(lane.name)}: {doing or lane.idle}.")
+    end = "never ends" if run.downtime_ns is None else f"ends at {format_duration(run.downtime_ns)}"
+    sentences.append(f"The downtime {end}.")
+    sentences += [
+        f"At {format_duration(event.time_ns)}: {kind_of(event)}, {event.text}." for event in marked_events(run)
+    ]
+    return " ".join([*sentences, describe_memory(run)])
+
+
+def describe_memory(run: Run) -> str:
+    """What a picture of memory over time shows."""
+    bands = bands_of(run)
+    host = int(run.parameters["host_memory"])
+    changes = [
+        f"{look.label}: {_amount(pages[0])} at the start, {_amount(pages.max())} at most, "
+        f"{_amount(pages[-1])} at the end"
+        for look, pages in bands
+        if pages.any()
+    ]
+    return f"Memory over time, {format_size(host)} in all. {capital('; '.join(changes))}."
+
+
+def _amount(pages: Any) -> str:
+    return format_size(int(pages) << PAGE_SHIFT)
+
+
+def comparison(runs: tuple[Run, ...]) -> str:
+    """The finding of several runs: the first against the last."""
+    first, last = runs[0].downtime_ns, runs[-1].downtime_ns
+    if len(runs) == 1 or not first or not last:
+        return finding(runs[-1])
+    before, after = (f"{format_duration(ns)}" for ns in (first, last))
+    words = f"Downtime {before} {kernel_name(runs[0])}, {after} with {kernel_name(runs[-1])}"
+    if first > last:
+        return f"{words}: {ratio(first / last)} times shorter"
+    return f"{words}: no shorter"
+
+
+def in_common(runs: tuple[Run, ...]) -> str:
+    """What the settings of several runs have in common."""
+    parts = [setting(run).split("  ·  ") for run in runs]
+    return "  ·  ".join(part for part in parts[0] if all(part in other for other in parts[1:]))
+
+
+def compared(runs: tuple[Run, ...]) -> str:
+    """What a picture of several timelines shows."""
+    return f"{len(runs)} timelines, one above the other. " + " ".join(
+        f"{number}. {finding(run)}. {describe(run).split(' Memory over time')[0]}" for number, run in enumerate(runs, 1)
+    )
+
+
+def memory_finding(run: Run) -> str:
+    """What a run's memory shows, in a sentence made of its values."""
+    aside, least = run.memory["set_aside"].max(), run.memory["free"].min()
+    out_of_memory = next((event for event in run.events if event.kind == "oom"), None)
+    if out_of_memory is not None:
+        return f"Up to {_amount(aside)} are set aside, and at {format_duration(out_of_memory.time_ns)} nothing is free"
+    if aside:
+        return f"Up to {_amount(aside)} set aside, neither used nor free; at least {_amount(least)} stay free"
+    return f"Nothing is set aside; at least {_amount(least)} stay free"
+
+
+def growth(first: int | None, last: int | None) -> str:
+    """How much longer the last takes than the first."""
+    if not first or not last:
+        return "(never ends)"
+    return "not at all" if last <= 1.005 * first else f"{ratio(last / first)}-fold"
+
+
+def with_kernel(kernel: Series) -> str:
+    """A kernel's name in the middle of a sentence."""
+    name = name_of_kernel(kernel)
+    return name if name.startswith("before") else f"with {name}"
