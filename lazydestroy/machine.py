@@ -122,7 +122,8 @@ class Machine:
     destroy_loop_threshold, list_page_capacity, low_memory
         The kernel's 32 and 509, and the 2 GiB that are cleared at once, as parameters.
     segment_table : int or str
-        Guests up to this size have two levels of page tables; 2 GiB in the kernel. May be 0.
+        Guests up to this size have two levels of page tables; 2 GiB in the kernel. May be 0: `series.v1_fixed` tears
+        such guests down at once, so a small machine that is to show lazy destroy with it needs 0.
     donated_from : int or str
         Donated storage lies at or above this address, if there is room for it.
     reserve : int

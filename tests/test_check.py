@@ -66,6 +66,8 @@ def test_without_a_patch_the_search_finds_what_it_was_for(number):
     assert replayed(verdict).wrong == verdict.trace.violation
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("v1_fixed")
 @pytest.mark.parametrize("number", [number for number in BROKEN if number != 1])
 def test_with_the_patch_the_same_search_finds_nothing(number):
     bounds, _ = BROKEN[number]
@@ -84,6 +86,8 @@ def test_without_patch_7_the_boot_image_is_not_unpacked_onto_a_page_of_the_old_g
     assert of_v1_fixed(image_loaded=False, **QUICK).holds
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("v1_fixed")
 @pytest.mark.parametrize(
     ("bug", "violation"),
     list(zip(ld.series.BUGS, VIOLATIONS, strict=True)),
@@ -116,6 +120,8 @@ def test_version_1_breaks():
 # What holds
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("v1_fixed")
 @pytest.mark.parametrize(
     "bounds",
     [

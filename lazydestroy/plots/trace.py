@@ -26,6 +26,9 @@ ROW = 0.42
 TEXT, CELL, GAP = 5.3, 1.62, 0.06
 """Inches for what happened, for a page, and between pages."""
 
+LINE, BOLD_LINE = 56, 48
+"""Characters that fit beside the pages."""
+
 WRONG = PALETTE["downtime"].colour
 
 
@@ -82,9 +85,9 @@ def _heads(axes: Axes, top: float, pages: int, cell: float) -> None:
 
 def _moment(axes: Axes, top: float, number: int, moment: Moment, cell: float, before: str) -> None:
     """One line."""
-    wrapped = textwrap.wrap(before + capital(moment.text), 60 - 4)
+    wrapped = textwrap.wrap(before + capital(moment.text), BOLD_LINE if moment.bad else LINE)
     if len(wrapped) > 2:
-        wrapped = [wrapped[0], textwrap.shorten(" ".join(wrapped[1:]), 54, placeholder=" …")]
+        wrapped = [wrapped[0], textwrap.shorten(" ".join(wrapped[1:]), BOLD_LINE, placeholder=" …")]
     colour = WRONG if moment.bad else "black"
     weight = "bold" if moment.bad else "normal"
     sign = "✗" if moment.bad else f"{number}"
