@@ -99,8 +99,8 @@ class Access:
 class Machine:
     """A host with an Ultravisor, a kernel, and one VM.
 
-    By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit`, `step`, `run`,
-    `show`.
+    By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit` (`kill` only begins
+    it), `start_process`, `step`, `run`, `show`.
 
     Parameters
     ----------
@@ -345,7 +345,7 @@ class Machine:
         """Frames that nobody will use again."""
         if not pages:
             return
-        self.event("leak", f"{what}: {units.format_count(pages)} pages")
+        self.event("leak", f"{what}: {units.format_count(pages)} page{'s' if pages != 1 else ''}")
         self.memory.change(lambda record: record._replace(holder=Holder.LEAKED), first, pages)
 
     def leak_page(self, page: Page, what: str) -> None:
@@ -549,6 +549,7 @@ class Machine:
             If the last process has not exited, or the host has no memory for another.
         """
         self._need(not self.alive, "the process is still there: exit() first")
+        self._need(self.kvm.gmap not in self.gmaps, "the process is still exiting: run() first")
         self._create_process()
 
     def boot(self) -> None:

@@ -130,14 +130,18 @@ class _Teller:
         machine = self.world.machine
         done = [f"0x{number:X}" for number in machine._raised] + [_call(call) for call in machine._log]
         if done and actor.startswith(CLEAN_UP):
-            done[-1] += self._where()
+            word, bracket, outcome = done[-1].partition(" (")
+            done[-1] = word + self._where() + bracket + outcome
         machine._raised.clear()
         machine._log.clear()
+        last = self.told[-1] if self.told else None
+        goes_on = last is not None and last.actor == actor and last.intent
         if actor.startswith("QEMU") and not self.world.wrong:
             new = sorted(set(machine.names.values()) - self.named)
-            done = [f"this is {name}" for name in new]
             self.named.update(new)
-        last = self.told[-1] if self.told else None
+            if self.intent or goes_on:
+                # what it is about has been said; its calls matter only if others act between them
+                done = [f"this is {name}" for name in new]
         if last is None or last.actor != actor or self.intent:
             last = _Told(actor, self.intent, [])
             self.told.append(last)
