@@ -99,7 +99,7 @@ class Access:
 class Machine:
     """A host with an Ultravisor, a kernel, and one VM.
 
-    By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit` (`kill` only begins
+    By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit` (`kill` begins
     it), `start_process`, `step`, `run`, `show`.
 
     Parameters

@@ -220,3 +220,68 @@ def test_without_a_kernel_its_picture_is_left(reboot):
     assert "image/png" in data
     assert metadata["image/png"]["alt"] == reboot.pictures["timeline"].words
     assert format_duration(reboot.run.downtime_ns) in data["text/plain"]
+
+
+# Drop a patch
+
+
+@pytest.fixture(scope="module")
+def dropper():
+    return widgets.drop_a_patch("patch 4 · handle secure storage exceptions for normal guests")
+
+
+def test_the_menu_offers_patches_and_bugs(dropper):
+    offered = dropper.menu.options
+    assert offered[0] == "nothing"
+    assert sum(option.startswith("patch ") for option in offered) == 4
+    assert sum("bug of version 1" in option for option in offered) == len(ld.series.BUGS)
+
+
+def test_what_is_left_out_is_searched_and_drawn(dropper):
+    assert dropper.verdict.kernel == ld.series.v1_fixed.without(4)
+    assert "It breaks" in dropper._state.value
+    assert bytes(dropper._image.value).startswith(b"\x89PNG")
+    assert "addressing exception" in dropper._words.value.lower()
+    assert "ld.series.check(ld.series.v1_fixed.without(4), failures=())" in dropper._code.value
+
+
+def test_another_choice_is_searched_once(dropper, monkeypatch):
+    searched = []
+    real = widgets.check
+    monkeypatch.setattr(widgets, "check", lambda kernel, **options: searched.append(kernel) or real(kernel, **options))
+    bug = "the fix of a bug of version 1: use after free of the mm"
+    for choice in (bug, dropper.menu.options[2], bug):
+        dropper.menu.value = choice
+    assert searched == [ld.series.BUGS[1].kernel]
+    assert "use after free" in dropper._words.value.lower()
+
+
+def test_a_long_search_says_how_far_it_is(dropper, monkeypatch):
+    monkeypatch.setattr(widgets, "PATIENCE", 0)
+    said = []
+    monkeypatch.setattr(dropper, "_say", said.append)
+    dropper.menu.value = next(option for option in dropper.menu.options if "missing return" in option)
+    assert any("states seen" in words for words in said)
+
+
+def test_stopping_a_search_leaves_the_picture(dropper, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    before = dropper._image.value
+    monkeypatch.setattr(widgets, "check", interrupted)
+    dropper.menu.value = next(option for option in dropper.menu.options if option.startswith("patch 6"))
+    assert "Stopped" in dropper._state.value
+    assert dropper._image.value == before
+
+
+def test_without_a_kernel_the_menu_is_a_picture():
+    data, metadata = widgets.drop_a_patch(
+        "patch 4 · handle secure storage exceptions for normal guests"
+    )._repr_mimebundle_()
+    assert "image/png" in data and metadata["image/png"]["alt"]
+
+
+def test_a_choice_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="leave_out='patch 99': use one of 'nothing'"):
+        widgets.drop_a_patch("patch 99")
