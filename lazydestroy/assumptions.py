@@ -400,11 +400,19 @@ def _of_scenarios() -> Iterator[Assumption]:
 
     by_hand = inspect.signature(machine.Machine.protect).parameters["image"].default
     defaults = {name: each.default for name, each in inspect.signature(scenarios.reboot).parameters.items()}
+    fault, touch = format_duration(Costs().fault), format_duration(Costs().touch)
     yield assume(
         "the old guest at time 0",
-        "pages in use are secure and mapped, from address 0 up; none is shared, exported or swapped out; pages not in "
-        "use are not present",
+        "pages in use are secure and mapped, from address 0 up; none is exported or swapped out; pages not in use are "
+        "not present",
         "the case that the series is for; the parameter `used` says how many",
+        "scenarios._Stage._old_guest_has_run",
+    )
+    yield assume(
+        "pages that the old guest shared",
+        "the highest of those in use, as many as the parameter `shared` says, with the guest's plaintext still in "
+        "them; never page 0, where its image is. They are not unshared before the reset",
+        "a real guest shares what it needs for I/O, wherever that lies",
         "scenarios._Stage._old_guest_has_run",
     )
     yield assume(
@@ -458,9 +466,51 @@ def _of_scenarios() -> Iterator[Assumption]:
     )
     yield assume(
         "another process that wants memory",
-        "starts when the downtime ends, goes on at an even pace, and stops at the guest's size",
+        "starts when `wait()` returns, goes on at an even pace, and stops at the guest's size; after a reboot it may "
+        "be told to start when the process begins to exit",
         "right after a large guest has ended is the worst moment",
-        "scenarios.shutdown",
+        "scenarios._Stage.other_process",
+    )
+    yield assume(
+        "a bystander: another thread of QEMU that maps memory",
+        f"takes `mmap_lock` for writing, has it for as long as a page fault takes (`fault`, {fault}), and does nothing "
+        f"else; every moment has a thread of its own, {scenarios.BYSTANDERS} at most",
+        "what it waits for is who has the lock; what it maps does not matter here",
+        "scenarios._Reboot.maps_memory",
+    )
+    yield assume(
+        "killing the process",
+        "vCPUs and I/O stop where they are, whoever waits for `mmap_lock` gives up, and whoever has it lets it go in "
+        "its own time. KVM_PV_DISABLE, KVM_PV_ENABLE, KVM_PV_UNPACK are brought to their end first, the others take no "
+        "time to speak of",
+        "the kernel looks for a fatal signal on the way back to userspace, and while it waits for that lock",
+        "scenarios._Host.killed_from_outside",
+    )
+    yield assume(
+        'killing it at the "end"',
+        "as soon as the new guest has done all that it was to do, I/O on its memory included, and no clean-up thread "
+        "is left",
+        "the earliest moment at which nothing of the old guest is in the way",
+        "scenarios._Reboot.qemu",
+    )
+    yield assume(
+        "I/O after a reboot",
+        "one thread of the host, from address 0 up, each page once, after the new guest has done all that it was to "
+        f"do; pages that are not present are left out. Each takes as long as a touch (`touch`, {touch})",
+        "what matters is which calls make a page accessible; the transfer of data is not modelled",
+        "scenarios._Reboot.io_on_page",
+    )
+    yield assume(
+        "a DESTROY_SEC_CONF that was told to fail",
+        f"rc {scenarios.INJECTED_RC:#x}, only for the old configuration, and again whenever it is asked for",
+        "a code that is given for nothing else, so that it is seen to be injected",
+        "scenarios.INJECTED_RC",
+    )
+    yield assume(
+        "QEMU after a KVM_PV_DISABLE that failed",
+        "exits, as hw/s390x/pv.c has it; a `Machine` driven by hand goes on, to show what the kernel would do next",
+        "only an injected failure gets there",
+        "scenarios._Reboot.qemu",
     )
     yield assume(
         "next instruction",
@@ -505,13 +555,14 @@ NOT_MODELLED = Omissions(
         Omission("pages larger than 4 KiB", "the series works on 4 KiB pages"),
         Omission(
             "a guest's page tables below the top-level one",
-            "v1's bug with guests up to 2 GiB, whose top-level table is the segment table, cannot be shown yet",
+            "v1's bug with guests up to 2 GiB, whose top-level table is the segment table, is told as an event: what a "
+            "write to a freed table destroys is not modelled",
         ),
         Omission(
             "processes competing for processors, caches and memory bandwidth",
             "a clean-up thread slows nobody down but through locks and pages",
         ),
-        Omission("disks and networks", "I/O reads a page when told to, and takes no time of its own"),
+        Omission("disks and networks", "I/O uses a page when told to, and takes as long as a touch"),
         Omission("limits of memory cgroups", "what stays charged is counted; nobody is killed for it"),
         Omission(
             "later versions of the series, and what Linux has today",

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .page import Holder, State
+from .ultravisor import Interruption
 from .units import format_count, format_duration, format_size
 from .uvcb import UVC
 
@@ -66,10 +68,15 @@ class Run:
         Until the last old page is clean and the last old configuration destroyed. None: never.
     uvcs, noop_uvcs, failed_uvcs : Counter of UVC to int
         Calls made; those of them that changed nothing; those that were refused.
+    harmful_uvcs : Counter of UVC to int
+        Those that destroyed a page of a running guest: its data were lost, once for each of them. None, unless rule 1
+        is turned off.
     foreground, background : Counter of UVC to int
-        `uvcs` split at the end of the downtime.
+        `uvcs` split at the end of the downtime. All are foreground if that never ends.
     by_actor : dict of str to Counter
         `uvcs` by the actor that made them.
+    interruptions : dict of str to Counter of Interruption
+        What guests' accesses raised, by the actor that made them; "vCPU 0" ... Actors that met none are not in it.
     timeline : numpy.ndarray of TIMELINE
     memory : numpy.ndarray of MEMORY
     events : tuple of Event
@@ -77,6 +84,11 @@ class Run:
         Whether memory ran out.
     booted : bool
         Reboot: whether the new guest came up and did all that it was to do. Shutdown: False.
+    exited_ns : int or None
+        When ``wait()`` on the process returned. None: it did not exit.
+    bystander_waits_ns : tuple of int
+        How long each attempt to map memory waited for ``mmap_lock``, in the order in which they were given. Those
+        that the end of the process forestalled are left out.
     end_ns : int
         When the last task was done.
     finished_ns : dict of str to int
@@ -100,14 +112,18 @@ class Run:
     uvcs: Counter[UVC]
     noop_uvcs: Counter[UVC]
     failed_uvcs: Counter[UVC]
+    harmful_uvcs: Counter[UVC]
     foreground: Counter[UVC]
     background: Counter[UVC]
     by_actor: Mapping[str, Counter[UVC]]
+    interruptions: Mapping[str, Counter[Interruption]]
     timeline: np.ndarray
     memory: np.ndarray
     events: tuple[Event, ...]
     oom: bool
     booted: bool
+    exited_ns: int | None
+    bystander_waits_ns: tuple[int, ...]
     end_ns: int
     finished_ns: Mapping[str, int]
     final: Mapping[Any, int]
@@ -126,6 +142,15 @@ class Run:
     def cleanup(self) -> float | None:
         """`cleanup_ns` in seconds."""
         return None if self.cleanup_ns is None else self.cleanup_ns / NS
+
+    @property
+    def secure_free(self) -> int:
+        """Pages that are free at the end, and that nobody can use: they are still secure, shared or donated."""
+        return sum(
+            pages
+            for record, pages in self.final.items()
+            if record.holder == Holder.FREE and record.state != State.NON_SECURE
+        )
 
     def reproduce(self) -> str:
         """The line of code that makes this run again (after ``import lazydestroy as ld``)."""
@@ -148,6 +173,8 @@ class Run:
         for name, calls in (("foreground", self.foreground), ("background", self.background)):
             rows.append((f"Ultravisor Calls, {name}", _count_calls(calls)))
         rows.append(("of these without effect · refused", f"{_total(self.noop_uvcs)} · {_total(self.failed_uvcs)}"))
+        if self.harmful_uvcs:
+            rows.append(("pages of a running guest that were destroyed", _total(self.harmful_uvcs)))
         rows.append(("out of memory", "yes" if self.oom else "no"))
         return rows
 

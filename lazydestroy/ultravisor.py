@@ -113,6 +113,8 @@ RC_OWN_PAGE = 0x10B
 DONE = "done"
 NOOP = "noop"
 REFUSED = "refused"
+HARMFUL = "harmful"
+"""A page of a running guest was destroyed, and its data are lost: only where rule 1 is turned off."""
 
 
 class Interruption(IntEnum):
@@ -360,8 +362,9 @@ class Ultravisor:
     costs : Costs, optional
         What each call takes, in nanoseconds.
     observer : callable, optional
-        ``observer(cmd, outcome, ns)`` after each call of the host: outcome is "done", "noop" (nothing changed) or
-        "refused"; cmd is a plain int if no such command exists.
+        ``observer(cmd, outcome, ns)`` after each call of the host: outcome is "done", "noop" (nothing changed),
+        "refused", or "harmful" (done, where rule 1 would have refused it); cmd is a plain int if no such command
+        exists.
     donated_from : int or str
         INIT_UV's storage must not lie below it.
     max_configurations, max_guest_address, max_guest_cpus
@@ -862,11 +865,12 @@ class Ultravisor:
         if record.state == State.NON_SECURE:
             return self._destroy_nothing()
         owner = self.configurations.get(record.owner)
-        if owner is not None and owner.cpus and self.destroy_needs_no_cpus:
+        running = owner is not None and bool(owner.cpus)
+        if running and self.destroy_needs_no_cpus:
             raise _Refused(RC_HAS_CPUS)
         self._fail_if_told(UVC.DESTR_SEC_STOR, record.owner)
         self.memory.set_record(pfn, _cleared(record))
-        return DONE, self.costs.destroy
+        return HARMFUL if running else DONE, self.costs.destroy
 
     def _destroy_nothing(self) -> tuple[str, int]:
         """Rule 2: there is nothing to destroy."""
@@ -1254,6 +1258,13 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "destroy of a page whose owner has CPUs", f"rc {RC_HAS_CPUS:#x}", "the refusal is documented, the code is not"
+    ),
+    Assumption(
+        "destroy of a page whose owner has CPUs, if rule 1 is turned off (`destroy_needs_no_cpus`)",
+        "cleared, non-secure; the owner's next access raises 0x3E, and a first import clears the page: the guest reads "
+        "zeros, and is not told",
+        "only what was exported is remembered (rule 5). An Ultravisor that allowed this might refuse the import; the "
+        "data are lost either way",
     ),
     Assumption(
         "destroy, export, pin, import or unpack of a donated page",

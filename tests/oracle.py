@@ -1,14 +1,14 @@
 """A second model of it all, slow and plain: what the package computes must be what comes out here.
 
 It is written from the reference, not from the package, and imports nothing of it. It knows pages, the Ultravisor by its
-rules (not its control blocks), the kernel before the series, and version 1 with all eleven patches. Calls never fail by
-injection here, and there is one address space with one VM.
+rules (not its control blocks), the kernel before the series, and version 1 with all eleven patches. Of all calls only
+DESTROY_SEC_CONF can be told to fail here, and there is one address space with one VM.
 
 A task is a generator with a clock in integer nanoseconds. What lies between two of its ``yield`` happens at one moment,
 its time passes afterwards, and the task that is furthest behind goes on next; of equals the one created first. A
 ``yield`` stands for the package's waiting points: a loop over pages begins and ends with one; every entry walked, page
 destroyed, page removed, try of a guest, handler of an interruption, secure CPU made or ended is followed by one; so is
-asking for ``kvm->lock`` or ``mmap_lock``, of which nobody ever has to wait here.
+asking for ``kvm->lock``, which is always to be had here, or ``mmap_lock``, and beginning to wait for that.
 
 Where the reference leaves open which frame is taken, this model does what the package says it does: one of the last 64
 freed, else the next one upwards; contiguous ones from the end of memory.
@@ -88,9 +88,17 @@ class Task:
     flow: Flow
     clock: int
     calls: Counter = field(default_factory=Counter)
+    raised: Counter = field(default_factory=Counter)
     waits_for: Task | None = None
     alive: bool = True
     value: Any = None
+    asleep: bool = False  # waits for mmap_lock
+    admitted: bool = False  # has waited for it, for a single step
+    since: int | None = None  # holds it, from then on
+
+
+class WouldWait(Exception):
+    """A step needs mmap_lock, and has to wait for it: it has done nothing yet."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +107,12 @@ class Outcome:
 
     downtime_ns: int | None
     cleanup_ns: int | None
+    exited_ns: int | None
+    waits_ns: tuple[int, ...]
     calls: Counter
     foreground: Counter
     by_actor: dict[str, Counter]
+    interruptions: dict[str, Counter]
     finished_ns: dict[str, int]
     events: list[tuple[int, str]]
     booted: bool
@@ -116,9 +127,12 @@ class Outcome:
 
 
 class Tasks:
-    """Tasks in virtual time."""
+    """Tasks in virtual time, and the one lock that they may wait for."""
 
     def __init__(self) -> None:
+        self.readers, self.writer = 0, False
+        self.queue: deque[tuple[Task, str]] = deque()  # who waits for mmap_lock: to "read", "write", or for a "step"
+        self.longest_hold = 0
         self.tasks: list[Task] = []
         self.acting: Task | None = None
         self.moment = self.spent = 0
@@ -148,9 +162,9 @@ class Tasks:
         """Log something."""
         self.events.append((self.now, kind))
 
-    def spawn(self, flow: Flow, name: str) -> Task:
-        """Start a task, now."""
-        self.tasks.append(Task(name, flow, self.now))
+    def spawn(self, flow: Flow, name: str, moment: int | None = None) -> Task:
+        """Start a task, now or later."""
+        self.tasks.append(Task(name, flow, self.now if moment is None else moment))
         return self.tasks[-1]
 
     def act(self, task: Task) -> None:
@@ -176,7 +190,12 @@ class Tasks:
 
     def end(self, task: Task) -> None:
         """A task is done, or stopped: wake who waits for it."""
+        if not task.alive:
+            return
         task.alive = False
+        if task.asleep:
+            self.queue = deque(entry for entry in self.queue if entry[0] is not task)
+            self.hand_over()
         task.clock = max(task.clock, self.now)
         for other in self.tasks:
             if other.waits_for is task:
@@ -184,7 +203,7 @@ class Tasks:
 
     def next_task(self) -> Task | None:
         """Who acts next: the one furthest behind, of equals the first."""
-        ready = [task for task in self.tasks if task.alive and task.waits_for is None]
+        ready = [task for task in self.tasks if task.alive and task.waits_for is None and not task.asleep]
         return min(ready, key=lambda task: task.clock, default=None)
 
     def run(self) -> None:
@@ -193,24 +212,76 @@ class Tasks:
             self.act(task)
 
     def by_hand(self, flow: Flow, name: str, patience: int) -> Any:
-        """Let one task act to its end, all others stand still. Without patience it is stopped."""
+        """Let one task act to its end; others act only if it waits for them. Without patience it is stopped."""
         task = self.spawn(flow, name)
         for _ in range(patience):
             if not task.alive:
                 break
-            self.act(task)
+            self.act(self.next_task() if task.asleep else task)
         else:
             self.end(task)
             self.event("endless fault")
         return task.value
 
+    # mmap_lock: first come, first served
+
+    @property
+    def lock_is_taken(self) -> bool:
+        """Whether a reader has to wait: behind a writer, or behind whoever waits already."""
+        return self.writer or bool(self.queue)
+
+    def wait(self, purpose: str) -> None:
+        """Whoever acts falls asleep with its next ``yield``."""
+        self.acting.asleep = True
+        self.queue.append((self.acting, purpose))
+
+    def grant(self, task: Task, purpose: str) -> None:
+        """It is had for as long as it is needed; for a step that is no time at all."""
+        if purpose == "step":
+            task.admitted = True
+            return
+        task.since = self.now
+        self.writer = purpose == "write"
+        self.readers += purpose == "read"
+
+    def take_lock(self, purpose: str) -> Flow:
+        """What the kernel does where it may sleep."""
+        if self.lock_is_taken or (purpose == "write" and self.readers):
+            self.wait(purpose)
+        else:
+            self.grant(self.acting, purpose)
+        yield
+
+    def need_lock(self) -> None:
+        """What a step does, before anything else, that takes the lock for reading and lets it go."""
+        if self.lock_is_taken and not self.acting.admitted:
+            raise WouldWait
+
+    def let_go(self) -> None:
+        """Whoever acts has held it long enough."""
+        task = self.acting
+        self.longest_hold = max(self.longest_hold, self.now - task.since)
+        task.since = None
+        if self.writer:
+            self.writer = False
+        else:
+            self.readers -= 1
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Those who wait get it, in order, as many as can have it together."""
+        while self.queue and not self.writer and not (self.queue[0][1] == "write" and self.readers):
+            task, purpose = self.queue.popleft()
+            self.grant(task, purpose)
+            task.asleep, task.clock = False, max(task.clock, self.now)
+
 
 class Ultravisor(Tasks):
     """Memory, and what the Ultravisor does to it."""
 
-    def __init__(self, costs: Any, host: int, guest: int, process: int, misc: bool) -> None:
+    def __init__(self, costs: Any, host: int, guest: int, process: int, misc: bool, careful: bool) -> None:
         super().__init__()
-        self.costs, self.misc = costs, misc
+        self.costs, self.misc, self.careful = costs, misc, careful
         self.frames = [Frame() for _ in range(host)]
         self.freed: deque[int] = deque(maxlen=64)
         self.cursor = 0
@@ -219,6 +290,8 @@ class Ultravisor(Tasks):
         self.process = list(range(LOWCORE + guest, LOWCORE + guest + process))
         self.cpus: Counter[int] = Counter()  # of each configuration
         self.storages: dict[int, list[tuple[int, int]]] = {}  # of each configuration: first frame, frames
+        self.marked: dict[int, int] = {}  # top-level table: configuration (rule 6)
+        self.cursed: set[int] = set()  # configurations that cannot be destroyed
         self.exported: set[tuple[int, int]] = set()  # configuration, guest page
         self.made = 0
         self.destroyed_at: dict[int, int] = {}
@@ -279,15 +352,15 @@ class Ultravisor(Tasks):
         return True
 
     def destroy_page(self, frame: Frame) -> bool:
-        """DESTR_SEC_STOR: only while the owner has no CPUs (rule 1)."""
+        """DESTR_SEC_STOR: only while the owner has no CPUs (rule 1), or else the guest loses what was there."""
         if frame.state == NON_SECURE:
             self.call("DESTR_SEC_STOR", "noop", self.costs.noop)
-        elif self.cpus[frame.owner]:
+        elif self.cpus[frame.owner] and self.careful:
             self.call("DESTR_SEC_STOR", "refused", self.costs.refused)
             return False
         else:
+            self.call("DESTR_SEC_STOR", "harmful" if self.cpus[frame.owner] else "done", self.costs.destroy)
             frame.clear()
-            self.call("DESTR_SEC_STOR", "done", self.costs.destroy)
         return True
 
     def import_page(self, frame: Frame, handle: int, g: int, command: str) -> bool:
@@ -331,9 +404,13 @@ class Ultravisor(Tasks):
         for frame in self.frames[first : first + pages]:
             frame.becomes(DONATED, owner, PLAINTEXT, owner)
 
-    def create_configuration(self, base: tuple[int, int], variable: tuple[int, int]) -> int:
-        """CREATE_SEC_CONF."""
+    def create_configuration(self, base: tuple[int, int], variable: tuple[int, int], table: int) -> int:
+        """CREATE_SEC_CONF. 0 if the table is marked for another configuration."""
+        if table in self.marked:
+            self.call("CREATE_SEC_CONF", "refused", self.costs.refused)
+            return 0
         self.made += 1
+        self.marked[table] = self.made << 12
         handle = self.made << 12
         self.storages[handle] = [base, variable]
         for storage in (base, variable):
@@ -346,7 +423,7 @@ class Ultravisor(Tasks):
 
     def destroy_configuration(self, handle: int) -> bool:
         """DESTROY_SEC_CONF: cleans what is left, gives donated storage back cleared (rules 7 and 9)."""
-        if handle not in self.storages:
+        if handle not in self.storages or handle in self.cursed:
             self.call("DESTROY_SEC_CONF", "refused", self.costs.refused)
             return False
         left = [frame for frame in self.frames if frame.owner == handle and frame.state in (SECURE, SHARED)]
@@ -356,6 +433,7 @@ class Ultravisor(Tasks):
             for frame in self.frames[first : first + pages]:
                 frame.clear()
         self.exported = {known for known in self.exported if known[0] != handle}
+        self.marked = {table: owner for table, owner in self.marked.items() if owner != handle}
         cleaning = len(left) * (self.costs.destroy * 3 // 10)
         self.call("DESTROY_SEC_CONF", "done", self.price_of_configuration() + cleaning)
         self.destroyed_at[handle] = self.now
@@ -382,24 +460,27 @@ class World(Ultravisor):
         storage: Storage = SMALL,
         donated_from: int = 0,
         reserve: int = 0,
-        patience: int = 0,
+        careful: bool = True,
     ) -> None:
-        super().__init__(costs, host, guest, process, misc)
+        super().__init__(costs, host, guest, process, misc, careful)
         self.v1, self.lazy_destroy = v1, lazy_destroy
         self.low_memory, self.threshold, self.capacity = low_memory, threshold, capacity
         self.storage, self.lowest, self.reserve = storage, max(LOWCORE, donated_from), reserve
-        self.patience = patience
         self.swap: dict[int, tuple[str, int]] = {}
         self.lists: list[tuple[int, list[int]]] = []  # frame of a list page, frames set aside in it
         self.users, self.count = 1, 2
         self.is_protected = 0
         self.sync_destroy = False
         self.alive, self.guest_up = True, False
+        self.killable = False
+        self.in_kernel = self.doomed = False  # QEMU is in an ioctl; it was killed meanwhile
+        self.other_threads: list[Task] = []  # of QEMU
+        self.exited: int | None = None
+        self.on_exit: dict[str, Callable[[], Any]] = {}
         self.handle = 0
         self.vcpus: list[tuple[int, int, int] | None] = [None] * vcpus  # configuration, first frame, frames
         self.vcpu_tasks: list[Task] = []
         self.old: set[int] = set()
-        self.longest_hold = 0
         self.threads = 0
         self.names: dict[int, str] = {}
         self.raised: list[int] = []
@@ -410,7 +491,9 @@ class World(Ultravisor):
         for pfn in self.process:
             self.frames[pfn].used_by(MAPPED, mm=MM)
             self.frames[pfn].content = HOST
-        self.table = self.new_table()
+        # the host-to-guest map of a guest this small points into its first table, for as long as there is a gmap
+        self.table = self.mapped = self.listed = self.new_table()
+        self.dangling, self.gmap = False, True
         self.sca = self.find_run(1)
         self.take(self.sca, 1)
 
@@ -430,6 +513,20 @@ class World(Ultravisor):
         if first is not None:
             self.take(first, TABLE)
         return first
+
+    def free_table(self, first: int) -> None:
+        """A top-level table goes back to the allocator, whoever may point into it."""
+        self.dangling = self.dangling or first == self.mapped
+        self.give_back(first, TABLE)
+
+    def replace_table(self) -> bool:
+        """Patch 1: the table is off the list, and the VM has another if there is one."""
+        self.listed = self.new_table()
+        if self.listed is None:
+            return False
+        self.table = self.listed
+        self.dangling = self.dangling and self.table != self.mapped
+        return True
 
     def leak(self, first: int, pages: int) -> None:
         if pages:
@@ -452,8 +549,7 @@ class World(Ultravisor):
         content = self.swap.pop(g, (ZERO, 0))
         pfn = self.guest[g] if self.frames[self.guest[g]].holder == FREE else self.find_frame()
         if pfn is None:
-            self.event("oom")
-            self.kill()
+            self.out_of_memory()
             return
         self.guest[g] = pfn
         self.frames[pfn].content, self.frames[pfn].content_of = content
@@ -492,7 +588,7 @@ class World(Ultravisor):
 
     def exit_mmap(self) -> Flow:
         """Remove every entry; a page is exported, or with patch 9 set aside."""
-        for entries in (self.guest, self.process):
+        for entries in filter(None, (self.guest, self.process)):
             yield
             for entry, pfn in enumerate(entries):
                 frame = self.present(entries, entry)
@@ -508,6 +604,8 @@ class World(Ultravisor):
                 yield
             yield
         self.swap.clear()
+        if self.gmap and self.dangling:
+            self.event("use after free")
 
     def set_aside(self, pfn: int) -> None:
         """Patch 9: with a reference of its own. Where a list page is needed, export and try to get one."""
@@ -550,10 +648,14 @@ class World(Ultravisor):
             if base is not None:
                 self.give_back(*base)
             return False
-        self.handle = self.create_configuration(base, variable)
-        if self.v1:
-            self.is_protected += 1
-            self.sync_destroy = self.sync_destroy or self.lazy_destroy is False
+        self.handle = self.create_configuration(base, variable, self.table)
+        self.sync_destroy = self.sync_destroy or self.lazy_destroy is False
+        if not self.handle:
+            for storage in (base, variable):
+                self.give_back(*storage)
+            self.event("refused")
+            return False
+        self.is_protected += self.v1
         for place in range(len(self.vcpus)):
             storage = self.take_run(self.storage.cpu)
             if storage is None:
@@ -586,35 +688,30 @@ class World(Ultravisor):
         return (yield from self.end_configuration())
 
     def end_configuration(self) -> Flow:
-        """Now (before the series), or later (patch 8). Returns whether userspace is told that it is later."""
+        """Now (before the series), or later (patch 8). Returns what userspace is told: "done", "later" or "failed"."""
         if not self.v1:
-            yield from self.end_now()
-            return False
+            return (yield from self.end_now())
         if self.lazy_destroy is False:
             yield from self.end_now()  # patch 10 forgot to return here
+        self.count += 1
         has_mm = self.users > 0
         if has_mm:
             self.users += 1
-            yield from self.destroy_range(0, self.low_memory)
-        elif self.lists:
-            self.count += 1
-        else:
-            yield from self.end_now()
-            return False
-        old = self.table
-        if has_mm:
-            new = self.new_table()
-            if new is None:
-                yield from self.end_now()  # the reference to the mm is leaked
-                return False
-            self.table = new
-        else:
-            self.table = None
+            yield from self.destroy_range(1, self.low_memory)
+        elif not self.lists:
+            self.count -= 1
+            return (yield from self.end_now())
+        old, self.listed = self.table, None
+        if has_mm and not self.replace_table():
+            told = yield from self.end_now()  # both references to the mm are leaked, and so is the table
+            if self.frames[old].holder != LEAKED:
+                self.leak(old, TABLE)
+            return told
         self.threads += 1
         name = "clean-up thread" + (f" {self.threads}" if self.threads > 1 else "")
         self.spawn(self.clean_up(self.handle, old, has_mm), name)
         self.handle = 0
-        return True
+        return "later"
 
     def end_now(self) -> Flow:
         """Memory first, then the configuration."""
@@ -630,34 +727,41 @@ class World(Ultravisor):
             for storage in storages:
                 self.give_back(*storage)
             self.handle = 0
-            return
+            return "done"
         self.event("warning")
-        new = self.new_table()
-        if new is not None:
-            self.leak(self.table, TABLE)
-            self.table = new
+        for storage in storages:
+            self.leak(*storage)
+        if self.v1:
+            old, self.listed = self.table, None
+            self.replace_table()
+            self.leak(old, TABLE)
+        else:
+            self.is_protected = 0
+        return "failed"
 
     def clean_up(self, handle: int, old_table: int, has_mm: bool) -> Flow:
         """The thread."""
+        if self.lists:
+            yield from self.empty_lists()
         if has_mm:
             yield from self.destroy_range(1)
             if self.users == 1:
+                yield from self.take_lock("write")
                 self.sync_destroy = True
+                self.let_go()
+            yield
             yield from self.mmput()
-        else:
-            yield from self.empty_lists()
-            self.count -= 1
-        mine = [*self.storages.get(handle, []), (old_table, TABLE)]
-        destroyed = self.destroy_configuration(handle)
-        if destroyed:
+        self.count -= 1
+        mine = self.storages.get(handle, [])
+        if self.destroy_configuration(handle):
             self.one_less()
-        else:
-            self.event("warning")
-        for first, pages in mine:
-            if destroyed:
-                self.give_back(first, pages)
-            else:
-                self.leak(first, pages)
+            for storage in mine:
+                self.give_back(*storage)
+            self.free_table(old_table)
+            return
+        self.event("warning")
+        for storage in (*mine, (old_table, TABLE)):
+            self.leak(*storage)
 
     def one_less(self) -> None:
         """The counter in the mm goes down; the mm may be gone (a bug of version 1)."""
@@ -672,9 +776,8 @@ class World(Ultravisor):
         if not self.is_protected or not self.users:
             return
         self.users += 1
-        yield
-        since = self.now
-        for entries in (self.guest, self.process):
+        yield from self.take_lock("read")
+        for entries in filter(None, (self.guest, self.process)):
             yield
             for entry in range(len(entries)):
                 self.spend(self.costs.walk)
@@ -683,37 +786,57 @@ class World(Ultravisor):
                     self.destroy_page(frame)
                 yield
             yield
-        self.held(since)
+        self.let_go()
         yield from self.mmput()
 
     def destroy_range(self, users: int, pages: int | None = None) -> Flow:
-        """Patch 5: gather up to 32 present pages, with a reference each, then destroy them one by one."""
+        """Patch 5: gather up to 32 present pages, with a reference each, then destroy them one by one.
+
+        mmap_lock is taken for every batch with its first entry, and let go with the last page that goes into it.
+        """
         for entries in (self.guest, self.process) if pages is None else (self.guest,):
-            yield
-            batch: list[int] = []
-            since: int | None = None
-            for entry in range(len(entries) if pages is None else min(pages, len(entries))):
-                since = self.now if since is None else since
-                self.spend(self.costs.walk)
-                frame = self.present(entries, entry)
-                if frame is not None:
-                    frame.refs += 1
-                    batch.append(entries[entry])
-                if len(batch) == self.threshold:
-                    self.held(since)
-                    since = None
+            end = len(entries) if pages is None else min(pages, len(entries))
+            if end:
                 yield
-                if len(batch) == self.threshold and (yield from self.destroy_batch(batch, users)):
+                yield from self.destroy_entries(entries, end, users)
+                if self.acting.since is not None:
+                    self.let_go()  # there was nothing behind the last batch
+                yield
+                if self.users <= users:
                     break
-            else:
-                self.held(since)
-                yield from self.destroy_batch(batch, users)
+
+    def destroy_entries(self, entries: list[int], end: int, users: int) -> Flow:
+        """One table, up to an entry."""
+        task, batch = self.acting, []
+        for entry in range(end):
+            if task.since is None:
+                if self.lock_is_taken:
+                    self.wait("read")
+                    yield
+                else:
+                    self.grant(task, "read")
+            self.spend(self.costs.walk)
+            frame = self.present(entries, entry)
+            if frame is not None:
+                frame.refs += 1
+                batch.append(entries[entry])
+            full = len(batch) == self.threshold
+            if full:
+                self.let_go()
             yield
-            if self.users <= users:
-                break
+            if full:
+                if (yield from self.destroy_batch(batch, users)):
+                    return
+                batch = []
+        if batch:
+            others_wait = bool(self.queue)
+            self.let_go()
+            if others_wait:
+                yield
+            yield from self.destroy_batch(batch, users)
 
     def destroy_batch(self, batch: list[int], users: int) -> Flow:
-        """Returns whether the walk is to end: nobody else uses the address space."""
+        """Without the lock. Returns whether the walk is to end: nobody else uses the address space."""
         enough = False
         for pfn in batch:
             if self.destroy_page(self.frames[pfn]):
@@ -721,13 +844,7 @@ class World(Ultravisor):
             self.put_page(pfn)
             enough = self.users <= users
             yield
-        batch.clear()
         return enough
-
-    def held(self, since: int | None) -> None:
-        """mmap_lock is let go."""
-        if since is not None:
-            self.longest_hold = max(self.longest_hold, self.now - since)
 
     # The guest, and what its accesses raise
 
@@ -742,7 +859,12 @@ class World(Ultravisor):
         for g in numbers:
             step = first_step
             while step:
-                step = step(g)
+                try:
+                    step = step(g)
+                except WouldWait:
+                    self.wait("step")
+                else:
+                    self.acting.admitted = False
                 yield
             if step is False:
                 return False
@@ -753,12 +875,14 @@ class World(Ultravisor):
         """One try of the guest to touch a page."""
         frame = self.present(self.guest, g)
         if frame is None:
+            self.need_lock()
             self.page_fault(g)
             return self.touch_page
         interruption = self.access(frame, self.running)
         if interruption is not None:
             self.spend(self.costs.exception)
             self.raised.append(interruption)
+            self.acting.raised[interruption] += 1
             return partial(self.interrupted, interruption)
         self.spend(self.costs.touch)
         self.saw = self.describe(frame)
@@ -768,6 +892,7 @@ class World(Ultravisor):
 
     def interrupted(self, interruption: int, g: int) -> Callable[[int], Any] | None:
         """The handlers, with patches 3, 4 and 7."""
+        self.need_lock()
         frame = self.present(self.guest, g)
         assert frame is not None and (self.v1 or interruption == 0x3E), "a guest before the series is cleaned at once"
         if interruption == 0x3D:
@@ -792,6 +917,7 @@ class World(Ultravisor):
 
     def unpack(self, g: int) -> Callable[[int], Any] | bool | None:
         """One page of the boot image."""
+        self.need_lock()
         frame = self.present(self.guest, g)
         if frame is None:
             self.page_fault(g)
@@ -806,27 +932,42 @@ class World(Ultravisor):
 
     def go_protected(self, first: int, pages: int) -> Flow:
         """On the guest's diagnose 0x308."""
-        if not (yield from self.enable()):
+        if not (yield from self.ioctl(self.enable())) or not self.alive:
             return False
         self.names[self.handle] = chr(ord("A") + len(self.names))
         if not self.v1:
             self.is_protected = 1
         self.call("SET_SEC_CONF_PARAMS", "done", self.costs.noop)
-        if not (yield from self.visit(range(first, first + pages), self.unpack)):
+        unpacked = yield from self.ioctl(self.visit(range(first, first + pages), self.unpack))
+        if not unpacked or not self.alive:
             return False
         self.call("VERIFY_IMG", "done", self.costs.noop)
         return True
 
+    def ioctl(self, flow: Flow) -> Flow:
+        """QEMU is in the kernel; a kill waits until it comes back."""
+        self.in_kernel = True
+        answer = yield from flow
+        if self.killable:
+            yield
+        self.in_kernel = False
+        if self.doomed:
+            self.kill()
+        return answer
+
     def reset(self) -> Flow:
         """The guest is reset; it starts again as a normal one. Only a protected one needs anything done for it."""
         if not self.handle:
-            return
+            return "done"
         self.running_is_old()
-        if (yield from self.disable()):
+        told = yield from self.disable()
+        if told == "later":
             self.event("userspace")
+        return told
 
     def exit(self) -> Flow:
         """The process ends: its address space, then the VM."""
+        self.on_exit.get("exit", int)()
         self.alive = False
         self.running_is_old()
         yield from self.mmput()
@@ -834,9 +975,12 @@ class World(Ultravisor):
         if self.handle:
             yield from self.end_configuration()
         self.give_back(self.sca, 1)
-        if self.table is not None:
-            self.give_back(self.table, TABLE)
+        if self.listed is not None:
+            self.give_back(self.listed, TABLE)
+        self.gmap = False
         self.count -= 1
+        self.exited = self.now
+        self.on_exit.get("wait", int)()
 
     def totals(self) -> tuple[int, ...]:
         """Pages that are free, mapped, set aside, donated, of others, leaked; not yet clean, charged."""
@@ -852,13 +996,55 @@ class World(Ultravisor):
         self.old |= {self.handle} - {0}
 
     def kill(self) -> None:
-        """A signal ends the process: its vCPUs, and whoever acts for it; then its memory and its VM go."""
+        """The process ends: its threads and vCPUs, and whoever acts for it; then its memory and its VM go."""
         if self.alive:
+            self.stop_threads()
             self.alive = self.guest_up = False
-            for task in (*self.vcpu_tasks, self.acting):
-                if task.alive:
-                    self.end(task)
+            for task in self.vcpu_tasks:
+                self.end(task)
             self.spawn(self.exit(), "QEMU exits")
+
+    def out_of_memory(self) -> None:
+        """A page fault finds nothing: a signal ends the process, and whoever needed the page with it."""
+        self.event("oom")
+        self.kill()
+        self.end(self.acting)
+
+    def kill_from_outside(self) -> Flow:
+        """Somebody sends SIGKILL."""
+        if self.alive and self.in_kernel:
+            self.doomed = True
+            self.stop_threads()
+        else:
+            self.kill()
+        return
+        yield
+
+    def stop_threads(self) -> None:
+        """Of the process. One that has mmap_lock brings to its end what it does with it."""
+        for task in self.other_threads:
+            if task.since is None:
+                self.end(task)
+
+    def map_memory(self, waits: dict[int, int], place: int) -> Flow:
+        """A bystander: another thread of QEMU needs mmap_lock for itself."""
+        if not self.alive or self.doomed:
+            return
+        self.other_threads.append(self.acting)
+        asked = self.now
+        yield from self.take_lock("write")
+        waits[place] = self.now - asked
+        self.spend(self.costs.fault)
+        yield
+        self.let_go()
+
+    def do_io(self, g: int) -> None:
+        """The host needs a page of the guest for a device."""
+        frame = self.present(self.guest, g)
+        if frame is not None:
+            self.make_accessible(frame, g)
+            assert self.access(frame) is None
+            self.spend(self.costs.touch)
 
     def read(self, g: int, as_: str) -> Flow:
         """The host's userspace, its kernel, or a device reads a page of the guest."""
@@ -915,6 +1101,12 @@ def reboot(
     loader: int,
     image: int,
     image_at: int,
+    io: Fraction = Fraction(0),
+    bystander: tuple[int, ...] = (),
+    exit_at: int | str | None = None,
+    demand: int | None = None,
+    demand_total: int | None = None,
+    demand_from: str = "wait",
     **parameters: Any,
 ) -> Outcome:
     """As ``ld.reboot``, all sizes in pages; `parameters` are those of `World`."""
@@ -923,6 +1115,10 @@ def reboot(
     image = min(image, memory - first)
     count = 0 if touch == "none" else int(touched * memory)
     split: list[Any] = []
+    waits: dict[int, int] = {}
+    if demand is not None:
+        total = memory if demand_total is None else demand_total
+        world.on_exit[demand_from] = lambda: world.spawn(other_process(world, demand, total), "other process")
 
     def vcpus_touch(pages: int, parts: int, pattern: str) -> Flow:
         bounds = [pages * part // parts for part in range(parts + 1)]
@@ -935,9 +1131,7 @@ def reboot(
         ]
         yield from world.vcpu_tasks
 
-    def qemu() -> Flow:
-        yield from world.reset()
-        split.extend((world.now, world.calls.copy()))
+    def guest_boots() -> Flow:
         world.guest_up = True
         if new_guest == "protected":
             if loader:
@@ -945,11 +1139,34 @@ def reboot(
             if not world.guest_up or not (yield from world.go_protected(first, image)):
                 return False
         yield from vcpus_touch(count, len(world.vcpus), touch)
-        return world.guest_up
+        booted = world.guest_up
+        if int(io * memory) and booted:
+            device = world.spawn(world.visit(range(int(io * memory)), world.do_io), "I/O")
+            world.other_threads.append(device)
+            yield device
+        return booted
+
+    def qemu() -> Flow:
+        told = yield from world.ioctl(world.reset())
+        if told == "failed" and world.alive:
+            world.event("userspace")
+            world.kill()
+        if not world.alive:
+            return False
+        split.extend((world.now, world.calls.copy()))
+        booted = yield from guest_boots()
+        if exit_at == "end" and world.alive:
+            yield from [task for task in world.tasks if task.name.startswith("clean-up thread")]
+            world.kill()
+        return booted
 
     main = world.spawn(qemu(), "QEMU")
+    for place, moment in enumerate(bystander):
+        world.spawn(world.map_memory(waits, place), "bystander", moment)
+    if isinstance(exit_at, int):
+        world.spawn(world.kill_from_outside(), "kill", exit_at)
     world.run()
-    return outcome(world, split, booted=bool(main.value))
+    return outcome(world, split, bool(main.value), waits)
 
 
 def shutdown(
@@ -958,51 +1175,63 @@ def shutdown(
     """As ``ld.shutdown``, `demand` in bytes a second, all sizes in pages."""
     world = after_old_guest(memory, used, parameters)
     split: list[Any] = []
-
-    def other_process() -> Flow:
-        yield
-        began = world.now
-        for page in range(1, (memory if demand_total is None else demand_total) + 1):
-            pfn = world.find_frame()
-            if pfn is None:
-                world.event("oom")
-                for frame in world.frames:
-                    if frame.holder == OTHER:
-                        frame.used_by(FREE, refs=0)
-                        frame.clear()
-                return
-            world.frames[pfn].used_by(OTHER)
-            world.frames[pfn].content, world.frames[pfn].content_of = HOST, 0
-            world.spend(max(0, began + page * 4096 * 10**9 // demand - world.now))
-            yield
+    total = memory if demand_total is None else demand_total
 
     def process_ends() -> Flow:
         yield from world.exit()
         split.extend((world.now, world.calls.copy()))
         if demand is not None:
-            world.spawn(other_process(), "other process")
+            world.spawn(other_process(world, demand, total), "other process")
 
     world.spawn(process_ends(), "QEMU")
     world.run()
-    return outcome(world, split, booted=False)
+    return outcome(world, split, False, {})
+
+
+def other_process(world: World, demand: int, total: int) -> Flow:
+    """Allocates page after page; is killed when there is none."""
+    yield
+    began = world.now
+    for page in range(1, total + 1):
+        pfn = world.find_frame()
+        if pfn is None:
+            yield
+            world.event("oom")
+            for frame in world.frames:
+                if frame.holder == OTHER:
+                    frame.used_by(FREE, refs=0)
+                    frame.clear()
+            return
+        assert world.frames[pfn].state == NON_SECURE, "the whole series leaves no free page secure"
+        world.frames[pfn].used_by(OTHER)
+        world.frames[pfn].content, world.frames[pfn].content_of = HOST, 0
+        world.spend(max(0, began + page * 4096 * 10**9 // demand - world.now))
+        yield
 
 
 def after_old_guest(memory: int, used: Fraction, parameters: dict[str, Any]) -> World:
     """A guest that has made `used` of its memory secure, at time 0."""
     host = parameters["host"]
     watched = parameters.pop("watched", False)
+    shared, fails = parameters.pop("shared", Fraction(0)), parameters.pop("destroy_fails", False)
     kib = min(max(isqrt(host * 4096 // 1024 * 16), 128), 262144)
     donated = needed(Storage(), memory, parameters["vcpus"])
     lowest = min(TWO_GIB, host // 2, host - donated)
     world = World(memory, storage=Storage(), donated_from=lowest, reserve=kib * 1024 // 4096, **parameters)
     assert world.by_hand(world.go_protected(0, 0), "QEMU", patience=1000)
-    for pfn in world.guest[: int(used * memory)]:
-        frame = world.frames[pfn]
-        frame.becomes(SECURE, world.handle, PLAINTEXT, world.handle)
+    secure = int(used * memory)
+    opened = int(shared * secure)
+    for g in range(secure):
+        frame = world.frames[world.guest[g]]
+        # the image in page 0 is not for everybody's eyes
+        frame.becomes(SHARED if g and g >= secure - opened else SECURE, world.handle, PLAINTEXT, world.handle)
         frame.used_by(MAPPED, mm=MM)
         frame.arch_1 = True
+    if fails:
+        world.cursed.add(world.handle)
     world.running_is_old()
     world.tasks, world.calls, world.moment = [], Counter(), 0
+    world.killable = True
     world.history = [(0, world.totals())] if watched else None
     return world
 
@@ -1044,19 +1273,25 @@ def splitmix(x: int) -> int:
     return x ^ x >> 31
 
 
-def outcome(world: World, split: list[Any], booted: bool) -> Outcome:
+def outcome(world: World, split: list[Any], booted: bool, waits: dict[int, int]) -> Outcome:
     """What there is to compare."""
-    downtime, before = split
+    downtime, before = split or (None, world.calls)
     by_actor: dict[str, Counter] = {}
+    interruptions: dict[str, Counter] = {}
     for task in world.tasks:
         by_actor[task.name] = by_actor.get(task.name, Counter()) + by_command(task.calls)
+        if task.raised:
+            interruptions[task.name] = interruptions.get(task.name, Counter()) + task.raised
     cleaned = [world.destroyed_at.get(handle) for handle in world.old]
     return Outcome(
         downtime_ns=downtime,
         cleanup_ns=None if None in cleaned else max(cleaned),
+        exited_ns=world.exited,
+        waits_ns=tuple(waits[place] for place in sorted(waits)),
         calls=world.calls,
         foreground=by_command(before),
         by_actor=by_actor,
+        interruptions=interruptions,
         finished_ns={task.name: task.clock for task in world.tasks},
         events=world.events,
         booted=booted,

@@ -19,6 +19,7 @@ SAMPLED = ("memory", "timeline")
 
 
 shares = st.sampled_from([Fraction(0), Fraction(1, 3), Fraction(9, 10), Fraction(1), Fraction(1)])
+parts = st.one_of(st.just(Fraction(0)), shares)
 pages = st.one_of(st.integers(1, 40), st.integers(1, 1500))
 costs = st.one_of(
     st.just(ld.Costs()),
@@ -26,6 +27,24 @@ costs = st.one_of(
     st.fixed_dictionaries(
         {name: st.sampled_from([0, 1, 2, 10, 1000]) for name in ld.Costs().sources} | {"retry": st.integers(1, 50)}
     ).map(lambda times: ld.Costs(**times)),
+)
+# most of what happens to a guest this small takes a few milliseconds
+moments = st.one_of(st.sampled_from([0, 1, 100_000, 200_000]), st.integers(0, 5000), st.integers(0, 20_000_000))
+
+
+def compilable(left_out):
+    """The series without some patches, and without those that need them."""
+    gone = set(left_out)
+    for patch in ld.series.v1:
+        if gone & set(patch.needs):
+            gone.add(patch.number)
+    return ld.series.v1.without(*sorted(gone))
+
+
+kernels = st.one_of(
+    st.sampled_from([ld.series.v1.upto(number) for number in range(12)]),
+    st.sampled_from([(3,), (4,), (6,), (7,), (10,), (11,)]).map(compilable),
+    st.sets(st.integers(1, 11)).map(compilable),
 )
 
 
@@ -40,6 +59,7 @@ def machines(draw):
     return {
         "memory": memory,
         "used": draw(shares),
+        "shared": draw(parts),
         "host": host,
         "costs": draw(costs),
         "v1": v1,
@@ -50,6 +70,7 @@ def machines(draw):
         "low_memory": draw(st.one_of(st.integers(0, 200), st.just(oracle.TWO_GIB))),
         "threshold": draw(st.sampled_from([1, 2, 7, 32, 32])),
         "capacity": draw(st.sampled_from([1, 3, 64, 509, 509])),
+        "destroy_fails": draw(st.sampled_from([False, False, False, True])),
     }
 
 
@@ -64,9 +85,24 @@ reboots = st.tuples(
             "loader": st.sampled_from([0, 1, 16, 100, 5000]),
             "image": st.sampled_from([1, 16, 100, 5000]),
             "image_at": st.sampled_from([0, 1, 16, 300, 5000]),
+            "io": parts,
+            "bystander": st.one_of(st.just(()), st.lists(moments, max_size=4).map(tuple)),
+            "careful": st.booleans(),
         }
     ),
-).map(lambda both: both[0] | both[1])
+    st.one_of(
+        st.just({"exit_at": None}),
+        st.fixed_dictionaries({"exit_at": st.one_of(st.just("end"), moments)}),
+        st.fixed_dictionaries(
+            {
+                "exit_at": st.one_of(st.just("end"), moments),
+                "demand": st.sampled_from([1 << 20, 1 << 30, 3 * 10**9, 1 << 50]),
+                "demand_total": st.one_of(st.none(), st.integers(1, 4000)),
+                "demand_from": st.sampled_from(["wait", "exit"]),
+            }
+        ),
+    ),
+).map(lambda all_of_it: all_of_it[0] | all_of_it[1] | all_of_it[2])
 
 shutdowns = st.tuples(
     machines(),
@@ -79,18 +115,21 @@ shutdowns = st.tuples(
 ).map(lambda both: both[0] | both[1] | ({} if both[1]["demand"] else {"demand_total": None}))
 
 
-def of_package(scenario, parameters, **engine):
-    """Run the package with what the oracle takes."""
+def of_package(scenario, parameters, kernel=None, **engine):
+    """Run the package with what the oracle takes, or with another kernel."""
     given_ = dict(parameters)
     bytes_of = ("memory", "low_memory", "loader", "image", "image_at", "demand_total")
     given_ = {name: value * PAGE if name in bytes_of and value is not None else value for name, value in given_.items()}
-    kernel = ld.series.v1 if given_.pop("v1") else ld.series.v1.upto(0)
+    series = ld.series.v1 if given_.pop("v1") else ld.series.v1.upto(0)
+    if kernel is not None and 10 not in kernel:
+        given_["lazy_destroy"] = None
     return scenario(
         given_.pop("memory"),
-        kernel=kernel,
+        kernel=series if kernel is None else kernel,
         host_memory=given_.pop("host") * PAGE,
         process_memory=given_.pop("process") * PAGE,
         features=("misc",) if given_.pop("misc") else (),
+        **({"destroy_needs_no_cpus": given_.pop("careful")} if "careful" in given_ else {}),
         destroy_loop_threshold=given_.pop("threshold"),
         list_page_capacity=given_.pop("capacity"),
         _engine=engine or None,
@@ -126,12 +165,16 @@ def visible(run):
     return {
         "downtime_ns": run.downtime_ns,
         "cleanup_ns": run.cleanup_ns,
+        "exited_ns": run.exited_ns,
+        "waits_ns": run.bystander_waits_ns,
         "uvcs": names(run.uvcs),
         "noop_uvcs": names(run.noop_uvcs),
         "failed_uvcs": names(run.failed_uvcs),
+        "harmful_uvcs": names(run.harmful_uvcs),
         "foreground": names(run.foreground),
         "background": names(run.background),
         "by_actor": {actor: names(calls) for actor, calls in run.by_actor.items()},
+        "interruptions": {actor: Counter(map(int, raised.elements())) for actor, raised in run.interruptions.items()},
         "finished_ns": dict(run.finished_ns),
         "events": [(event.time_ns, event.kind) for event in run.events],
         "oom": run.oom,
@@ -146,12 +189,16 @@ def expected(outcome):
     return {
         "downtime_ns": outcome.downtime_ns,
         "cleanup_ns": outcome.cleanup_ns,
+        "exited_ns": outcome.exited_ns,
+        "waits_ns": outcome.waits_ns,
         "uvcs": everything,
         "noop_uvcs": oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "noop"})),
         "failed_uvcs": oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "refused"})),
+        "harmful_uvcs": oracle.by_command(Counter({k: n for k, n in outcome.calls.items() if k[1] == "harmful"})),
         "foreground": outcome.foreground,
         "background": everything - outcome.foreground,
         "by_actor": outcome.by_actor,
+        "interruptions": outcome.interruptions,
         "finished_ns": outcome.finished_ns,
         "events": outcome.events,
         "oom": outcome.oom,
@@ -193,16 +240,16 @@ def fields_that_differ(one, other, *but):
 
 
 @pytest.mark.parametrize("engine", [{"tabled": False}, {"windows": False}])
-@given(reboots)
-def test_a_reboot_is_the_same_however_it_is_computed(engine, parameters):
-    one, other = of_package(ld.reboot, parameters), of_package(ld.reboot, parameters, **engine)
+@given(reboots, kernels)
+def test_a_reboot_is_the_same_however_it_is_computed(engine, parameters, kernel):
+    one, other = of_package(ld.reboot, parameters, kernel), of_package(ld.reboot, parameters, kernel, **engine)
     assert not fields_that_differ(one, other, *SAMPLED)
 
 
 @pytest.mark.parametrize("engine", [{"tabled": False}, {"windows": False}])
-@given(shutdowns)
-def test_a_shutdown_is_the_same_however_it_is_computed(engine, parameters):
-    one, other = of_package(ld.shutdown, parameters), of_package(ld.shutdown, parameters, **engine)
+@given(shutdowns, kernels)
+def test_a_shutdown_is_the_same_however_it_is_computed(engine, parameters, kernel):
+    one, other = of_package(ld.shutdown, parameters, kernel), of_package(ld.shutdown, parameters, kernel, **engine)
     assert not fields_that_differ(one, other, *SAMPLED)
 
 

@@ -220,10 +220,11 @@ class ByHandWithLittlePatience(ByHand):
 
     def __init__(self):
         super().__init__()
-        self.patience, machine._PATIENCE = machine._PATIENCE, PATIENCE
+        self.patience = machine._PATIENCE, machine._PATIENCE_A_PAGE
+        machine._PATIENCE, machine._PATIENCE_A_PAGE = PATIENCE, 0
 
     def teardown(self):
-        machine._PATIENCE = self.patience
+        machine._PATIENCE, machine._PATIENCE_A_PAGE = self.patience
 
 
 TestByHand = ByHandWithLittlePatience.TestCase
