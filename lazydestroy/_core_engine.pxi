@@ -114,6 +114,7 @@ cdef class Engine:
         self.s.sample_every = self.s.sample_next = FOREVER
         memset(self.s.variant, 0xff, sizeof(self.s.variant))
         memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
+
     def __dealloc__(self):
         free(self.s.table)
         free(self.s.samples)

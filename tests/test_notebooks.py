@@ -21,6 +21,7 @@ CELL_LINES_MAX = 20
 NOTEBOOKS = notebooks()
 TEXTS = [*NOTEBOOKS, ROOT / "README.md"]
 
+
 def in_one_process(path: Path):
     """What several tests want to know of a notebook is found out once: they run in one process."""
     return pytest.param(path, marks=pytest.mark.xdist_group(path.name), id=str(path.relative_to(FOLDER)))
