@@ -34,7 +34,7 @@ lab: $(VENV)/.has-lab
 	$(VENV)/bin/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/index.ipynb $(ARGS)
 
 test: $(VENV)/.has-test
-	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=loadgroup $(ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 bench: $(VENV)/.has-bench
 	$(VENV)/bin/python -m benchmarks $(ARGS)

@@ -620,6 +620,9 @@ cdef class Engine:
             task.a.locked = False
             let_go(task.a.lock, task.a.clock - task.a.locked_since)
             self.hand_over(task.loop.lock, task.a.clock)
+        if task.a.state == ASLEEP:
+            # it was there all the time: who waits for it must not be woken in the past
+            task.a.clock = max(task.a.clock, self.now)
         if task.wants is not None:
             lock = task.wants
             lock.queue = deque(entry for entry in lock.queue if entry[0] is not task)
@@ -635,6 +638,8 @@ cdef class Engine:
         if task is not self.current or task.a.state == LOOPING:
             task.generator.close()
         task.history.append((max(task.a.clock, self.now), None, task.a.done))
+        if task is not saved:
+            self.pending = 0        # what the acting task has spent is no time of this one
         self.end(task)
         self.current, self.pending = saved, pending
 

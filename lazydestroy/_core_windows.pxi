@@ -118,6 +118,7 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
         t.clock += run * a.ns
     t.k += run
     t.done += run
+    t.admitted = False
     if t.source == FROM_LIST:
         take_from_list(t.deferred, run)
         if list_page_done(t.deferred):
@@ -310,6 +311,7 @@ cdef int do_page(EngineState *e, Actor *t) noexcept nogil:
                 freed(e.m, t.pfn)
     e.steps += c.n
     t.clock += c.ns
+    t.admitted = False
     t.k += 1
     t.done += 1
     t.pfn = -1

@@ -588,7 +588,7 @@ class Machine:
         return self.read(page, "io")
 
     def _reading(self, page: int, as_: str) -> Flow:
-        kernel, frame = self.kernel, self._frame(page)
+        kernel, frame, alive = self.kernel, self._frame(page), self.alive
         if as_ == "io" and kernel.arch_make_page_accessible(frame):
             return ""
         while (interruption := self.uv.access(frame)) is not None:
@@ -599,7 +599,7 @@ class Machine:
                 return ""
             yield
             kernel.do_secure_storage_access(frame, kernel_mode=as_ != "host")
-            if not self.alive:
+            if self.alive != alive:
                 return ""
             yield
         self.engine.charge(self.costs.touch)

@@ -67,7 +67,6 @@ def test_without_a_patch_the_search_finds_what_it_was_for(number):
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("v1_fixed")
 @pytest.mark.parametrize("number", [number for number in BROKEN if number != 1])
 def test_with_the_patch_the_same_search_finds_nothing(number):
     bounds, _ = BROKEN[number]
@@ -87,7 +86,6 @@ def test_without_patch_7_the_boot_image_is_not_unpacked_onto_a_page_of_the_old_g
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("v1_fixed")
 @pytest.mark.parametrize(
     ("bug", "violation"),
     list(zip(ld.series.BUGS, VIOLATIONS, strict=True)),
@@ -121,7 +119,6 @@ def test_version_1_breaks():
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("v1_fixed")
 @pytest.mark.parametrize(
     "bounds",
     [

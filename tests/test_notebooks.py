@@ -22,12 +22,7 @@ NOTEBOOKS = notebooks()
 TEXTS = [*NOTEBOOKS, ROOT / "README.md"]
 
 
-def in_one_process(path: Path):
-    """What several tests want to know of a notebook is found out once: they run in one process."""
-    return pytest.param(path, marks=pytest.mark.xdist_group(path.name), id=str(path.relative_to(FOLDER)))
-
-
-every_notebook = pytest.mark.parametrize("path", [in_one_process(path) for path in NOTEBOOKS])
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: str(path.relative_to(FOLDER)))
 every_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
