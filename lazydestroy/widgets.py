@@ -1,7 +1,8 @@
 """Controls to explore a reboot and a shutdown in a notebook: move a slider, and the pictures follow.
 
 `explore_reboot` and `explore_shutdown` return an `Explorer`, which is a widget and which Jupyter shows; where there is
-no kernel, its picture. Nothing else in the package imports ipywidgets.
+no kernel, its picture. `drop_a_patch` returns a `PatchDropper`: a menu, and the shortest way to trouble. Nothing else
+in the package imports ipywidgets.
 """
 
 from __future__ import annotations
@@ -468,14 +469,15 @@ class PatchDropper(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
     ----------
     menu : ipywidgets.Dropdown
         Setting its `value` searches and draws again.
-    verdict : lazydestroy.series.Verdict
-        What was found for the present choice.
+    verdict : lazydestroy.series.Verdict or None
+        What is shown: what was found for the present choice, or for the one before if that could not be searched.
     """
 
     def __init__(self, leave_out: str) -> None:
         self._choices = _dropped()
         if leave_out not in self._choices:
             raise ValueError(f"leave_out={leave_out!r}: use one of {', '.join(map(repr, self._choices))}")
+        self.verdict: Verdict | None = None
         self._found: dict[str, Verdict] = {}
         self._began = 0.0
         self.menu = ipywidgets.Dropdown(
@@ -498,17 +500,25 @@ class PatchDropper(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
             self._began = time.perf_counter()
             try:
                 self._found[chosen] = check(kernel, progress=self._show_progress, **bounds)
+            except (ValueError, MemoryError) as error:
+                self._fail(f"This does not work: {str(error).rstrip('.') or 'memory does not suffice'}.")
+                return
             except KeyboardInterrupt:
-                self._say("Stopped. The picture shows what was chosen before.")
+                self._fail("Stopped.")
                 return
         self.verdict = self._found[chosen]
         self._show(self.verdict)
+
+    def _fail(self, words: str) -> None:
+        """Say why there is nothing new to see; what was shown before stays."""
+        shown = f" Below is what was found for {self.verdict.kernel!r}." if self.verdict else ""
+        self._say(words + shown)
 
     def _show_progress(self, states: int) -> None:
         now = time.perf_counter()
         if now - self._began > PATIENCE:
             self._began = now
-            self._say(f"searching: {states:,} states seen …")
+            self._say(f"Searching. States seen: {states:,}")
 
     def _say(self, words: str) -> None:
         large = "font-size: 120%; font-weight: 600; line-height: 1.4"
@@ -533,7 +543,7 @@ class PatchDropper(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         """As a widget; where there is no kernel, as the picture of the first choice."""
         data = super()._repr_mimebundle_(**options)
         data["text/plain"] = f"[a menu, and a picture: leave out {self.menu.value}]"
-        if self.verdict.trace is None:
+        if self.verdict is None or self.verdict.trace is None:
             return data
         picture = self.verdict.plot()
         data["image/png"] = base64.b64encode(picture.png()).decode("ascii")

@@ -261,18 +261,53 @@ def test_a_long_search_says_how_far_it_is(dropper, monkeypatch):
     said = []
     monkeypatch.setattr(dropper, "_say", said.append)
     dropper.menu.value = next(option for option in dropper.menu.options if "missing return" in option)
-    assert any("states seen" in words for words in said)
+    assert any("States seen: " in words for words in said)
 
 
-def test_stopping_a_search_leaves_the_picture(dropper, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyboardInterrupt(), "Stopped."),
+        (ValueError("pages=0"), "This does not work: pages=0."),
+        (MemoryError(), "memory does not suffice"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_search_that_does_not_end_leaves_the_picture(dropper, monkeypatch, error, words):
+    def failing(*_, **__):
+        raise error
+
+    dropper.menu.value = dropper.menu.options[2]
+    before = dropper._image.value
+    monkeypatch.setattr(widgets, "check", failing)
+    dropper.menu.value = next(option for option in dropper.menu.options if option.startswith("patch 6"))
+    assert words in dropper._state.value
+    assert "what was found for ld.series.v1_fixed.without(4)" in dropper._state.value
+    assert dropper._image.value == before
+    monkeypatch.undo()
+    dropper.menu.value = dropper.menu.options[2]
+    assert "It breaks" in dropper._state.value
+
+
+def test_a_menu_that_could_not_search_yet_can_be_shown(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    before = dropper._image.value
     monkeypatch.setattr(widgets, "check", interrupted)
-    dropper.menu.value = next(option for option in dropper.menu.options if option.startswith("patch 6"))
-    assert "Stopped" in dropper._state.value
-    assert dropper._image.value == before
+    stopped = widgets.drop_a_patch()
+    assert stopped.verdict is None
+    assert "Stopped." in stopped._state.value
+    assert "a menu" in stopped._repr_mimebundle_()["text/plain"]
+
+
+def test_where_nothing_breaks_the_picture_goes(dropper, monkeypatch):
+    real = widgets.check
+    monkeypatch.setattr(widgets, "check", lambda kernel, **options: real(kernel, pages=1, **options))
+    dropper.menu.value = "nothing"
+    assert "Nothing breaks: all" in dropper._state.value
+    assert dropper._image.layout.display == "none"
+    dropper.menu.value = dropper.menu.options[2]
+    assert dropper._image.layout.display == ""
 
 
 def test_without_a_kernel_the_menu_is_a_picture():
