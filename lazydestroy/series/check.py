@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 from ..units import format_count
@@ -74,6 +73,8 @@ class Verdict:
         return "\n".join([self._summary(), *([str(self.trace)] if self.trace else []), machine])
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         lines = "".join(f"<li>{escape(moment.text)}</li>" for moment in self.trace.moments) if self.trace else ""
         trace = f"<ol>{lines}</ol><b>⇒ {escape(self.trace.violation)}</b>" if self.trace else ""
         return (

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from ..costs import Costs
@@ -348,6 +347,8 @@ class World:
 
     def key(self) -> bytes:
         """Two worlds with equal keys have the same future."""
+        from hashlib import blake2b  # a search needs it, an import of the package does not
+
         machine = self.machine
         mm, kvm, memory = machine.mm, machine.kvm, machine.memory
         slots = [mm.guest.slot(page) for page in range(self.bounds.pages)]
