@@ -11,11 +11,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ..run import Run
 from ..units import format_duration, format_size
-from .lanes import lanes_of, run_end
+from .lanes import run_end
 from .memory import MemoryPanel
-from .picture import GREY, HEAD, LANE, PALETTE, RIGHT, STYLE, WIDTH, Picture
-from .timeline import TimelinePanel
-from .words import capital, describe, name_of_kernel
+from .picture import GREY, HEAD, PALETTE, RIGHT, STYLE, WIDTH, Picture
+from .runs import timelines, write_kernel
+from .words import capital, describe
 
 if TYPE_CHECKING:
     from ..demonstrations import Demonstration, Measure
@@ -44,7 +44,7 @@ def plot_demonstration(shown: Demonstration) -> Picture:
     if shown.kind == "scaling":
         picture = _scaling(shown, head)
     elif shown.kind == "timeline" and len(runs) == 2:
-        picture = _timelines(runs, head)
+        picture = timelines(runs, head)
     elif shown.kind == "memory" and len(runs) == 2:
         picture = _memories(runs, head)
     else:
@@ -89,32 +89,15 @@ def _pair(axes: Axes, measure: Measure, characters: int) -> None:
 # Runs, one above the other
 
 
-def _timelines(runs: list[Run], head: float) -> Picture:
-    heights = [LANE * (len(lanes_of(run)) + 0.6) for run in runs]
-    gap = 0.34
-    picture = Picture(head + sum(heights) + gap * 2 + 0.55)
-    end, top = max(map(run_end, runs)), head
-    for run, height in zip(runs, heights, strict=True):
-        TimelinePanel(picture.panel(top + gap, height), label=run is runs[-1]).show(run, end)
-        _name(picture, run, top + gap * 0.75)
-        top += height + gap
-    return picture
-
-
 def _memories(runs: list[Run], head: float) -> Picture:
     height, gap = 1.9, 0.34
     picture = Picture(head + 2 * (height + gap + 0.72) + 0.1)
     end, top = max(map(run_end, runs)), head
     for run in runs:
         MemoryPanel(picture.panel(top + gap, height)).show(run, end)
-        _name(picture, run, top + gap * 0.6)
+        write_kernel(picture, run, top + gap * 0.6)
         top += height + gap + 0.72
     return picture
-
-
-def _name(picture: Picture, run: Run, top: float) -> None:
-    name = name_of_kernel(run.parameters["kernel"], run.parameters["lazy_destroy"])
-    picture.text(0.008, 1 - top / picture.get_figheight(), name, fontsize=12, fontweight="bold", va="center")
 
 
 # Lines

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..run import Run
 from .lanes import lanes_of, run_end
 from .memory import MemoryPanel
@@ -58,19 +60,29 @@ def plot_timeline(*runs: Run) -> Picture:
     """
     if not runs:
         raise ValueError("runs=(): give at least one run")
-    heights = [LANE * (len(lanes_of(run)) + 0.6) for run in runs]
-    gap = 0.34
-    picture = Picture(HEAD + sum(heights) + gap * len(runs) + 0.55)
-    end, top = max(map(run_end, runs)), HEAD
-    for run, height in zip(runs, heights, strict=True):
-        axes = picture.panel(top + gap, height)
-        TimelinePanel(axes, label=run is runs[-1]).show(run, end)
-        place = 1 - (top + gap * 0.75) / picture.get_figheight()
-        picture.text(0.008, place, kernel_name(run), fontsize=12, fontweight="bold", va="center")
-        top += height + gap
+    picture = timelines(runs, HEAD)
     below = "one above the other, on one time scale" if len(runs) > 1 else setting(runs[0])
     picture.say(comparison(runs), f"{in_common(runs)}  ·  {below}" if len(runs) > 1 else below, compared(runs))
     return picture
+
+
+def timelines(runs: Sequence[Run], head: float) -> Picture:
+    """The timelines of several runs, each under its kernel's name, below `head` inches for a title."""
+    heights = [LANE * (len(lanes_of(run)) + 0.6) for run in runs]
+    gap = 0.34
+    picture = Picture(head + sum(heights) + gap * len(runs) + 0.55)
+    end, top = max(map(run_end, runs)), head
+    for run, height in zip(runs, heights, strict=True):
+        TimelinePanel(picture.panel(top + gap, height), label=run is runs[-1]).show(run, end)
+        write_kernel(picture, run, top + gap * 0.75)
+        top += height + gap
+    return picture
+
+
+def write_kernel(picture: Picture, run: Run, top: float) -> None:
+    """Write the name of a run's kernel, `top` inches from the upper edge."""
+    place = 1 - top / picture.get_figheight()
+    picture.text(0.008, place, kernel_name(run), fontsize=12, fontweight="bold", va="center")
 
 
 def plot_memory(run: Run) -> Picture:

@@ -272,12 +272,17 @@ def _bounds(kernel: Series, given: dict[str, Any]) -> Bounds:
         value = given.get(name, getattr(Bounds(), name))
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise ValueError(f"{name}={value!r}: use a whole number from {least} to {most}")
+    if given.get("low_pages", 0) > given.get("pages", Bounds().pages):
+        raise ValueError(f"low_pages={given['low_pages']!r}: the guest has fewer pages; give more with pages=")
+    for name in ("sharing", "image_loaded", "destroy_needs_no_cpus"):
+        if not isinstance(given.get(name, True), bool):
+            raise ValueError(f"{name}={given[name]!r}: use True or False")
     for name, known in (("failures", FAILURES), ("host", ("io", "swap"))):
-        given[name] = (
-            (given[name],) if isinstance(given.get(name), str) else tuple(given.get(name, getattr(Bounds(), name)))
-        )
-        if not set(given[name]) <= set(known):
-            raise ValueError(f"{name}={given[name]!r}: use some of {', '.join(map(repr, known))}, or ()")
+        value = given.get(name, getattr(Bounds(), name))
+        chosen = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple | set) else None
+        if chosen is None or not set(chosen) <= set(known):
+            raise ValueError(f"{name}={value!r}: use some of {', '.join(map(repr, known))}, or ()")
+        given[name] = chosen
     features = given.get("features", ())
     given["features"] = (features,) if isinstance(features, str) else tuple(features)
     return Bounds(**given)

@@ -1,8 +1,8 @@
 """What was wrong with version 1 itself: five bugs, and for each a layer of a few lines that mends it.
 
-Two were found in review and mended in version 2, one lived until May 2023, two went away when the code around them was
-reworked. `BUGS` has them all; ``bug.kernel`` is version 1 with the other four mended, so that one is seen alone, and
-``v1_fixed`` has none. The fixes are this project's own: the kernel's, where there was one, is named.
+Two were mended in version 2, one lived until May 2023, two went away when the code around them was reworked. `BUGS` has
+them all; ``bug.kernel`` is version 1 with the other four mended, so that one is seen alone, and ``v1_fixed`` has none.
+The fixes are this project's own: the kernel's, where there was one, is named.
 """
 
 from __future__ import annotations
