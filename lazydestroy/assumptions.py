@@ -244,7 +244,7 @@ def _of_memory() -> Iterator[Assumption]:
         "lowest address of donated storage",
         f"{format_size(machine.LOW_MEMORY)}, or half of a host that has less than twice that; lower for want of room",
         "an Ultravisor accepts none below; small hosts are for small experiments",
-        "scenarios._Stage",
+        "scenarios.stage.Stage",
     )
     yield assume(
         "header of the boot image, and state description of each CPU",
@@ -282,7 +282,7 @@ def _of_shortage() -> Iterator[Assumption]:
     def assume(what: str, value: str, why: str, where: str) -> Assumption:
         return Assumption(SHORTAGE, what, value, why, where)
 
-    host = scenarios._host_memory(None, _EXAMPLE, 0)
+    host = scenarios.host_memory_of(None, _EXAMPLE, 0)
     reserve = scenarios.min_free_pages(host)
     yield assume(
         "reserve that an atomic allocation leaves alone",
@@ -406,14 +406,14 @@ def _of_scenarios() -> Iterator[Assumption]:
         "pages in use are secure and mapped, from address 0 up; none is exported or swapped out; pages not in use are "
         "not present",
         "the case that the series is for; the parameter `used` says how many",
-        "scenarios._Stage._old_guest_has_run",
+        "scenarios.stage.Stage._old_guest_has_run",
     )
     yield assume(
         "pages that the old guest shared",
         "the highest of those in use, as many as the parameter `shared` says, with the guest's plaintext still in "
         "them; never page 0, where its image is. They are not unshared before the reset",
         "a real guest shares what it needs for I/O, wherever that lies",
-        "scenarios._Stage._old_guest_has_run",
+        "scenarios.stage.Stage._old_guest_has_run",
     )
     yield assume(
         "boot loader of the new guest",
@@ -454,9 +454,9 @@ def _of_scenarios() -> Iterator[Assumption]:
     )
     yield assume(
         "memory of the host",
-        f"{format_size(scenarios._host_memory(None, _EXAMPLE, 0))} for a guest of {format_size(_EXAMPLE)}",
+        f"{format_size(scenarios.host_memory_of(None, _EXAMPLE, 0))} for a guest of {format_size(_EXAMPLE)}",
         "comfortably more than the guest, so that memory is short only when asked for",
-        "scenarios._host_memory",
+        "scenarios.host_memory_of",
     )
     yield assume(
         "memory of QEMU itself",
@@ -469,14 +469,14 @@ def _of_scenarios() -> Iterator[Assumption]:
         "starts when `wait()` returns, goes on at an even pace, and stops at the guest's size; after a reboot it may "
         "be told to start when the process begins to exit",
         "right after a large guest has ended is the worst moment",
-        "scenarios._Stage.other_process",
+        "scenarios.stage.Stage.other_process",
     )
     yield assume(
         "a bystander: another thread of QEMU that maps memory",
         f"takes `mmap_lock` for writing, has it for as long as a page fault takes (`fault`, {fault}), and does nothing "
         f"else; every moment has a thread of its own, {scenarios.BYSTANDERS} at most",
         "what it waits for is who has the lock; what it maps does not matter here",
-        "scenarios._Reboot.maps_memory",
+        "scenarios.rebooting.Rebooting.maps_memory",
     )
     yield assume(
         "killing the process",
@@ -484,21 +484,21 @@ def _of_scenarios() -> Iterator[Assumption]:
         "its own time. KVM_PV_DISABLE, KVM_PV_ENABLE, KVM_PV_UNPACK are brought to their end first, the others take no "
         "time to speak of",
         "the kernel looks for a fatal signal on the way back to userspace, and while it waits for that lock",
-        "scenarios._Host.killed_from_outside",
+        "scenarios.host.Host.killed_from_outside",
     )
     yield assume(
         'killing it at the "end"',
         "as soon as the new guest has done all that it was to do, I/O on its memory included, and no clean-up thread "
         "is left",
         "the earliest moment at which nothing of the old guest is in the way",
-        "scenarios._Reboot.qemu",
+        "scenarios.rebooting.Rebooting.qemu",
     )
     yield assume(
         "I/O after a reboot",
         "one thread of the host, from address 0 up, each page once, after the new guest has done all that it was to "
         f"do; pages that are not present are left out. Each takes as long as a touch (`touch`, {touch})",
         "what matters is which calls make a page accessible; the transfer of data is not modelled",
-        "scenarios._Reboot.io_on_page",
+        "scenarios.rebooting.Rebooting.io_on_page",
     )
     yield assume(
         "a DESTROY_SEC_CONF that was told to fail",
@@ -510,13 +510,13 @@ def _of_scenarios() -> Iterator[Assumption]:
         "QEMU after a KVM_PV_DISABLE that failed",
         "exits, as hw/s390x/pv.c has it; a `Machine` driven by hand goes on, to show what the kernel would do next",
         "only an injected failure gets there",
-        "scenarios._Reboot.qemu",
+        "scenarios.rebooting.Rebooting.qemu",
     )
     yield assume(
         "next instruction",
         "the new guest runs as soon as KVM_PV_DISABLE has returned; `wait()` returns as soon as the VM is gone",
         "what userspace does then is the same with and without the series",
-        "scenarios._Stage.downtime_ends",
+        "scenarios.stage.Stage.downtime_ends",
     )
 
 

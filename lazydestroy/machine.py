@@ -96,6 +96,19 @@ class Access:
     __repr__ = __str__
 
 
+@dataclass(slots=True)
+class Life:
+    """When a secure configuration was created, reset or left by its process, and destroyed: nanoseconds of the machine.
+
+    `donated` is what it holds while it is set aside: pages of base and variable storage.
+    """
+
+    created: int
+    set_aside: int | None = None
+    destroyed: int | None = None
+    donated: int = 0
+
+
 class Machine:
     """A host with an Ultravisor, a kernel, and one VM.
 
@@ -225,8 +238,7 @@ class Machine:
         self.events: list[Event] = []
         self.names: dict[int, str] = {}
         self.old: set[int] = set()
-        self.destroyed_at: int | None = None
-        self._old_left = 0
+        self.lives: dict[int, Life] = {}
         self.time_zero = 0
         self.alive = True
         self.guest_up = False
@@ -441,13 +453,20 @@ class Machine:
         self._log.append(
             f"{cmd.name if isinstance(cmd, UVC) else hex(cmd)}" + ("" if outcome == "done" else f" ({outcome})")
         )
-        if cmd == UVC.DESTROY_SEC_CONF and len(self._old_ones_left()) < self._old_left:
-            self._old_left -= 1
-            self.destroyed_at = self.engine.now
+        if cmd == UVC.CREATE_SEC_CONF:
+            for handle in self.uv.configurations.keys() - self.lives.keys():
+                self.lives[handle] = Life(created=self.engine.now)
+                self.names[handle] = _name(len(self.names))
+        elif cmd == UVC.DESTROY_SEC_CONF:
+            for handle in self.lives.keys() - self.uv.configurations.keys():
+                life = self.lives[handle]
+                life.destroyed = self.engine.now if life.destroyed is None else life.destroyed
 
-    def _old_ones_left(self) -> set[int]:
-        """Configurations that have been set aside and are not destroyed yet."""
-        return self.old & self.uv.configurations.keys()
+    @property
+    def destroyed_at(self) -> int | None:
+        """When the last of the configurations that have ended was destroyed. None: there is none, or one is left."""
+        ends = [life.destroyed for handle, life in self.lives.items() if handle in self.old]
+        return max((end for end in ends if end is not None), default=None) if None not in ends else None
 
     # Ends
 
@@ -479,7 +498,6 @@ class Machine:
         self.engine.doing("makes the guest protected")
         if (yield from kernel.kvm_s390_pv_enable(kvm)):
             return False
-        self.names.setdefault(kvm.pv.handle, _name(len(self.names)))
         if kernel.kvm_s390_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE):
             return False
         self.engine.doing("unpacks the image")
@@ -509,7 +527,9 @@ class Machine:
         if self.kvm.pv.handle:
             self.old = {*self.old, self.kvm.pv.handle}
             self.memory.old = self.old
-            self._old_left = len(self._old_ones_left())
+            life = self.lives[self.kvm.pv.handle]
+            if life.set_aside is None:
+                life.set_aside, life.donated = self.now, self.kvm.pv.stor_base[1] + self.kvm.pv.stor_var[1]
 
     # By hand
 

@@ -52,6 +52,30 @@ class Event(NamedTuple):
         return f"[{self.time_ns / NS:12.6f}] {self.kind}: {self.text} ({self.actor})"
 
 
+class Configuration(NamedTuple):
+    """A secure configuration over the time of a run; nanoseconds since time 0.
+
+    Attributes
+    ----------
+    name : str
+        "A", "B", ... in the order of creation.
+    created_ns : int
+        Below 0: it was there at the beginning.
+    set_aside_ns : int or None
+        When its guest was reset, or its process began to exit: a zombie from then on. None: never.
+    destroyed_ns : int or None
+        When DESTROY_SEC_CONF succeeded. None: never.
+    donated : int
+        Pages of donated storage that it holds while it is set aside.
+    """
+
+    name: str
+    created_ns: int
+    set_aside_ns: int | None
+    destroyed_ns: int | None
+    donated: int
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Run:
     """The result of a scenario. Time 0 is the reset request, or the kill.
@@ -75,13 +99,21 @@ class Run:
         `uvcs` split at the end of the downtime. All are foreground if that never ends.
     by_actor : dict of str to Counter
         `uvcs` by the actor that made them.
+    foreground_by_actor : dict of str to Counter
+        `foreground` by the actor that made them.
     interruptions : dict of str to Counter of Interruption
         What guests' accesses raised, by the actor that made them; "vCPU 0" ... Actors that met none are not in it.
     timeline : numpy.ndarray of TIMELINE
     memory : numpy.ndarray of MEMORY
     events : tuple of Event
+    configurations : tuple of Configuration
+        In the order of creation; the first one is the old guest's.
     oom : bool
         Whether memory ran out.
+    oom_wait_ns : int
+        How long the other process waited in an out-of-memory situation, before it got a page or was killed.
+    swapped : int
+        Pages of the guest that were written to swap.
     booted : bool
         Reboot: whether the new guest came up and did all that it was to do. Shutdown: False.
     exited_ns : int or None
@@ -116,11 +148,15 @@ class Run:
     foreground: Counter[UVC]
     background: Counter[UVC]
     by_actor: Mapping[str, Counter[UVC]]
+    foreground_by_actor: Mapping[str, Counter[UVC]]
     interruptions: Mapping[str, Counter[Interruption]]
     timeline: np.ndarray
     memory: np.ndarray
     events: tuple[Event, ...]
+    configurations: tuple[Configuration, ...]
     oom: bool
+    oom_wait_ns: int
+    swapped: int
     booted: bool
     exited_ns: int | None
     bystander_waits_ns: tuple[int, ...]

@@ -113,7 +113,7 @@ def test_every_assumption_of_the_ultravisor_is_listed():
         (scenarios, "IMAGE", 5 << 20, "5 MiB"),
         (scenarios, "IMAGE_AT", 7 << 20, "address 7 MiB"),
         (scenarios, "min_free_pages", lambda host: 1234, "1,234 pages"),
-        (scenarios, "_host_memory", lambda *_: 333 << 30, "333 GiB"),
+        (scenarios, "host_memory_of", lambda *_: 333 << 30, "333 GiB"),
         (machine, "LOW_MEMORY", 11 << 30, "11 GiB"),
         (machine, "_LOWCORE_PAGES", 77, "frame 77 + g"),
         (machine, "_SMALL_STORAGE", {"cpu_stor_len": 13 << 12}, "cpu_stor_len 52 KiB"),

@@ -28,7 +28,7 @@ def kinds(run):
 def at_time_zero(**given):
     """States of the guest's pages when a reboot begins."""
     defaults = {name: each.default for name, each in inspect.signature(ld.reboot).parameters.items()}
-    machine = scenarios._Reboot({**defaults, **given}).machine
+    machine = scenarios.rebooting.Rebooting({**defaults, **given}).machine
     return [machine.memory.record(machine.mm.guest.slot(page)) for page in range(machine.guest_pages)]
 
 
@@ -459,6 +459,6 @@ def test_shutdown_refuses_the_same(name):
 def test_moments_that_virtual_time_cannot_count_are_refused():
     slow = ld.Costs(**dict.fromkeys(COSTS.sources, "1 s"))
     assert ld.reboot("1 MiB", bystander=1 << 60).end_ns == (1 << 60) + COSTS.fault
-    scenarios._fits_into_time(slow, (512 << 30) // PAGE, 0)
+    scenarios.fits_into_time(slow, (512 << 30) // PAGE, 0)
     with pytest.raises(ValueError, match="292 years"):
         ld.reboot("512 GiB", host_memory="580 GiB", costs=slow, exit_at=1 << 60)

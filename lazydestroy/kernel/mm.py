@@ -143,6 +143,15 @@ class KernelMm:
         self.put_page(page)
         return True
 
+    def out_of_memory(self: Kernel) -> Flow:
+        """Nothing is free and nothing can be reclaimed (mm/oom_kill.c): ask who registered a notifier.
+
+        Returns the number of pages that these say were freed meanwhile; with 0, somebody is to be killed. Nobody has
+        registered one in the kernel before the series, nor in version 1.
+        """
+        return 0
+        yield
+
     # Memory for the kernel itself
 
     def alloc_list_page(self: Kernel) -> Page | None:

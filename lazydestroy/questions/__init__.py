@@ -1,0 +1,26 @@
+"""The reviewers' questions, answered by experiment.
+
+`question` has the twelve questions as they were asked in the thread, `ask` runs the experiment of one, and what comes
+out is an `Answer`: a verdict made of measured values, evidence, and whether it agrees with the author. What there is to
+see is kept as data (`pictures`); nothing is drawn here.
+"""
+
+from __future__ import annotations
+
+from .answer import Agreement, Answer, Table, resting_on
+from .question import QUESTIONS, Question
+from .registry import EXPERIMENTS, accepted, answers, ask, question
+
+__all__ = [
+    "EXPERIMENTS",
+    "QUESTIONS",
+    "Agreement",
+    "Answer",
+    "Question",
+    "Table",
+    "accepted",
+    "answers",
+    "ask",
+    "question",
+    "resting_on",
+]

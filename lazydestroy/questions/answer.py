@@ -1,0 +1,157 @@
+"""What an experiment on a question comes to: a verdict, the evidence, what it rests on."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+from ..assumptions import Assumption, Assumptions, assumptions
+from .pictures import PictureOf
+from .question import Question
+
+Agreement = Literal["yes", "refines", "no", "not answered"]
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Table:
+    """A small table of text.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names of the columns; the first one names the rows.
+    rows : tuple of tuple of str
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __repr__(self) -> str:
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(self.columns))]
+        text = ["  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines]
+        text.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join(line.rstrip() for line in text)
+
+    def _repr_html_(self) -> str:
+        left = " style='text-align:left;vertical-align:top'"
+        head = "".join(f"<th{left}>{escape(name)}</th>" for name in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td{left}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """A question, answered by experiment.
+
+    Attributes
+    ----------
+    question : Question
+    verdict : str
+        The answer in a sentence made of the measured values.
+    claims : dict of str to bool
+        What the verdict says, apart from its figures: statements, and whether the measured values bear them out. The
+        statements are the same for all parameters.
+    evidence : Table
+        What was measured.
+    agrees : {"yes", "refines", "no", "not answered"}
+        What that makes of the author's answer.
+    agreement : str
+        Why, in a sentence.
+    assumptions : Assumptions
+        What the verdict's figures rest on.
+    pictures : tuple
+        What there is to see (`lazydestroy.questions.pictures`).
+    values : dict
+        What was measured, exactly: integers of nanoseconds, bytes, pages, calls, and the turning points.
+    parameters : dict
+        What it was asked with.
+    seconds : float
+        What it took to compute, on this computer.
+    """
+
+    question: Question
+    verdict: str
+    claims: Mapping[str, bool]
+    evidence: Table
+    agrees: Agreement
+    agreement: str
+    assumptions: Assumptions
+    pictures: tuple[PictureOf, ...]
+    values: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    seconds: float = field(default=0.0, compare=False)
+
+    def reproduce(self) -> str:
+        """The line of code that gives this answer again (after ``import lazydestroy as ld``)."""
+        given = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
+        return f"ld.ask({self.question.number}{given})"
+
+    def plot(self) -> Any:
+        """Draw it; see `lazydestroy.plots.plot_answer`."""
+        from ..plots import plot_answer
+
+        return plot_answer(self)
+
+    def text(self, width: int = 100) -> str:
+        """The whole answer for a terminal, `width` characters wide; the table may be wider."""
+        question = self.question
+        parts = [
+            textwrap.fill(f"{question.number}. {question.asks}", width),
+            f"    {question.who}, {question.on}, {question.message_id}",
+            "",
+            _filled("Verdict", self.verdict, width),
+            "",
+            textwrap.indent(repr(self.evidence), "  "),
+            "",
+            _filled("The author", question.answer, width),
+            _filled("Agrees", f"{self.agrees}. {self.agreement}", width),
+            _filled("Rests on", "; ".join(f"{each.what} = {each.value}" for each in self.assumptions), width),
+            "",
+            f"{self.reproduce()}  # {self.seconds:.1f} s",
+        ]
+        return "\n".join(parts)
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        question, rests = self.question, "; ".join(f"{each.what} = {each.value}" for each in self.assumptions)
+        return (
+            f"<div><p><b>{question.number}. {escape(question.asks)}</b><br><small>{escape(question.who)}, "
+            f"{escape(question.on)}, <code>{escape(question.message_id)}</code></small></p>"
+            f"<p style='border-left:4px solid #0072B2;padding-left:0.7em'>{escape(self.verdict)}</p>"
+            f"{self.evidence._repr_html_()}"
+            f"<p>The author: {escape(question.answer)}<br>Agrees: <b>{self.agrees}</b>. {escape(self.agreement)}</p>"
+            f"<details><summary>What it rests on</summary><p>{escape(rests)}</p></details>"
+            f"<p><code>{escape(self.reproduce())}</code></p></div>"
+        )
+
+
+def _filled(label: str, text: str, width: int) -> str:
+    return textwrap.fill(f"{label}: {text}", width, subsequent_indent="    ")
+
+
+def resting_on(*names: str) -> Assumptions:
+    """The assumptions of the model whose `what` begins with one of these names (backticks do not count).
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    found: list[Assumption] = []
+    there = assumptions()
+    for name in names:
+        named = [each for each in there if each.what.replace("`", "").startswith(name)]
+        if not named:
+            raise ValueError(f"{name!r} is no assumption of the model")
+        found += [each for each in named if each not in found]
+    return Assumptions(found)

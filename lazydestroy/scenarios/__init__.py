@@ -1,0 +1,45 @@
+"""Scenarios: a guest is rebooted, or shut down. Each builds a machine, lets it run to the end, and returns a `Run`.
+
+`stage` is what all of them share: the machine at time 0, the process that wants memory, the result. `host` is a machine
+whose process can be killed at any moment; `parameters` reads what a caller gives, `result` writes what came out.
+"""
+
+from .parameters import (
+    BYSTANDERS,
+    DEMAND_FROM,
+    ENGINE_MEMORY,
+    IMAGE,
+    IMAGE_AT,
+    INJECTED_RC,
+    LOADER,
+    NEW_GUESTS,
+    PATTERNS,
+    Progress,
+    Time,
+    fits_into_time,
+    host_memory_of,
+    min_free_pages,
+)
+from .rebooting import reboot
+from .result import ROWS
+from .shutting_down import shutdown
+
+__all__ = [
+    "BYSTANDERS",
+    "DEMAND_FROM",
+    "ENGINE_MEMORY",
+    "IMAGE",
+    "IMAGE_AT",
+    "INJECTED_RC",
+    "LOADER",
+    "NEW_GUESTS",
+    "PATTERNS",
+    "ROWS",
+    "Progress",
+    "Time",
+    "fits_into_time",
+    "host_memory_of",
+    "min_free_pages",
+    "reboot",
+    "shutdown",
+]

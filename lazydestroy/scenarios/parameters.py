@@ -1,0 +1,153 @@
+"""What the parameters of a scenario mean: reading them, checking them, and the constants behind their defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from .. import units
+from ..costs import Costs
+from ..page import PAGE_SHIFT, PAGE_SIZE
+
+GIB = 1 << 30
+
+LOADER = 64 << 20
+"""How much memory a new guest's boot loader touches before it goes protected (assumed)."""
+
+IMAGE = 64 << 20
+"""Size of a protected guest's boot image (assumed)."""
+
+IMAGE_AT = 1 << 20
+"""Where in the guest it lies (assumed)."""
+
+NEW_GUESTS = ("protected", "normal")
+PATTERNS = ("sequential", "reverse", "random", "none")
+DEMAND_FROM = ("wait", "exit", "start")
+
+BYSTANDERS = 16
+"""Moments at which a bystander may map memory, at most."""
+
+INJECTED_RC = 0x0FFF
+"""What DESTROY_SEC_CONF answers where it was told to fail: a code that this Ultravisor gives for nothing else."""
+
+ENGINE_MEMORY = 64 << 20
+"""What a run takes beside the records of pages, generously."""
+
+Progress = Callable[[float], object]
+Time = int | str
+
+BYSTANDER = "bystander"
+SAMPLING = "sampling"
+END = "end"
+
+FOR_THE_MACHINE = (
+    "lazy_destroy",
+    "vcpus",
+    "features",
+    "process_memory",
+    "low_memory",
+    "destroy_loop_threshold",
+    "list_page_capacity",
+)
+"""Parameters of a scenario that the machine reads, and checks, itself."""
+
+NOT_INPUTS = ("progress", "_engine")
+"""Parameters that do not change the result."""
+
+
+def min_free_pages(host: int) -> int:
+    """Pages that Linux keeps for emergencies: ``init_per_zone_wmark_min`` in mm/page_alloc.c of Linux 5.13."""
+    kib = int((host // 1024 * 16) ** 0.5)
+    return min(max(kib, 128), 262144) * 1024 // PAGE_SIZE
+
+
+def host_memory_of(value: int | str | None, guest: int, process: int) -> int:
+    """Size of the host in bytes; by default an eighth more than the guest, and 4 GiB."""
+    if value is None:
+        roomy = guest + process + guest // 8 + 4 * GIB
+        return roomy >> PAGE_SHIFT << PAGE_SHIFT
+    host = units.size(value, "host_memory", multiple_of=PAGE_SIZE)
+    if host < guest:
+        raise ValueError(
+            f"host_memory={value!r}: smaller than the guest, which has {units.format_size(guest)}; use more, or None"
+        )
+    return host
+
+
+def costs_of(costs: Costs | None) -> Costs:
+    """The costs, or their defaults."""
+    if costs is None:
+        return Costs()
+    if not isinstance(costs, Costs):
+        raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
+    return costs
+
+
+def fits_into_time(costs: Costs, pages: int, latest: int) -> None:
+    """Virtual time is 64 bits of nanoseconds: 292 years."""
+    page = sum(ns for name, ns in dataclasses.asdict(costs).items() if name not in ("config", "config_per_gib", "cpu"))
+    if 4 * page * pages + latest > 1 << 63:
+        raise ValueError(
+            f"costs={costs!r}: with {units.format_count(pages)} pages this would take more than the 292 years that the "
+            "model can count; use lower costs or less memory"
+        )
+
+
+def one_of(value: Any, accepted: tuple[str, ...], name: str) -> None:
+    """Refuse a value that is not among those accepted."""
+    if value not in accepted:
+        raise ValueError(f"{name}={value!r}: use one of {', '.join(map(repr, accepted))}")
+
+
+def true_or_false(value: Any, name: str) -> None:
+    """Refuse a value that is not a bool."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r}: use True or False")
+
+
+def part(share: Fraction, pages: int) -> int:
+    """A share of some pages, rounded down."""
+    return share.numerator * pages // share.denominator
+
+
+def bystanders_of(value: Any) -> tuple[int, ...]:
+    """The moments at which a bystander maps memory."""
+    if value is None:
+        return ()
+    moments = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    if len(moments) > BYSTANDERS:
+        complaint, accepted = f"names {len(moments)} moments", f"a time such as '1.5 s', or up to {BYSTANDERS} of them"
+        raise units.bad_value("bystander", value, complaint, accepted)
+    return tuple(units.duration(moment, "bystander", zero=True) for moment in moments)
+
+
+def exit_of(value: Any) -> int | str | None:
+    """When the process is killed: nanoseconds after time 0, `END`, or never."""
+    if value is None or (isinstance(value, str) and value == END):
+        return value
+    try:
+        return units.duration(value, "exit_at", zero=True)
+    except ValueError as error:
+        raise ValueError(f"{error} Or {END!r}, or None.") from None
+
+
+def demand_of(pace: Any, total: Any, guest: int) -> tuple[int | None, int]:
+    """Bytes a second that another process allocates, if it does, and how many."""
+    if pace is None and total is not None:
+        raise ValueError(f"demand_total={total!r}: say how fast, too: demand='2 GiB/s'")
+    if total is not None:
+        guest = units.size(total, "demand_total", multiple_of=PAGE_SIZE)
+    return None if pace is None else units.rate(pace, "demand"), guest
+
+
+def call_of(scenario: Callable[..., Any], given: Mapping[str, Any]) -> str:
+    """The line of code that runs a scenario again: what differs from the defaults."""
+    arguments = [repr(given["memory"])]
+    for name, parameter in inspect.signature(scenario).parameters.items():
+        value = given[name]
+        if name != "memory" and name not in NOT_INPUTS and value != parameter.default:
+            arguments.append(f"{name}={value!r}")
+    return f"ld.{scenario.__name__}({', '.join(arguments)})"

@@ -1,0 +1,66 @@
+"""The process of a protected guest is killed; afterwards another process may ask for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..costs import Costs
+from ..kernel.structs import Flow
+from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT
+from ..run import Run
+from ..series import Series, v1
+from .parameters import Progress
+from .stage import Stage
+
+
+def shutdown(
+    memory: int | str = "64 GiB",
+    *,
+    used: float = 1.0,
+    shared: float = 0.0,
+    kernel: Series = v1,
+    lazy_destroy: bool | None = None,
+    costs: Costs | None = None,
+    host_memory: int | str | None = None,
+    demand: int | str | None = None,
+    demand_total: int | str | None = None,
+    vcpus: int = 2,
+    features: Any = (),
+    process_memory: int | str = 0,
+    low_memory: int | str = LOW_MEMORY,
+    destroy_loop_threshold: int = DESTROY_LOOP_THRESHOLD,
+    list_page_capacity: int = PV_MAX_LAZY_COUNT,
+    destroy_fails: bool = False,
+    progress: Progress | None = None,
+    _engine: Mapping[str, bool] | None = None,
+) -> Run:
+    """Kill the process of a protected guest; afterwards another process may ask for memory.
+
+    Parameters
+    ----------
+    memory, used, shared, kernel, lazy_destroy, costs, host_memory, vcpus, features, process_memory, low_memory, \
+    destroy_loop_threshold, list_page_capacity, destroy_fails, progress
+        As for `reboot`.
+    demand : int or str, optional
+        Bytes a second that another process allocates, from the end of the downtime on, such as "2 GiB/s".
+    demand_total : int or str, optional
+        Where it stops; default: the guest's size.
+
+    Returns
+    -------
+    Run
+        ``run.oom`` says whether an allocation found nothing free: then the process that allocates is killed.
+
+    Raises
+    ------
+    ValueError, NotEnoughMemory
+        As for `reboot`.
+    """
+    stage = Stage(dict(locals()), shutdown)
+
+    def process_ends() -> Flow:
+        yield from stage.machine.exiting()
+        stage.downtime_ends()
+
+    return stage.play(process_ends(), "QEMU")
