@@ -10,10 +10,11 @@ which the series runs: `reboot` and `shutdown` a guest, with any of the patches,
 1048576
 """
 
-from . import series, uvcb
+from . import questions, series, uvcb
 from .costs import Costs
 from .limits import NotEnoughMemory
 from .machine import Access, Machine
+from .questions import QUESTIONS, Answer, Question, ask
 from .run import Event, Run
 from .scenarios import reboot, shutdown
 from .ultravisor import Interruption, Ultravisor
@@ -22,15 +23,20 @@ from .uvcb import UVC
 __version__ = "0.1.0"
 
 __all__ = [
+    "QUESTIONS",
     "UVC",
     "Access",
+    "Answer",
     "Costs",
     "Event",
     "Interruption",
     "Machine",
     "NotEnoughMemory",
+    "Question",
     "Run",
     "Ultravisor",
+    "ask",
+    "questions",
     "reboot",
     "series",
     "shutdown",

@@ -15,7 +15,7 @@ from html import escape
 
 from . import machine, scenarios, ultravisor
 from .costs import Costs
-from .kernel import gmap, uv
+from .kernel import gmap, mm, uv
 from .page import PAGE_SHIFT, PAGE_SIZE
 from .units import format_count, format_duration, format_size
 from .uvcb import UVC_RC_INV_CMD
@@ -297,10 +297,24 @@ def _of_shortage() -> Iterator[Assumption]:
         "_core.Engine.allocate_list_page",
     )
     yield assume(
-        "swapping, dropping of caches, compaction",
-        "never by itself: the host swaps out a page when told to, and a swap device has room and takes no time",
+        "swapping",
+        "only into the space that the parameter `swap` gives, none by default, and only when nothing is free at all: "
+        f"{mm.SWAP_CLUSTER_MAX} of the guest's mapped pages at a time, upwards and round again. A page swapped out by "
+        "hand needs no space. The device takes no time",
+        "which pages Linux prefers depends on their history; what is in no address space it cannot find",
+        "kernel.mm.KernelMm.try_to_free_pages",
+    )
+    yield assume(
+        "dropping of caches, compaction",
+        "none",
         "so an OOM comes sooner here than on a host that has something else to give up",
-        "kernel.mm.KernelMm.swap_out",
+        "kernel.mm.KernelMm.out_of_memory",
+    )
+    yield assume(
+        "who asks an OOM notifier (of version 2)",
+        "only another process that finds no free page; the guest's own page faults do not wait",
+        "the bad case that the thread names is another process",
+        "scenarios.stage.Stage.other_process",
     )
     yield assume(
         "another process finds no free page",
@@ -347,7 +361,7 @@ def _of_kernel() -> Iterator[Assumption]:
     yield assume(
         "order of the deferred list",
         "list page by list page, in the order in which they were made",
-        "the patch fixes no other; the counts do not depend on it",
+        "version 1 puts new list pages in front and empties from there; neither times nor counts depend on it",
         "_core.empty_list",
     )
     yield assume(

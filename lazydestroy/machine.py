@@ -96,6 +96,16 @@ class Access:
     __repr__ = __str__
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A QEMU of the machine, if there are several: its address space and VM, whether it lives and its guest runs."""
+
+    mm: Mm
+    kvm: Kvm
+    alive: bool
+    guest_up: bool
+
+
 @dataclass(slots=True)
 class Life:
     """When a secure configuration was created, reset or left by its process, and destroyed: nanoseconds of the machine.
@@ -141,6 +151,8 @@ class Machine:
         Donated storage lies at or above this address, if there is room for it.
     reserve : int
         Free pages that an atomic allocation leaves alone.
+    swap : int or str
+        Space to which the kernel may write the guest's pages by itself, when nothing is free. `swap_out` needs none.
     small_storage : bool
         Donated storage takes one page each, so that a machine of a handful of pages stays one.
     ultravisor : dict
@@ -179,6 +191,7 @@ class Machine:
         segment_table: int | str = SEGMENT_TABLE,
         donated_from: int | str = 0,
         reserve: int = 0,
+        swap: int | str = 0,
         small_storage: bool = True,
         ultravisor: dict[str, Any] | None = None,
         tabled: bool = True,
@@ -249,6 +262,9 @@ class Machine:
         self._raised: list[Interruption] = []
         self._saw = ""
         self.vcpu_tasks: list[Task] = []
+        self.swap_pages = units.size(swap, "swap", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
+        self.swap_hand = -1
+        self.swapped = 0
         self.gmaps: list[Gmap] = []
         self.kernel = kernel.kernel(self, lazy_destroy)
         self.series = kernel
@@ -349,6 +365,7 @@ class Machine:
         pages = length >> PAGE_SHIFT
         first = self.memory.find_run(pages, lowest=max(_LOWCORE_PAGES, self.donated_from >> PAGE_SHIFT))
         if first is None:
+            self.event("refused", f"nowhere are {units.format_count(pages)} pages free, in a row, to be donated")
             return None
         self.take(first, pages, Content.HOST)
         return first, pages
@@ -417,6 +434,12 @@ class Machine:
         """A page fault found no free page."""
         self.event("oom", "no page is free for a page fault of the guest")
         self.kill()
+
+    def may_swap(self, mm: Mm) -> bool:
+        """Whether there is room in the swap space, and anything of an address space that could be written there."""
+        if len(mm.swap) >= self.swap_pages:
+            return False
+        return any(record.holder == Holder.MAPPED and record.mm == mm.number for record in self.memory.records())
 
     def injected(self, what: str) -> bool:
         """Whether an allocation was told to fail (see `fail_allocation`)."""
@@ -572,6 +595,23 @@ class Machine:
         self._need(self.kvm.gmap not in self.gmaps, "the process is still exiting: run() first")
         self._create_process()
 
+    def start_another(self) -> Process:
+        """Start another QEMU, with a VM of its own, beside the one that is there.
+
+        What is done by hand is done to the new one from now on. Returns the one before, for `turn_to`.
+        """
+        before = Process(self.mm, self.kvm, self.alive, self.guest_up)
+        self.guest_up = False
+        self._create_process()
+        return before
+
+    def turn_to(self, process: Process) -> Process:
+        """Do to another process what is done by hand from now on. Returns the one before."""
+        before = Process(self.mm, self.kvm, self.alive, self.guest_up)
+        self.memory.context_changed()
+        self.mm, self.kvm, self.alive, self.guest_up = process.mm, process.kvm, process.alive, process.guest_up
+        return before
+
     def boot(self) -> None:
         """Start the guest, as a normal one."""
         self._need(self.alive, "the process has exited")
@@ -600,15 +640,15 @@ class Machine:
         """Let the host read a guest's page: as "host" (userspace), "kernel", or "io"."""
         if as_ not in ("host", "kernel", "io"):
             raise ValueError(f"as_={as_!r}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
-        self._frame(page)
-        return self._access(as_, page, self._reading(page, as_))
+        return self._access(as_, page, self.reading(self._frame(page), as_))
 
     def io(self, page: int) -> Access:
         """Let a device read a guest's page: the kernel makes it accessible first."""
         return self.read(page, "io")
 
-    def _reading(self, page: int, as_: str) -> Flow:
-        kernel, frame, alive = self.kernel, self._frame(page), self.alive
+    def reading(self, frame: Page, as_: str) -> Flow:
+        """The host reads a frame, as "host" (userspace), "kernel", or "io"; the kernel handles what that raises."""
+        kernel, alive = self.kernel, self.alive
         if as_ == "io" and kernel.arch_make_page_accessible(frame):
             return ""
         while (interruption := self.uv.access(frame)) is not None:
@@ -679,6 +719,10 @@ class Machine:
     def run(self) -> None:
         """Let everything that is under way come to its end."""
         self.engine.run()
+
+    def observe(self, accessor: str, page: int, flow: Flow) -> Access:
+        """Let somebody do something about a guest's page, and tell what came of it; the flow returns what it read."""
+        return self._access(accessor, page, flow)
 
     def _access(self, accessor: str, page: int, flow: Flow) -> Access:
         self._frame(page, present=False)
@@ -808,4 +852,5 @@ __all__ = [
     "PV_MAX_LAZY_COUNT",
     "Access",
     "Machine",
+    "Process",
 ]

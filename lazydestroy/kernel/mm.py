@@ -11,6 +11,9 @@ from .structs import Flow, Mm
 if TYPE_CHECKING:
     from . import Kernel
 
+SWAP_CLUSTER_MAX = 32
+"""How many pages are reclaimed at a time."""
+
 
 class KernelMm:
     """Pages, page-table entries, address spaces."""
@@ -105,6 +108,8 @@ class KernelMm:
         entry = addr >> PAGE_SHIFT
         swapped = mm.swap.pop(entry, None) if table is mm.guest else None
         pfn = machine.memory.allocate(prefer=table.slot(entry))
+        if pfn is None and self.try_to_free_pages(mm):
+            pfn = machine.memory.allocate(prefer=table.slot(entry))
         if pfn is None:
             machine.out_of_memory()
             return
@@ -142,6 +147,22 @@ class KernelMm:
         mm.swap[gaddr >> PAGE_SHIFT] = page.record
         self.put_page(page)
         return True
+
+    def try_to_free_pages(self: Kernel, mm: Mm) -> int:
+        """Reclaim: write up to 32 pages of a guest to swap, and go on there next time (mm/vmscan.c).
+
+        Only what is mapped can be found: a page that was set aside is in no address space. Returns how many were freed.
+        """
+        machine = self.machine
+        freed = 0
+        for _ in range(mm.guest.pages if machine.may_swap(mm) else 0):
+            machine.swap_hand = (machine.swap_hand + 1) % mm.guest.pages
+            if self.swap_out(mm, machine.swap_hand << PAGE_SHIFT):
+                machine.swapped += 1
+                freed += 1
+                if freed == SWAP_CLUSTER_MAX or not machine.may_swap(mm):
+                    break
+        return freed
 
     def out_of_memory(self: Kernel) -> Flow:
         """Nothing is free and nothing can be reclaimed (mm/oom_kill.c): ask who registered a notifier.

@@ -7,9 +7,11 @@ see is kept as data (`pictures`); nothing is drawn here.
 
 from __future__ import annotations
 
+from . import again, calls, entities, shortage
 from .answer import Agreement, Answer, Table, resting_on
 from .question import QUESTIONS, Question
 from .registry import EXPERIMENTS, accepted, answers, ask, question
+from .sureness import Sureness, how_sure
 
 __all__ = [
     "EXPERIMENTS",
@@ -17,10 +19,16 @@ __all__ = [
     "Agreement",
     "Answer",
     "Question",
+    "Sureness",
     "Table",
     "accepted",
+    "again",
     "answers",
     "ask",
+    "calls",
+    "entities",
+    "how_sure",
     "question",
     "resting_on",
+    "shortage",
 ]

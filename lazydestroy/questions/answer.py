@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any, Literal
 
-from ..assumptions import Assumption, Assumptions, assumptions
+from ..assumptions import COSTS, Assumption, Assumptions, assumptions
+from ..costs import Costs
+from ..units import format_duration
 from .pictures import PictureOf
 from .question import Question
 
@@ -104,7 +106,7 @@ class Answer:
         """The whole answer for a terminal, `width` characters wide; the table may be wider."""
         question = self.question
         parts = [
-            textwrap.fill(f"{question.number}. {question.asks}", width),
+            textwrap.fill(f"{question.number}. {question.asks}", width, break_on_hyphens=False),
             f"    {question.who}, {question.on}, {question.message_id}",
             "",
             _filled("Verdict", self.verdict, width),
@@ -113,17 +115,24 @@ class Answer:
             "",
             _filled("The author", question.answer, width),
             _filled("Agrees", f"{self.agrees}. {self.agreement}", width),
-            _filled("Rests on", "; ".join(f"{each.what} = {each.value}" for each in self.assumptions), width),
+            _filled("Rests on", self._rests_on(), width),
             "",
             f"{self.reproduce()}  # {self.seconds:.1f} s",
         ]
         return "\n".join(parts)
 
+    def _rests_on(self) -> str:
+        """The assumptions in a line: costs as they were given, then the others."""
+        costs = [each for each in self.assumptions if each.topic == COSTS]
+        others = [each for each in self.assumptions if each.topic != COSTS]
+        words = [", ".join(f"{cost_name(each)} = {each.value}" for each in costs)] if costs else []
+        return ". ".join([*words, *(f"{each.what[:1].upper()}{each.what[1:]}: {each.value}" for each in others)])
+
     def __repr__(self) -> str:
         return self.text()
 
     def _repr_html_(self) -> str:
-        question, rests = self.question, "; ".join(f"{each.what} = {each.value}" for each in self.assumptions)
+        question, rests = self.question, self._rests_on()
         return (
             f"<div><p><b>{question.number}. {escape(question.asks)}</b><br><small>{escape(question.who)}, "
             f"{escape(question.on)}, <code>{escape(question.message_id)}</code></small></p>"
@@ -136,11 +145,24 @@ class Answer:
 
 
 def _filled(label: str, text: str, width: int) -> str:
-    return textwrap.fill(f"{label}: {text}", width, subsequent_indent="    ")
+    return textwrap.fill(f"{label}: {text}", width, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def cost_name(assumption: Assumption) -> str:
+    """The field of `Costs` that an assumption is about."""
+    return assumption.where.removeprefix("costs.Costs.")
+
+
+def as_used(found: Assumptions, costs: Costs) -> Assumptions:
+    """Assumptions with the costs that were in force, instead of their defaults."""
+    return Assumptions(
+        replace(each, value=format_duration(getattr(costs, cost_name(each)))) if each.topic == COSTS else each
+        for each in found
+    )
 
 
 def resting_on(*names: str) -> Assumptions:
-    """The assumptions of the model whose `what` begins with one of these names (backticks do not count).
+    """The assumptions of the model that have these names: their `what` up to a colon, or its beginning.
 
     Raises
     ------
@@ -150,7 +172,8 @@ def resting_on(*names: str) -> Assumptions:
     found: list[Assumption] = []
     there = assumptions()
     for name in names:
-        named = [each for each in there if each.what.replace("`", "").startswith(name)]
+        exactly = [each for each in there if each.what.replace("`", "").split(":")[0] == name]
+        named = exactly or [each for each in there if each.what.replace("`", "").startswith(name)]
         if not named:
             raise ValueError(f"{name!r} is no assumption of the model")
         found += [each for each in named if each not in found]

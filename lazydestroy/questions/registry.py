@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .answer import Answer
+from ..costs import Costs
+from .answer import Answer, as_used
 from .question import QUESTIONS, Question
 
 Experiment = Callable[..., Answer]
@@ -96,4 +97,6 @@ def ask(number: int, **parameters: Any) -> Answer:
             raise TypeError(f"question {number} has no parameter {name!r}; it takes {', '.join(sorted(names))}")
     began = time.perf_counter()
     found = EXPERIMENTS[asked.number](asked, **parameters)
-    return replace(found, parameters=parameters, seconds=time.perf_counter() - began)
+    costs = parameters.get("costs") or Costs()
+    rests = as_used(found.assumptions, costs)
+    return replace(found, parameters=parameters, assumptions=rests, seconds=time.perf_counter() - began)

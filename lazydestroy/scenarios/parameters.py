@@ -51,6 +51,8 @@ FOR_THE_MACHINE = (
     "low_memory",
     "destroy_loop_threshold",
     "list_page_capacity",
+    "segment_table",
+    "swap",
 )
 """Parameters of a scenario that the machine reads, and checks, itself."""
 

@@ -11,7 +11,7 @@ from .. import units
 from .._core import step, visit
 from ..costs import Costs
 from ..kernel.structs import Answer, Flow
-from ..machine import CLEAN_UP, DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT
+from ..machine import CLEAN_UP, DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
 from ..page import PAGE_SHIFT, PAGE_SIZE, Page
 from ..run import Run
 from ..series import Series, v1
@@ -54,6 +54,7 @@ def reboot(
     demand_total: int | str | None = None,
     demand_from: str = "wait",
     host_memory: int | str | None = None,
+    swap: int | str = 0,
     vcpus: int = 2,
     seed: int = 0,
     loader: int | str = LOADER,
@@ -62,6 +63,7 @@ def reboot(
     features: Any = (),
     process_memory: int | str = 0,
     low_memory: int | str = LOW_MEMORY,
+    segment_table: int | str = SEGMENT_TABLE,
     destroy_loop_threshold: int = DESTROY_LOOP_THRESHOLD,
     list_page_capacity: int = PV_MAX_LAZY_COUNT,
     destroy_needs_no_cpus: bool = True,
@@ -108,6 +110,9 @@ def reboot(
         they are freed (both need `exit_at`); or as soon as the new guest runs.
     host_memory : int or str, optional
         Default: an eighth more than the guest, and 4 GiB.
+    swap : int or str
+        Space to which pages of the guest are written when nothing is free. Some microseconds of this computer's time a
+        page: for guests of some 100,000 pages.
     vcpus : int
     seed : int
         Key of the "random" order.
@@ -118,8 +123,8 @@ def reboot(
         The Ultravisor's feature bits; "misc" is bit 0.
     process_memory : int or str
         QEMU's own memory, in the same address space.
-    low_memory, destroy_loop_threshold, list_page_capacity
-        The kernel's 2 GiB, 32 and 509, as parameters.
+    low_memory, segment_table, destroy_loop_threshold, list_page_capacity
+        The kernel's 2 GiB, 2 GiB, 32 and 509, as parameters; see `Machine`.
     destroy_needs_no_cpus : bool
         Rule 1. False asks: what if a running guest's pages could be destroyed? See `Run.harmful_uvcs`.
     destroy_fails : bool

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..costs import Costs
 from ..kernel.structs import Flow
-from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT
+from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
 from ..run import Run
 from ..series import Series, v1
 from .parameters import Progress
@@ -23,12 +23,14 @@ def shutdown(
     lazy_destroy: bool | None = None,
     costs: Costs | None = None,
     host_memory: int | str | None = None,
+    swap: int | str = 0,
     demand: int | str | None = None,
     demand_total: int | str | None = None,
     vcpus: int = 2,
     features: Any = (),
     process_memory: int | str = 0,
     low_memory: int | str = LOW_MEMORY,
+    segment_table: int | str = SEGMENT_TABLE,
     destroy_loop_threshold: int = DESTROY_LOOP_THRESHOLD,
     list_page_capacity: int = PV_MAX_LAZY_COUNT,
     destroy_fails: bool = False,
@@ -39,8 +41,8 @@ def shutdown(
 
     Parameters
     ----------
-    memory, used, shared, kernel, lazy_destroy, costs, host_memory, vcpus, features, process_memory, low_memory, \
-    destroy_loop_threshold, list_page_capacity, destroy_fails, progress
+    memory, used, shared, kernel, lazy_destroy, costs, host_memory, swap, vcpus, features, process_memory, \
+    low_memory, segment_table, destroy_loop_threshold, list_page_capacity, destroy_fails, progress
         As for `reboot`.
     demand : int or str, optional
         Bytes a second that another process allocates, from the end of the downtime on, such as "2 GiB/s".

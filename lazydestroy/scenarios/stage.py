@@ -80,7 +80,7 @@ class Stage:
         self.before_jump: np.ndarray | None = None
         self.before_downtime_ends: Counter[Any] = Counter()
         self.by_actor_then: dict[str, Counter[UVC]] = {}
-        self.oom_wait_ns = self.swapped = 0
+        self.oom_wait_ns = 0
         self.oom = self.booted = False
         self._old_guest_has_run()
 
@@ -159,7 +159,7 @@ class Stage:
             left, before = left - (task.done - before), task.done
             began = machine.now
             machine.engine.doing("waits for memory")
-            freed = yield from machine.kernel.out_of_memory()
+            freed = machine.kernel.try_to_free_pages(machine.mm) or (yield from machine.kernel.out_of_memory())
             self.oom_wait_ns += machine.now - began
             if not freed:
                 break
@@ -228,7 +228,7 @@ class Stage:
             configurations=self._configurations(),
             oom=self.oom or any(event.kind == "oom" for event in machine.events),
             oom_wait_ns=self.oom_wait_ns,
-            swapped=self.swapped,
+            swapped=machine.swapped,
             booted=self.booted,
             exited_ns=self.exited_ns,
             bystander_waits_ns=tuple(ns for _, ns in sorted(self.bystander_waits.items())),

@@ -2,11 +2,13 @@
 
 ``v1`` stacks all eleven on the kernel before; ``v1.upto(n)``, ``v1.without(n, ...)`` and ``v1.plus(layer)`` give other
 kernels. ``v1_fixed`` has version 1's own bugs mended (`BUGS`); ``check`` searches for what breaks a kernel.
+`OomNotifier` is a layer for ``plus``: it came with version 2.
 """
 
 from .check import Verdict, check
 from .fixes import FIXES, Bug, bugs_of
 from .layer import COVER_LETTER, Layer, Patch, Series
+from .oom_notifier import OomNotifier
 from .p01_leak_asce import LeakAsce
 from .p02_page_flags import PageFlags
 from .p03_secure_storage_violation import SecureStorageViolation
@@ -52,6 +54,7 @@ __all__ = [
     "Bounds",
     "Bug",
     "Layer",
+    "OomNotifier",
     "Patch",
     "Series",
     "Trace",

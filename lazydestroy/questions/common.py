@@ -1,0 +1,58 @@
+"""What the experiments on several questions share: words for kernels, and series of a run as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..page import PAGE_SHIFT
+from ..run import Run
+from ..series import Series, v1
+from ..units import format_count
+from .pictures import Line
+
+BEFORE = v1.upto(0)
+"""The kernel before the series."""
+
+POINTS = 200
+"""Points of a line, at most."""
+
+
+def kernel_words(kernel: Series, lazy_destroy: bool | None = None) -> str:
+    """A kernel, to be put behind "with": "v1", "v1, lazy_destroy=0", "the kernel before the series"."""
+    name = repr(kernel).removeprefix("ld.series.") if kernel.layers else "the kernel before the series"
+    return name if lazy_destroy is None else f"{name}, lazy_destroy={int(lazy_destroy)}"
+
+
+def counted(number: int, unit: str) -> str:
+    """Write a number of things: "1 page", "2 pages"."""
+    return f"{format_count(number)} {unit.removesuffix('s') if number == 1 else unit}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Write several things: "a, b and c"."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def memory_line(run: Run, column: str, name: str, look: str = "") -> Line:
+    """A column of ``run.memory`` over time, in bytes."""
+    rows = run.memory
+    if len(rows) > POINTS:
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, POINTS).round().astype(int))]
+    points = tuple((int(row["time"]), int(row[column]) << PAGE_SHIFT) for row in rows)
+    return Line(name, points, look)
+
+
+def when_free(run: Run, pages: int, after: int) -> int | None:
+    """When as many pages are free as one asks for, at or after a moment, in nanoseconds. None: never."""
+    rows = run.memory[run.memory["time"] >= after]
+    enough = np.flatnonzero(rows["free"] >= pages)
+    if not len(enough):
+        return None
+    place = int(enough[0])
+    if place == 0:
+        return int(rows["time"][0])
+    (then, had), (now, has) = ((int(rows["time"][i]), int(rows["free"][i])) for i in (place - 1, place))
+    return now - (now - then) * (has - pages) // max(has - had, 1)
