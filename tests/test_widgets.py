@@ -20,7 +20,7 @@ def images(explorer):
 
 
 def everything_shown(explorer):
-    return " ".join(child.value for child in explorer.children if isinstance(child, widgets.ipywidgets.HTML))
+    return " ".join(child.value for child in explorer.children if isinstance(child, widgets.explorer.ipywidgets.HTML))
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_stopping_a_run_is_no_error(reboot, monkeypatch):
 
 def test_a_long_run_shows_how_far_it_is(reboot, monkeypatch):
     seen = []
-    monkeypatch.setattr(widgets, "PATIENCE", 0)
+    monkeypatch.setattr(widgets.explorer, "PATIENCE", 0)
     simulate = reboot._simulate
 
     def slow(progress, **values):
@@ -165,7 +165,7 @@ def test_sliders_have_labels_and_readable_values(reboot, shutdown):
 
 @pytest.mark.parametrize(("available", "largest"), [(24 << 30, 1 << 40), (512 << 20, 512 * GIB), (1 << 20, GIB)])
 def test_the_memory_slider_ends_where_memory_does(monkeypatch, available, largest):
-    monkeypatch.setattr(widgets, "available_memory", lambda: available)
+    monkeypatch.setattr(widgets.controls, "available_memory", lambda: available)
     sizes = memory_sizes()
     assert sizes[-1] == largest
     assert all(size & (size - 1) == 0 for size in sizes)
@@ -247,8 +247,13 @@ def test_what_is_left_out_is_searched_and_drawn(dropper):
 
 def test_another_choice_is_searched_once(dropper, monkeypatch):
     searched = []
-    real = widgets.check
-    monkeypatch.setattr(widgets, "check", lambda kernel, **options: searched.append(kernel) or real(kernel, **options))
+    real = widgets.dropper.check
+
+    def counting(kernel, **options):
+        searched.append(kernel)
+        return real(kernel, **options)
+
+    monkeypatch.setattr(widgets.dropper, "check", counting)
     bug = "the fix of a bug of version 1: use after free of the mm"
     for choice in (bug, dropper.menu.options[2], bug):
         dropper.menu.value = choice
@@ -257,7 +262,7 @@ def test_another_choice_is_searched_once(dropper, monkeypatch):
 
 
 def test_a_long_search_says_how_far_it_is(dropper, monkeypatch):
-    monkeypatch.setattr(widgets, "PATIENCE", 0)
+    monkeypatch.setattr(widgets.dropper, "PATIENCE", 0)
     said = []
     monkeypatch.setattr(dropper, "_say", said.append)
     dropper.menu.value = next(option for option in dropper.menu.options if "missing return" in option)
@@ -279,7 +284,7 @@ def test_a_search_that_does_not_end_leaves_the_picture(dropper, monkeypatch, err
 
     dropper.menu.value = dropper.menu.options[2]
     before = dropper._image.value
-    monkeypatch.setattr(widgets, "check", failing)
+    monkeypatch.setattr(widgets.dropper, "check", failing)
     dropper.menu.value = next(option for option in dropper.menu.options if option.startswith("patch 6"))
     assert words in dropper._state.value
     assert "what was found for ld.series.v1_fixed.without(4)" in dropper._state.value
@@ -293,7 +298,7 @@ def test_a_menu_that_could_not_search_yet_can_be_shown(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(widgets, "check", interrupted)
+    monkeypatch.setattr(widgets.dropper, "check", interrupted)
     stopped = widgets.drop_a_patch()
     assert stopped.verdict is None
     assert "Stopped." in stopped._state.value
@@ -301,8 +306,8 @@ def test_a_menu_that_could_not_search_yet_can_be_shown(monkeypatch):
 
 
 def test_where_nothing_breaks_the_picture_goes(dropper, monkeypatch):
-    real = widgets.check
-    monkeypatch.setattr(widgets, "check", lambda kernel, **options: real(kernel, pages=1, **options))
+    real = widgets.dropper.check
+    monkeypatch.setattr(widgets.dropper, "check", lambda kernel, **options: real(kernel, pages=1, **options))
     dropper.menu.value = "nothing"
     assert "Nothing breaks: all" in dropper._state.value
     assert dropper._image.layout.display == "none"

@@ -1,0 +1,24 @@
+"""Controls to explore with in a notebook: move a slider, and the pictures follow.
+
+`explore_reboot` and `explore_shutdown` return an `Explorer`, which is a widget and which Jupyter shows; where there is
+no kernel, its picture. `explore_question` returns an `Asker`: one of the reviewers' questions with controls for what
+decides the answer. `drop_a_patch` returns a `PatchDropper`: a menu, and the shortest way to trouble. Nothing else in
+the package imports ipywidgets.
+"""
+
+from .asking import Asker, explore_question
+from .controls import KERNELS, memory_sizes
+from .dropper import PatchDropper, drop_a_patch
+from .explorer import Explorer, explore_reboot, explore_shutdown
+
+__all__ = [
+    "KERNELS",
+    "Asker",
+    "Explorer",
+    "PatchDropper",
+    "drop_a_patch",
+    "explore_question",
+    "explore_reboot",
+    "explore_shutdown",
+    "memory_sizes",
+]

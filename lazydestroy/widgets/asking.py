@@ -1,0 +1,205 @@
+"""One of the reviewers' questions, with controls for what decides the answer."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from html import escape
+from typing import Any
+
+import ipywidgets
+
+from ..costs import Costs
+from ..plots import words_html
+from ..questions import Answer, accepted, ask, question
+from ..series import Series, v1
+from ..units import exact_duration, exact_size
+from .controls import GIB, HOSTS, KERNELS, TOUCHES, checked, choice, cost_slider, memory_slider
+
+_COSTS = tuple(field.name for field in fields(Costs))
+
+_DECIDES: Mapping[int, tuple[str, ...]] = {
+    1: ("memory", "destroy", "kernel"),
+    2: ("kernel", "destroy", "export"),
+    3: ("memory", "host", "destroy", "kernel"),
+    4: ("memory", "host", "destroy"),
+    5: ("memory", "destroy", "kernel"),
+    6: ("memory", "destroy", "noop"),
+    7: ("memory", "touch", "destroy", "export", "kernel"),
+    8: ("memory", "destroy", "kernel"),
+    9: ("memory", "walk", "destroy"),
+    10: ("memory", "exit_at", "destroy"),
+    11: ("kernel",),
+    12: ("kernel",),
+}
+"""What decides the answer to each question."""
+
+_KERNELS: Mapping[int, Mapping[str, Series]] = {
+    2: {**KERNELS, "v1 without patch 3": v1.without(3), "v1 without patch 4": v1.without(4)},
+}
+"""Kernels to choose from, where they are others than usual."""
+
+_AT_RANDOM = ("sequential", "reverse", "random")
+_EXITS = {f"{seconds} s after the reset": f"{seconds} s" for seconds in (1, 2, 5, 10, 20)}
+_USUAL_HOST = "an eighth more and 4 GiB"
+
+
+class Asker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
+    """Controls, and the answer for what they say.
+
+    Attributes
+    ----------
+    controls : dict of str to ipywidgets.Widget
+        By name; setting one's `value` asks again.
+    answer : lazydestroy.Answer or None
+        What is shown.
+    message : str
+        What is wrong with the setting; empty if nothing is.
+    """
+
+    def __init__(self, number: int, controls: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
+        self.question = question(number)
+        self.controls = dict(controls)
+        self.answer: Answer | None = None
+        self.message = ""
+        self._fixed = dict(fixed)
+        self._held = False
+        self._status = ipywidgets.HTML()
+        self._answer = ipywidgets.HTML()
+        self._image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
+        self._words = ipywidgets.HTML()
+        for control in self.controls.values():
+            control.continuous_update = False
+            control.observe(self._changed, "value")
+        head = ipywidgets.HTML(f"<b>{number}. {escape(self.question.asks)}</b>")
+        super().__init__([head, *self.controls.values(), self._status, self._answer, self._image, self._words])
+        self.layout.max_width = "920px"
+        self._update()
+
+    def set(self, **values: Any) -> None:
+        """Set several controls, and ask once."""
+        with self._hold():
+            for name, value in values.items():
+                self.controls[name].value = value
+        self._update()
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def _changed(self, _change: Any) -> None:
+        if not self._held:
+            self._update()
+
+    def parameters(self) -> dict[str, Any]:
+        """What the controls say, as `ask` takes it."""
+        values = {name: control.value for name, control in self.controls.items()}
+        found = dict(self._fixed)
+        costs = {name: exact_duration(values.pop(name)) for name in _COSTS if name in values and name != "touch"}
+        if Costs(**costs) != Costs():
+            found["costs"] = Costs(**costs)
+        host = values.pop("host", None)
+        if "memory" in values:
+            memory = values["memory"]
+            found["memory"] = exact_size(memory)
+            if host is not None:
+                found["host_memory"] = exact_size(memory + host * GIB)
+        found |= {name: value for name, value in values.items() if name != "memory"}
+        return found
+
+    def _update(self) -> None:
+        """Ask, and show the answer. What cannot be asked is said in words, and the last answer stays."""
+        self._say("Asking ...")
+        try:
+            answer = ask(self.question.number, **self.parameters())
+        except (ValueError, TypeError, MemoryError) as error:
+            self._fail(str(error) or "this computer's memory does not suffice")
+            return
+        except KeyboardInterrupt:
+            self._fail("Stopped")
+            return
+        self.answer, self.message = answer, ""
+        picture = answer.plot()
+        self._image.value = picture.quick_png()
+        self._image.layout.display = None
+        self._words.value = words_html(picture.words)
+        self._answer.value = answer._repr_html_()
+        self._say("")
+
+    def _fail(self, message: str) -> None:
+        self.message = message
+        self._say(f"This does not work: {message.rstrip('.')}.{' Below is the last answer.' if self.answer else ''}")
+
+    def _say(self, words: str) -> None:
+        self._status.value = f'<div role="status" style="line-height: 1.4">{escape(words)}</div>'
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """As a widget; where there is no kernel, as the picture."""
+        data = super()._repr_mimebundle_(**options)
+        data["text/plain"] = f"[controls, and an answer: {self.answer.verdict if self.answer else self.message}]"
+        if self.answer is None:
+            return data
+        picture = self.answer.plot()
+        data["image/png"] = base64.b64encode(picture.png()).decode("ascii")
+        return data, {"image/png": {"alt": picture.words}}
+
+
+def explore_question(number: int, controls: Iterable[str] | None = None, **parameters: Any) -> Asker:
+    """One of the reviewers' questions, with controls for what decides the answer.
+
+    Parameters
+    ----------
+    number : int
+        1 to 12.
+    controls : iterable of str, optional
+        Which controls there are: "memory", "host", "kernel", "touch", "exit_at", or the name of a cost. Default: what
+        decides this answer.
+    **parameters
+        What `ask` is to be given besides; for a parameter with a control: what it is to begin with.
+
+    Returns
+    -------
+    Asker
+
+    Raises
+    ------
+    ValueError
+        If there is no such question or control, or a control cannot begin with a value.
+    """
+    takes = accepted(question(number).number)
+    possible = [name for name in ("memory", "kernel", "touch", "exit_at") if name in takes]
+    possible += ["host"] if "host_memory" in takes and "memory" in takes else []
+    possible += [name for name in _COSTS if name != "touch"] if "costs" in takes else []
+    shown = (
+        [name for name in _DECIDES[number] if name in possible]
+        if controls is None
+        else checked(controls, possible, "controls")
+    )
+    begin = {name: parameters.pop(name, takes.get(name)) for name in shown}
+    return Asker(number, {name: _control(number, name, begin[name]) for name in shown}, parameters)
+
+
+def _control(number: int, name: str, value: Any) -> ipywidgets.Widget:
+    """The control of that name, with the value that it begins with."""
+    if name == "memory":
+        return memory_slider(value)
+    if name == "kernel":
+        kernels = dict(_KERNELS.get(number, KERNELS))
+        if value not in kernels.values():
+            kernels[repr(value).removeprefix("ld.series.")] = value
+        return choice("kernel", list(kernels.items()), value)
+    if name == "touch":
+        orders = [(words, order) for words, order in TOUCHES.items() if order in (*_AT_RANDOM, value)]
+        return choice("it uses its memory", orders, value)
+    if name == "host":
+        return choice("host, compared to the guest", [(_USUAL_HOST, None), *HOSTS.items()], value)
+    if name == "exit_at":
+        moments = _EXITS if value in _EXITS.values() or value is None else {**_EXITS, str(value): value}
+        return choice("killed", list(moments.items()), value or "5 s")
+    return cost_slider(f"cost: {name.replace('_', ' ')}", getattr(Costs(), name) if value is None else value, name)

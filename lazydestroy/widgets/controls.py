@@ -1,0 +1,91 @@
+"""Sliders and menus with units, and what there is to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ipywidgets
+
+from .. import scenarios
+from ..limits import available_memory
+from ..page import PAGE_SHIFT
+from ..series import Series, v1
+from ..units import duration, format_duration, format_size
+from ..units import size as read_size
+
+GIB = 1 << 30
+
+KERNELS: Mapping[str, Series] = {"before the series": v1.upto(0), "v1": v1}
+"""Kernels to choose from, by name."""
+
+COSTS = (*(step * 10**power for power in (1, 2, 3) for step in (10, 15, 20, 30, 50, 70)), 100_000)
+"""Costs of a call to choose from, in nanoseconds: 0.1 µs to 100 µs, in steps that look even on a logarithmic scale."""
+
+TOUCHES = {"in order": "sequential", "downwards": "reverse", "at random": "random", "not at all": "none"}
+HOSTS = {"1 GiB more": 1, "4 GiB more": 4, "8 GiB more": 8, "16 GiB more": 16, "64 GiB more": 64}
+DEMANDS = {"nobody": None, **{f"{rate} GiB/s": f"{rate} GiB/s" for rate in (1, 2, 3, 4, 8, 16)}}
+
+PATIENCE = 0.3
+"""Seconds after which a run shows how far it is."""
+
+
+def memory_sizes() -> list[int]:
+    """Sizes of a guest to choose from: 1 GiB to 1 TiB in powers of two, as far as this computer's memory goes."""
+    there = available_memory()
+    sizes = [GIB << power for power in range(11)]
+    return [size for size in sizes if _needed(size) <= there] or sizes[:1]
+
+
+def _needed(guest: int) -> int:
+    """What a run with that guest takes of this computer's memory, generously: records of pages, twice."""
+    return 2 * ((guest * 9 // 8 + 4 * GIB) >> PAGE_SHIFT) + scenarios.ENGINE_MEMORY
+
+
+_WIDE = {"width": "560px", "max_width": "100%"}
+_STYLE = {"description_width": "190px"}
+
+
+def slider(label: str, options: list[tuple[str, int]], value: int) -> ipywidgets.SelectionSlider:
+    """A slider whose readout has units. While it is dragged, the browser sends a value when the last one is drawn."""
+    return ipywidgets.SelectionSlider(
+        options=options, value=value, description=label, style=_STYLE, layout=_WIDE, continuous_update=True
+    )
+
+
+def choice(label: str, options: Any, value: Any) -> ipywidgets.Dropdown:
+    """A menu."""
+    return ipywidgets.Dropdown(options=options, value=value, description=label, style=_STYLE, layout=_WIDE)
+
+
+def memory_slider(memory: int | str) -> ipywidgets.SelectionSlider:
+    """The size of the guest, in powers of two."""
+    sizes = memory_sizes()
+    chosen = read_size(memory, "memory")
+    if chosen not in sizes:
+        accepted = f"use a power of two from {format_size(sizes[0])} to {format_size(sizes[-1])}"
+        raise ValueError(f"memory={memory!r}: {accepted}, where this computer's memory ends")
+    return slider("memory of the guest", [(format_size(size), size) for size in sizes], chosen)
+
+
+def cost_slider(label: str, cost: int | str, name: str) -> ipywidgets.SelectionSlider:
+    """What a step costs, on a logarithmic scale."""
+    chosen = duration(cost, name)
+    options = sorted({*COSTS, chosen})
+    return slider(label, [(format_duration(ns), ns) for ns in options], chosen)
+
+
+def kernel_choice(kernels: Mapping[str, Series], kernel: str) -> ipywidgets.Dropdown:
+    """A menu of kernels, beginning with that of a name."""
+    if kernel not in kernels:
+        raise ValueError(f"kernel={kernel!r}: use one of {', '.join(map(repr, kernels))}")
+    return choice("kernel", list(kernels.items()), kernels[kernel])
+
+
+def checked(names: Iterable[str], known: Iterable[str], parameter: str) -> list[str]:
+    """Names, each of which must be known."""
+    given, accepted = list(names), list(known)
+    for name in given:
+        if name not in accepted:
+            raise ValueError(f"{parameter}={given!r}: {name!r} is not one of {', '.join(map(repr, accepted))}")
+    return given
