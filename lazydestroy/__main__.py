@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(parser.format_help())
             return 0
         answer = ask(number, **_given(parsed, number))
-        print(answer.text(WIDTH))
+        print(f"{answer.text(WIDTH)}  # {answer.seconds:.1f} s")
         if parsed.plot:
             Path(parsed.plot).write_bytes(answer.plot().png())
     except (ValueError, TypeError, OSError) as error:

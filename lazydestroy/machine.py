@@ -123,7 +123,7 @@ class Machine:
     """A host with an Ultravisor, a kernel, and one VM.
 
     By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit` (`kill` begins
-    it), `start_process`, `step`, `run`, `show`.
+    it), `start_process`, `start_another`, `turn_to`, `step`, `run`, `show`.
 
     Parameters
     ----------
@@ -170,6 +170,7 @@ class Machine:
     >>> m = Machine("32 KiB")
     >>> m.boot()
     >>> m.protect()
+    'A'
     >>> print(m.touch(7))
     vCPU touches page 7: 0x3E; calls CONV_TO_SEC_STOR; reads plaintext of A; 4 µs
     """

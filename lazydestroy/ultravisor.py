@@ -1325,6 +1325,21 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "it looks like a secure page of somebody else; the other candidate is 0x3D",
     ),
     Assumption(
+        "CREATE_SEC_CPU for a configuration whose CPUs were destroyed",
+        "done, as the first time",
+        "no public source forbids it. Version 1 of the series never asks: it forgets the handle",
+    ),
+    Assumption(
+        "configuration whose DESTROY_SEC_CONF failed",
+        "answers every other call as before",
+        "only the failure itself is documented, and that the mark on its table stays",
+    ),
+    Assumption(
+        "marked table in the host's own use",
+        "read and written like any memory; to destroy or export its pages changes nothing, and the mark stays",
+        "its pages are not secure, and the mark is documented for tables and donated storage only",
+    ),
+    Assumption(
         "reset of the machine",
         "secure, shared and donated pages cleared; marks, configurations and CPUs gone",
         "seen by the outside tests for donated memory",

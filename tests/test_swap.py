@@ -23,7 +23,7 @@ def seen(run):
     return run.uvcs, run.events, run.end_ns, run.swapped, run.oom, run.final, run.exited_ns, run.booted, rows
 
 
-@pytest.mark.parametrize(("touch", "guest"), product(["none", "sequential", "random"], ["normal", "protected"]))
+@pytest.mark.parametrize(("touch", "guest"), list(product(["none", "sequential", "random"], ["normal", "protected"])))
 @pytest.mark.parametrize("kernel", [ld.series.v1, ld.series.v1.upto(0), ld.series.v1_fixed])
 def test_with_the_table_and_without_it_the_same_pages_go_to_swap_and_come_back(touch, guest, kernel):
     given = {"touch": touch, "new_guest": guest, "kernel": kernel, "swap": 32 * MIB, "touched": 0.25}

@@ -5,6 +5,7 @@ into axes that stay: `lazydestroy.widgets` shows one run after another in them. 
 matplotlib.
 """
 
+from .answer import plot_answer
 from .demonstration import plot_demonstration
 from .lanes import run_end
 from .memory import MemoryPanel
@@ -29,6 +30,7 @@ __all__ = [
     "finding",
     "kernel_name",
     "memory_finding",
+    "plot_answer",
     "plot_demonstration",
     "plot_memory",
     "plot_pages",

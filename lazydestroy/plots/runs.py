@@ -79,10 +79,11 @@ def timelines(runs: Sequence[Run], head: float) -> Picture:
     return picture
 
 
-def write_kernel(picture: Picture, run: Run, top: float) -> None:
+def write_kernel(picture: Picture, run: Run, top: float, before: str = "") -> None:
     """Write the name of a run's kernel, `top` inches from the upper edge."""
     place = 1 - top / picture.get_figheight()
-    picture.text(0.008, place, kernel_name(run), fontsize=12, fontweight="bold", va="center")
+    name = f"{before}, {kernel_name(run)}" if before else kernel_name(run)
+    picture.text(0.008, place, name, fontsize=12, fontweight="bold", va="center")
 
 
 def plot_memory(run: Run) -> Picture:

@@ -7,7 +7,7 @@ see is kept as data (`pictures`); nothing is drawn here.
 
 from __future__ import annotations
 
-from . import again, calls, entities, shortage
+from . import again, calls, entities, poisoned, reach, shortage
 from .answer import Agreement, Answer, Table, resting_on
 from .question import QUESTIONS, Question
 from .registry import EXPERIMENTS, accepted, answers, ask, question
@@ -28,7 +28,9 @@ __all__ = [
     "calls",
     "entities",
     "how_sure",
+    "poisoned",
     "question",
+    "reach",
     "resting_on",
     "shortage",
 ]

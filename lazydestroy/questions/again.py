@@ -241,7 +241,7 @@ def _picture(runs: Mapping[tuple[str, bool], Run], filled: Mapping[str, Filled])
             lines.append(Line(f"{guest} guest, {'after' if rests else 'during'} the clean-up", points))
     during, after = filled["protected"]
     title = f"A protected guest uses its memory in {_time(during)} during the clean-up, in {_time(after)} after it"
-    return Lines(title, tuple(lines), "time since it began to", "memory used", "ns", "bytes")
+    return Lines(title, tuple(lines), "time since the guest began to use it", "memory used", "ns", "bytes")
 
 
 def _filling(run: Run) -> tuple[tuple[int, int], ...]:

@@ -103,7 +103,7 @@ class Answer:
         return plot_answer(self)
 
     def text(self, width: int = 100) -> str:
-        """The whole answer for a terminal, `width` characters wide; the table may be wider."""
+        """The whole answer for a terminal, `width` characters wide; the table may be wider. Always the same."""
         question = self.question
         parts = [
             textwrap.fill(f"{question.number}. {question.asks}", width, break_on_hyphens=False),
@@ -117,7 +117,7 @@ class Answer:
             _filled("Agrees", f"{self.agrees}. {self.agreement}", width),
             _filled("Rests on", self._rests_on(), width),
             "",
-            f"{self.reproduce()}  # {self.seconds:.1f} s",
+            self.reproduce(),
         ]
         return "\n".join(parts)
 

@@ -114,7 +114,7 @@ def _picture(run: Run, end: int, both: int) -> Lanes:
         ("KVM VM", (Span(before, run.exited_ns, "one and the same", "QEMU"),)),
     ]
     for each in run.configurations:
-        begins, aside = max(before, each.created_ns), each.set_aside_ns
+        begins, aside = each.created_ns if each.created_ns > 0 else before, each.set_aside_ns
         spans = []
         if aside is None or aside > begins:
             spans.append(Span(begins, aside, "has CPUs", "guest" if each.created_ns >= 0 else "old guest"))

@@ -356,7 +356,7 @@ def _free_over_time(gone: Run, gone_before: Run, again: Run, kernel: Series) -> 
         memory_line(gone_before, "free", "free, shutdown before the series", "QEMU"),
     )
     marks = []
-    for run, name in ((gone, "wait() returns"), (gone_before, "before the series")):
+    for run, name in ((gone, "wait() returns"), (gone_before, "wait() returns, before the series")):
         if run.downtime_ns is not None:
             marks.append((run.downtime_ns, name))
     aside = int(gone.memory["set_aside"].max())
@@ -366,7 +366,7 @@ def _free_over_time(gone: Run, gone_before: Run, again: Run, kernel: Series) -> 
         else f"With {kernel_words(kernel)} nothing is set aside"
     )
     return Lines(
-        title, _to_the_end(lines), "time after the reset, or the kill", "memory", "ns", "bytes", marks=tuple(marks)
+        title, _to_the_end(lines), "time since the reset, or the kill", "memory", "ns", "bytes", marks=tuple(marks)
     )
 
 

@@ -173,7 +173,7 @@ def explore_question(number: int, controls: Iterable[str] | None = None, **param
         If there is no such question or control, or a control cannot begin with a value.
     """
     takes = accepted(question(number).number)
-    possible = [name for name in ("memory", "kernel", "touch", "exit_at") if name in takes]
+    possible: list[str] = [name for name in ("memory", "kernel", "touch", "exit_at") if name in takes]
     possible += ["host"] if "host_memory" in takes and "memory" in takes else []
     possible += [name for name in _COSTS if name != "touch"] if "costs" in takes else []
     shown = (
