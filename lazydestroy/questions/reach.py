@@ -788,7 +788,7 @@ def _shutdown_words(shutdown: Mapping[str, Any], kernel: Series) -> str:
 
 
 def _read(found: Mapping[str, Any]) -> str:
-    return " or ".join("a cleared page of his own" if each == "own page" else each for each in found["reads"])
+    return " or ".join("a cleared page of its own" if each == "own page" else each for each in found["reads"])
 
 
 def _agrees(values: Mapping[str, Any]) -> Agreement:

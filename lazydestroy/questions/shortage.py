@@ -85,7 +85,7 @@ class Turning:
 
     def __str__(self) -> str:
         if self.yes is None:
-            return f"none up to {format_rate(self.no or 0)}"
+            return f"not even at {format_rate(self.no or 0)}"
         return f"from {rate_words(self.yes)} on"
 
 

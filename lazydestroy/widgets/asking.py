@@ -110,8 +110,8 @@ class Asker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
             found["memory"] = exact_size(memory)
             if host is not None:
                 found["host_memory"] = exact_size(memory + host * GIB)
-        found |= {name: value for name, value in values.items() if name != "memory"}
-        return found
+        usual = accepted(self.question.number)
+        return found | {name: value for name, value in values.items() if name != "memory" and value != usual[name]}
 
     def _update(self) -> None:
         """Ask, and show the answer. What cannot be asked is said in words, and the last answer stays."""
@@ -173,16 +173,23 @@ def explore_question(number: int, controls: Iterable[str] | None = None, **param
         If there is no such question or control, or a control cannot begin with a value.
     """
     takes = accepted(question(number).number)
-    possible: list[str] = [name for name in ("memory", "kernel", "touch", "exit_at") if name in takes]
-    possible += ["host"] if "host_memory" in takes and "memory" in takes else []
-    possible += [name for name in _COSTS if name != "touch"] if "costs" in takes else []
-    shown = (
-        [name for name in _DECIDES[number] if name in possible]
-        if controls is None
-        else checked(controls, possible, "controls")
-    )
+    shown = decides(number) if controls is None else checked(controls, _possible(number), "controls")
     begin = {name: parameters.pop(name, takes.get(name)) for name in shown}
     return Asker(number, {name: _control(number, name, begin[name]) for name in shown}, parameters)
+
+
+def _possible(number: int) -> list[str]:
+    """The controls that a question can have."""
+    takes = accepted(number)
+    possible: list[str] = [name for name in ("memory", "kernel", "touch", "exit_at") if name in takes]
+    possible += ["host"] if "host_memory" in takes and "memory" in takes else []
+    return possible + ([name for name in _COSTS if name != "touch"] if "costs" in takes else [])
+
+
+def decides(number: int) -> list[str]:
+    """The controls for what decides the answer to a question."""
+    possible = _possible(number)
+    return [name for name in _DECIDES[number] if name in possible]
 
 
 def _control(number: int, name: str, value: Any) -> ipywidgets.Widget:
