@@ -128,6 +128,12 @@ def _number(text: str) -> int:
     return question(int(text)).number
 
 
+def _show(done: int, total: int) -> None:
+    """How far it is, on a line that is written over."""
+    end = "\r" if done + 1 < total else "\r\033[K"
+    print(f"run {done + 1} of {total} ...", end=end, file=sys.stderr, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says.
 
@@ -152,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.help:
             print(parser.format_help())
             return 0
-        answer = ask(number, **_given(parsed, number))
+        answer = ask(number, progress=_show if sys.stderr.isatty() else None, **_given(parsed, number))
         print(f"{answer.text(WIDTH)}  # {answer.seconds:.1f} s")
         if parsed.plot:
             Path(parsed.plot).write_bytes(answer.plot().png())

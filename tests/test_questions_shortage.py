@@ -229,3 +229,18 @@ def test_a_host_with_room_leaves_nothing_to_do_for_it():
     found = ld.ask(4, memory="64 MiB", rates=("64 GiB/s",))
     assert "nothing to do" in found.verdict
     assert not any(found.claims.values())
+
+
+def test_whoever_asks_may_hear_how_far_it_is():
+    heard = []
+    ld.ask(3, memory="16 MiB", rates=("1 GiB/s", "2 GiB/s"), progress=lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 10) for done in range(10)]
+
+
+def test_an_interrupt_gets_through_and_leaves_nobody_listening():
+    def interrupt(_done, _total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ld.ask(3, memory="16 MiB", progress=interrupt)
+    assert ld.ask(3, memory="16 MiB", rates=("1 GiB/s",)).claims

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..costs import Costs
 from .answer import Answer, as_used
+from .progress import Progress, listening
 from .question import QUESTIONS, Question
 
 Experiment = Callable[..., Answer]
@@ -61,13 +62,15 @@ def accepted(number: int) -> dict[str, Any]:
     return found
 
 
-def ask(number: int, **parameters: Any) -> Answer:
+def ask(number: int, *, progress: Progress | None = None, **parameters: Any) -> Answer:
     """Answer a question of the review thread by experiment.
 
     Parameters
     ----------
     number : int
         1 to 12; see ``ld.QUESTIONS``.
+    progress : callable, optional
+        Called with how many runs of a series are done and how many there are, if the experiment makes many.
     **parameters
         Those of the experiment, such as ``memory``, ``costs``, ``kernel``. `accepted` lists them with their defaults;
         what they mean is said at `lazydestroy.reboot`, `lazydestroy.shutdown`, or at the experiment itself.
@@ -96,7 +99,8 @@ def ask(number: int, **parameters: Any) -> Answer:
         if name not in names:
             raise TypeError(f"question {number} has no parameter {name!r}; it takes {', '.join(sorted(names))}")
     began = time.perf_counter()
-    found = EXPERIMENTS[asked.number](asked, **parameters)
+    with listening(progress):
+        found = EXPERIMENTS[asked.number](asked, **parameters)
     costs = parameters.get("costs") or Costs()
     rests = as_used(found.assumptions, costs)
     return replace(found, parameters=parameters, assumptions=rests, seconds=time.perf_counter() - began)

@@ -22,6 +22,7 @@ from ..units import format_duration, format_rate, format_size
 from .answer import Answer, Table, resting_on
 from .common import BEFORE, counted, kernel_words, memory_line, when_free
 from .pictures import Cell, Grid, Line, Lines
+from .progress import one_by_one
 from .question import Question
 from .registry import answers
 
@@ -134,7 +135,8 @@ def _rates(rates: Sequence[int | str]) -> list[int]:
 
 def oom_map(sizes: Sequence[int], rates: Sequence[int], given: Given) -> dict[tuple[int, int], Outcome]:
     """What becomes of the other process, by size of the guest and pace."""
-    return {(size, rate): outcome(size, rate, given) for size in sizes for rate in rates}
+    cases = [(size, rate) for size in sizes for rate in rates]
+    return {case: outcome(*case, given) for case in one_by_one(cases)}
 
 
 @answers(3, shutdown, _CHOSEN)
@@ -430,7 +432,8 @@ def notified(
     notifying = {**given, "kernel": kernel.plus(OomNotifier)}
     places = _sizes(sizes, guest)
     without = oom_map(places, paces, given)
-    with_ = {key: each if each.killed_ns is None else outcome(*key, notifying) for key, each in without.items()}
+    asked = [key for key, each in without.items() if each.killed_ns is not None]
+    with_ = without | {key: outcome(*key, notifying) for key in one_by_one(asked)}
     killed, still = (sum(each.killed_ns is not None for each in cases.values()) for cases in (without, with_))
     waits = [each for key, each in with_.items() if without[key].killed_ns is not None and each.killed_ns is None]
     longest = max(waits, key=lambda each: each.waited_ns, default=None)

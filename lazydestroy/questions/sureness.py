@@ -133,10 +133,10 @@ def how_sure(
         changes |= {f"{name} × {factor:g}": costs.replace(**{name: _scaled(costs, name, factor)}) for factor in each}
     if not takes_costs:
         changes = {"as assumed": costs}
-    found = {
-        change: ask(number, **parameters, **({"costs": changed} if takes_costs else {}))
-        for change, changed in changes.items()
-    }
+    found = {}
+    for change, changed in changes.items():
+        given: dict[str, Any] = {**parameters, **({"costs": changed} if takes_costs else {})}
+        found[change] = ask(number, **given)
     return Sureness(asked, found)
 
 
