@@ -8,6 +8,7 @@ python -m lazydestroy 3 --help
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import textwrap
@@ -55,13 +56,16 @@ def kernel(text: str) -> Series:
     return series
 
 
-def value(name: str, text: str) -> Any:
-    """Read the value of a parameter: a number, true or false, none, or text such as ``64 GiB``."""
+def value(name: str, text: str, default: Any = None) -> Any:
+    """Read the value of a parameter: a number, true or false, none, or text such as ``64 GiB``.
+
+    "none" is a word like any other where the default is not None: ``--touch none``.
+    """
     if name == "kernel":
         return kernel(text)
     if name in _SEVERAL and "," in text:
         return tuple(value(name, part.strip()) for part in text.split(","))
-    words = {"true": True, "false": False, "none": None}
+    words = {"true": True, "false": False, **({"none": None} if default is None else {})}
     if text.lower() in words:
         return words[text.lower()]
     for kind in (int, float):
@@ -107,7 +111,7 @@ def _add_parameters(parser: _Parser, number: int) -> None:
 def _given(arguments: argparse.Namespace, number: int) -> dict[str, Any]:
     """What `ask` gets."""
     texts = {name: text for name, text in vars(arguments).items() if text is not None and text is not False}
-    found = {name: value(name, texts[name]) for name in accepted(number) if name in texts}
+    found = {name: value(name, texts[name], default) for name, default in accepted(number).items() if name in texts}
     if "lazy_destroy" in found:
         found["lazy_destroy"] = {0: False, 1: True}.get(found["lazy_destroy"], found["lazy_destroy"])
     options = {name: option[2:].replace("-", "_") for name, option in _cost_options(number).items()}
@@ -159,9 +163,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(parser.format_help())
             return 0
         answer = ask(number, progress=_show if sys.stderr.isatty() else None, **_given(parsed, number))
-        print(f"{answer.text(WIDTH)}  # {answer.seconds:.1f} s")
+        print(f"{answer.text(WIDTH)}  # {answer.seconds:.1f} s", flush=True)
         if parsed.plot:
             Path(parsed.plot).write_bytes(answer.plot().png())
+    except BrokenPipeError:
+        # whoever read has seen enough; let the interpreter find nothing to complain about at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
     return 0

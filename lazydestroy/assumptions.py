@@ -353,6 +353,12 @@ def _of_kernel() -> Iterator[Assumption]:
         "kernel.mm.KernelMm.get_page",
     )
     yield assume(
+        "when a page is charged to the memory cgroup",
+        "from the page fault that maps it until it is freed, set aside or not",
+        "version 2's cover letter says that it was tried: memory of a destroyed guest counts until it is freed",
+        "kernel.mm.KernelMm.put_page",
+    )
+    yield assume(
         "order of a walk",
         "upwards, the guest's memory first and the process's own behind it",
         "an address space is removed from its lowest address up",

@@ -108,12 +108,14 @@ class Process:
 
 @dataclass(slots=True)
 class Life:
-    """When a secure configuration was created, reset or left by its process, and destroyed: nanoseconds of the machine.
+    """When a secure configuration was created, ended, set aside and destroyed: nanoseconds of the machine.
 
-    `donated` is what it holds while it is set aside: pages of base and variable storage.
+    It ends when its guest is reset, or its process exits; it is set aside when its VM lets go of it and it is still
+    there. `donated` is what it holds then: pages of base and variable storage.
     """
 
     created: int
+    ended: int | None = None
     set_aside: int | None = None
     destroyed: int | None = None
     donated: int = 0
@@ -535,6 +537,7 @@ class Machine:
             return Answer()
         self.set_aside_running()
         answer: Answer = yield from self.kernel.kvm_s390_pv_disable(self.kvm)
+        self._let_go()
         if answer.rc == 1 and answer.rrc == 42:
             self.event("userspace", "KVM_PV_DISABLE answers rc 1, rrc 42: the rest is done in the background")
         return answer
@@ -545,6 +548,7 @@ class Machine:
         self.set_aside_running()
         yield from self.kernel.mmput(self.mm)
         yield from self.kernel.kvm_arch_destroy_vm(self.kvm)
+        self._let_go()
 
     def set_aside_running(self) -> None:
         """From now on the running configuration's pages count as old, as not yet clean."""
@@ -552,8 +556,15 @@ class Machine:
             self.old = {*self.old, self.kvm.pv.handle}
             self.memory.old = self.old
             life = self.lives[self.kvm.pv.handle]
-            if life.set_aside is None:
-                life.set_aside, life.donated = self.now, self.kvm.pv.stor_base[1] + self.kvm.pv.stor_var[1]
+            if life.ended is None:
+                life.ended, life.donated = self.now, self.kvm.pv.stor_base[1] + self.kvm.pv.stor_var[1]
+
+    def _let_go(self) -> None:
+        """The VM is done with its old configurations: those that are still there have been set aside."""
+        for handle in self.old & self.uv.configurations.keys():
+            life = self.lives[handle]
+            if life.set_aside is None and handle != self.kvm.pv.handle:
+                life.set_aside = self.now
 
     # By hand
 

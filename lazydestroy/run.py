@@ -62,11 +62,13 @@ class Configuration(NamedTuple):
     created_ns : int
         Below 0: it was there at the beginning.
     set_aside_ns : int or None
-        When its guest was reset, or its process began to exit: a zombie from then on. None: never.
+        When its VM let go of it while it was still there: a zombie from then on. None: never.
     destroyed_ns : int or None
         When DESTROY_SEC_CONF succeeded. None: never.
     donated : int
         Pages of donated storage that it holds while it is set aside.
+    ended_ns : int or None
+        When its guest was reset, or its process began to exit. None: it runs.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Configuration(NamedTuple):
     set_aside_ns: int | None
     destroyed_ns: int | None
     donated: int
+    ended_ns: int | None
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -101,6 +104,8 @@ class Run:
         `uvcs` by the actor that made them.
     foreground_by_actor : dict of str to Counter
         `foreground` by the actor that made them.
+    idle_by_actor : dict of str to Counter
+        Those of them that changed nothing or were refused, by the actor that made them.
     interruptions : dict of str to Counter of Interruption
         What guests' accesses raised, by the actor that made them; "vCPU 0" ... Actors that met none are not in it.
     timeline : numpy.ndarray of TIMELINE
@@ -149,6 +154,7 @@ class Run:
     background: Counter[UVC]
     by_actor: Mapping[str, Counter[UVC]]
     foreground_by_actor: Mapping[str, Counter[UVC]]
+    idle_by_actor: Mapping[str, Counter[UVC]]
     interruptions: Mapping[str, Counter[Interruption]]
     timeline: np.ndarray
     memory: np.ndarray

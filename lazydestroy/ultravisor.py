@@ -1129,6 +1129,10 @@ def _number(value: int, name: str, least: int, most: int) -> int:
 
 
 def _feature_bits(features: Iterable[int | str] | str) -> frozenset[int]:
+    if not isinstance(features, Iterable):
+        raise ValueError(
+            f"features={features!r}: use bit numbers 0 to 63, or the name 'misc' (bit 0), several in a tuple"
+        )
     wanted = (features,) if isinstance(features, str) else tuple(features)
     bits = frozenset(_FEATURES.get(feature, -1) if isinstance(feature, str) else feature for feature in wanted)
     if not all(0 <= bit < 64 for bit in bits):

@@ -66,6 +66,8 @@ def test_from_a_shell_a_wrong_argument_ends_with_status_2():
         (["1", "--kernel", "__import__('os')"], "use before, v1, v1_fixed"),
         (["1", "--touch", "sideways"], "touch='sideways'"),
         (["1", "--memory", "1000 TiB"], "memory="),
+        (["3", "--rates", "soon"], "rates"),
+        (["1", "--kernel", "none"], "use before, v1, v1_fixed"),
         (["--memory", "1 GiB"], "give the number of a question first"),
         (["1", "--kernel", "before", "--lazy-destroy", "0"], "does not have the module parameter"),
     ],
@@ -116,6 +118,22 @@ def test_kernels_are_read_as_they_are_written(text, expected):
 )
 def test_values_are_read_as_numbers_words_or_lists(name, text, expected):
     assert value(name, text) == expected
+
+
+def test_none_is_a_word_where_that_is_meant(capsys):
+    assert main(["1", *SMALL, "--touch", "none"]) == 0
+    assert "touch='none'" in capsys.readouterr().out
+
+
+def test_one_pace_is_enough(capsys):
+    assert main(["3", "--memory", "16 MiB", "--rates", "1 GiB/s"]) == 0
+    assert "rates='1 GiB/s'" in capsys.readouterr().out
+
+
+def test_whoever_reads_may_stop_reading():
+    command = f"{sys.executable} -m lazydestroy 2 | head -1"
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
 
 
 def test_the_picture_can_be_saved(tmp_path, capsys):

@@ -33,7 +33,7 @@ def test_the_answer_holds_for_every_kernel_and_patch_1_decides_who_gets_the_tabl
     claims = dict(answer.claims)
     assert claims.pop(HANDED_OUT) is (1 in kernel)
     assert all(claims.values()), claims
-    assert answer.agrees == "refines"
+    assert answer.agrees == ("refines" if 1 in kernel else "does not apply")
 
 
 @pytest.mark.parametrize("factor", ["0.1", "10"])

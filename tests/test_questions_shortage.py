@@ -6,12 +6,13 @@ import pytest
 
 import lazydestroy as ld
 from lazydestroy.questions.shortage import (
+    FASTEST,
     PRECISION,
     Turning,
     oom_map,
     outcome,
     sizes_up_to,
-    swapping,
+    swappable,
     turning_cost,
     turning_rate,
 )
@@ -71,7 +72,7 @@ def test_the_turning_point_is_about_the_pace_at_which_pages_are_freed():
 
 def test_a_host_with_room_has_no_turning_point():
     found = ld.ask(3, memory="64 MiB", rates=("1 GiB/s", "64 GiB/s"))
-    assert found.values["turning_rate"] == Turning(no=64 * GIB, yes=None)
+    assert found.values["turning_rate"] == Turning(no=FASTEST, yes=None)
     assert found.values["smallest_guest"] is None
     assert not found.claims["a process that takes memory fast enough is killed for want of it"]
     assert "finds what it asks for" in found.verdict
@@ -98,7 +99,7 @@ def test_on_a_tight_host_every_claim_of_question_3_holds(third):
 def test_the_verdict_has_the_figures_that_were_measured(third):
     values = third.values
     assert values["turning_rate"].yes is not None
-    for words in ("In a reboot no", "at shutdown yes", "256 MiB", "killed"):
+    for words in ("In a reboot no", "at shutdown yes", "256 MiB", "killed", "before the series after"):
         assert words in third.verdict
 
 
@@ -119,15 +120,32 @@ def test_memory_for_a_guest_of_the_same_size_is_there_when_a_run_that_asks_then_
 
 
 @pytest.mark.parametrize("factor", [0.1, 10])
-def test_swap_helps_in_a_reboot_and_not_at_shutdown_whatever_the_costs(factor):
-    found = swapping(V1, ld.Costs().scaled(factor))
-    assert found["reboot", False].oom
-    assert found["reboot", False].oom_before, "a reboot of the kernel before needs the memory just as well"
-    assert not found["reboot", True].oom
-    assert found["reboot", True].swapped > 0
-    assert found["shutdown", True].oom
-    assert found["shutdown", True].swapped == 0
-    assert not found["shutdown", False].oom_before
+def test_old_pages_can_be_swapped_in_a_reboot_and_set_aside_ones_cannot_whatever_the_costs(factor):
+    found = swappable(V1, ld.Costs().scaled(factor))
+    assert found["reboot"].swapped == found["reboot"].pages == 64
+    assert found["shutdown"].pages == 63, "one is exported to make room for the list"
+    assert found["shutdown"].swapped == 0
+
+
+def test_before_the_series_nothing_is_set_aside_that_could_not_be_swapped():
+    found = swappable(BEFORE, None)
+    assert found["reboot"].swapped == found["reboot"].pages == 64
+    assert found["shutdown"].pages == 0
+
+
+def test_slow_paces_alone_do_not_hide_where_it_turns():
+    slow, fast = (
+        ld.ask(3, memory="64 MiB", host_memory="72 MiB", rates=rate).values for rate in ("1 MiB/s", "64 GiB/s")
+    )
+    assert slow["turning_rate"].yes == pytest.approx(fast["turning_rate"].yes, rel=0.03)
+    assert ld.ask(4, memory="64 MiB", host_memory="72 MiB", rates="1 MiB/s").values["killed_without"] > 0
+
+
+def test_a_process_that_begins_at_the_kill_is_no_worse_off_with_the_series(third):
+    """Before the series it has to wait for its pages as well: nothing is free until they are exported."""
+    values = third.values
+    assert all(each.killed_ns is not None for each in values["from_the_kill"].values())
+    assert values["same_size_ns"] < values["same_size_before_ns"]
 
 
 @pytest.mark.parametrize("kernel", [BEFORE, V1.upto(8), V1.without(9, 10)])
@@ -135,7 +153,7 @@ def test_a_kernel_that_sets_nothing_aside_is_told_so(kernel):
     found = ld.ask(3, **SMALL, kernel=kernel)
     assert not found.claims["at shutdown pages are neither used nor free for a while"]
     assert "sets nothing aside" in found.verdict
-    assert found.agrees == "no"
+    assert found.agrees == "does not apply"
 
 
 def test_a_guest_that_used_nothing_exhausts_nothing():
@@ -146,6 +164,10 @@ def test_a_guest_that_used_nothing_exhausts_nothing():
 def test_paces_that_make_no_sense_are_refused():
     with pytest.raises(ValueError, match="rates"):
         ld.ask(3, memory="64 MiB", rates=())
+    with pytest.raises(ValueError, match="kernel=None"):
+        ld.ask(3, kernel=None)
+    with pytest.raises(ValueError, match="costs=5"):
+        ld.ask(3, costs=5)
     with pytest.raises(ValueError, match="rates"):
         ld.ask(3, memory="64 MiB", rates=("fast",))
     with pytest.raises(ValueError, match="sizes"):

@@ -7,7 +7,7 @@ see is kept as data (`pictures`); nothing is drawn here.
 
 from __future__ import annotations
 
-from . import again, calls, entities, poisoned, reach, shortage
+from . import again, batches, calls, cgroup, entities, leaving, poisoned, reach, shortage
 from .answer import Agreement, Answer, Table, resting_on
 from .question import QUESTIONS, Question
 from .registry import EXPERIMENTS, accepted, answers, ask, question
@@ -25,9 +25,12 @@ __all__ = [
     "again",
     "answers",
     "ask",
+    "batches",
     "calls",
+    "cgroup",
     "entities",
     "how_sure",
+    "leaving",
     "poisoned",
     "question",
     "reach",

@@ -13,7 +13,7 @@ from ..scenarios import reboot
 from ..series import Series, v1
 from ..units import format_duration, format_size, size
 from .answer import Answer, Table, resting_on
-from .common import kernel_words
+from .common import kernel_words, listed
 from .pictures import Line, Lines
 from .question import Question
 from .registry import answers
@@ -55,9 +55,9 @@ def waits(
     """
     lazy_destroy, features = more.get("lazy_destroy"), more.get("features", ())
     pages = {
-        (guest, clean): touched(kernel, costs, guest == "protected", clean, lazy_destroy, features)
+        (guest, state): touched(kernel, costs, guest == "protected", state, lazy_destroy, features)
         for guest in GUESTS
-        for clean in (False, True)
+        for state in STATES
     }
     given = {"kernel": kernel, "costs": costs, "touch": touch, **more}
     runs = {
@@ -66,22 +66,27 @@ def waits(
         for rests in (False, True)
     }
     filled = {guest: Filled(*(using(runs[guest, rests]) for rests in (False, True))) for guest in GUESTS}
-    old, unprotected = pages["protected", False], pages["normal", False]
+    kept, shared, clean = (pages["protected", state] for state in STATES)
     claims = {
-        "a protected guest waits for Ultravisor Calls when it uses an old page": bool(old.uvcs),
-        "it waits for a page to be destroyed, not exported": worked(old, "DESTR_SEC_STOR")
-        and not worked(old, "CONV_FROM_SEC_STOR"),
-        "an unprotected guest waits for a page to be exported": worked(unprotected, "CONV_FROM_SEC_STOR"),
-        "nobody reads what the old guest had": "plaintext of A" not in {each.saw for each in pages.values()},
-        "after the clean-up it waits no longer than ever": costs_of_clean(pages, kernel, costs),
+        "a protected guest needs more calls for an old page than for a clean one": bool(kept.saw)
+        and kept.uvcs != clean.uvcs,
+        "for one that the old guest had kept it waits for a destroy, and no export has an effect": worked(
+            kept, "DESTR_SEC_STOR"
+        )
+        and not worked(kept, "CONV_FROM_SEC_STOR"),
+        "for one that the old guest had shared it waits for an export": worked(shared, "CONV_FROM_SEC_STOR"),
+        "an unprotected guest waits for an export": worked(pages["normal", "kept"], "CONV_FROM_SEC_STOR"),
+        "nobody reads what the old guest had kept": "plaintext of A"
+        not in {each.saw for (_, state), each in pages.items() if state == "kept"},
+        "after the clean-up it waits no longer than before the series": costs_of_clean(pages, costs),
     }
     return Answer(
         question=question,
         verdict=_verdict(pages, filled, size(memory), touch, kernel),
         claims=claims,
         evidence=_table(pages, filled),
-        agrees=_agrees(old),
-        agreement=_agreement(old, unprotected),
+        agrees=_agrees(kept),
+        agreement=_agreement(pages),
         assumptions=resting_on("destroy", "export", "import_clear", "noop", "exception", "touch", "how the new guest"),
         pictures=(_picture(runs, filled),),
         values={"pages": pages, "filled": filled, "runs": runs},
@@ -91,11 +96,14 @@ def waits(
 
 GUESTS = ("protected", "normal")
 
+STATES = ("kept", "shared", "clean")
+"""What a page is when it is touched: not clean, and the old guest had kept it or shared it; clean."""
+
 
 def touched(
-    kernel: Series, costs: Costs | None, protected: bool, clean: bool, lazy_destroy: bool | None, features: Any
+    kernel: Series, costs: Costs | None, protected: bool, state: str, lazy_destroy: bool | None, features: Any
 ) -> Access:
-    """Let a rebooted guest touch one page of the old one: before it was cleaned, or after.
+    """Let a rebooted guest touch one page of the old one.
 
     The image lies on page 0, which is cleared at once, like the 2 GiB of a large guest.
     """
@@ -111,8 +119,10 @@ def touched(
     machine.boot()
     machine.protect()
     machine.touch(PAGE)
+    if state == "shared":
+        machine.share(PAGE)
     machine.reboot()
-    if clean:
+    if state == "clean":
         machine.run()
     machine.boot()
     if protected:
@@ -125,11 +135,11 @@ def worked(access: Access, call: str) -> bool:
     return call in access.uvcs
 
 
-def costs_of_clean(pages: Mapping[tuple[str, bool], Access], kernel: Series, costs: Costs | None) -> bool:
-    """Whether a page that was cleaned costs no more than one in the kernel before the series, where all are clean."""
-    before = v1.upto(0)
+def costs_of_clean(pages: Mapping[tuple[str, str], Access], costs: Costs | None) -> bool:
+    """Whether a page that was cleaned costs no more than in the kernel before the series, where all are clean."""
     return all(
-        pages[guest, True].ns <= touched(before, costs, guest == "protected", True, None, ()).ns for guest in GUESTS
+        pages[guest, "clean"].ns <= touched(v1.upto(0), costs, guest == "protected", "clean", None, ()).ns
+        for guest in GUESTS
     )
 
 
@@ -146,36 +156,38 @@ def _path(access: Access) -> str:
     return f"{', '.join(parts)}: {', '.join(access.uvcs) or 'no call'}"
 
 
-def _time(ns: int | None) -> str:
-    return "never" if ns is None else format_duration(ns)
-
-
 def _verdict(
-    pages: Mapping[tuple[str, bool], Access], filled: Mapping[str, Filled], memory: int, touch: str, kernel: Series
+    pages: Mapping[tuple[str, str], Access], filled: Mapping[str, Filled], memory: int, touch: str, kernel: Series
 ) -> str:
-    old, clean, plain = pages["protected", False], pages["protected", True], pages["normal", False]
-    if not old.saw:
-        return f"With {kernel_words(kernel)} a protected guest that uses an old page never gets through: {_end(old)}."
-    if old.uvcs == clean.uvcs:
+    kept, shared, clean = (pages["protected", state] for state in STATES)
+    plain = pages["normal", "kept"]
+    if not kept.saw:
+        return f"With {kernel_words(kernel)} a protected guest that uses an old page never gets through: {_end(kept)}."
+    if kept.uvcs == clean.uvcs:
         words = (
-            f"There is nothing to wait for with {kernel_words(kernel)}: an old page is clean when the new guest runs, "
-            f"and costs {format_duration(clean.ns)}"
+            f"There is nothing more to wait for with {kernel_words(kernel)}: old pages are clean when the new guest "
+            "runs, "
+            f"and one costs a protected guest {format_duration(clean.ns)}"
         )
     else:
         words = (
-            f"{'Yes' if worked(old, 'CONV_FROM_SEC_STOR') else 'It waits, but not for an export'}: a protected guest "
-            f"that uses an old page waits for {_worked(old)}, {format_duration(old.ns)} instead of "
-            f"{format_duration(clean.ns)}"
+            f"It waits, synchronously: a protected guest for {_worked(kept)}, {format_duration(kept.ns)} instead of "
         )
-    end = (
-        f"an unprotected one for {_worked(plain)}, {format_duration(plain.ns)}"
-        if plain.saw
-        else "an unprotected one stops"
-    )
+        words += format_duration(clean.ns)
+        if not shared.saw:
+            words += f", and for a page that the old guest had shared for ever ({_end(shared)})"
+        elif shared.uvcs != kept.uvcs:
+            words += f", and, if the old guest had shared the page, for {_worked(shared)}, {format_duration(shared.ns)}"
+        words += "; an unprotected one "
+        words += f"for {_worked(plain)}, {format_duration(plain.ns)}" if plain.saw else f"for ever ({_end(plain)})"
     during, after = filled["protected"]
+    if during is None or after is None:
+        return f"{words}."
+    if during == after:
+        return f"{words}; over {format_size(memory)} ({_ORDERS[touch]}) it loses no time during the clean-up."
     return (
-        f"{words}; {end}; to use all of {format_size(memory)} ({_ORDERS[touch]}) takes a protected guest "
-        f"{_time(during)} during the clean-up and {_time(after)} after it."
+        f"{words}; to use {format_size(memory)} ({_ORDERS[touch]}) takes a protected guest {_time(during)} during the "
+        f"clean-up and {_time(after)} after it."
     )
 
 
@@ -185,26 +197,35 @@ _WORDS = {
     "DESTR_SEC_STOR": "a destroy",
     "CONV_FROM_SEC_STOR": "an export",
     "CONV_TO_SEC_STOR": "an import",
-    "PIN_PAGE_SHARED": "an attempt to pin it",
+    "PIN_PAGE_SHARED": "a pin",
 }
 
 
 def _worked(access: Access) -> str:
-    """What was waited for: calls that changed something, then how many others."""
-    done = [_WORDS.get(call, call) for call in access.uvcs if " (" not in call]
-    idle = len(access.uvcs) - len(done)
-    words = " and ".join(done) or "no call that changes anything"
-    return words + (f" and {idle} call{'s' if idle > 1 else ''} without effect" if idle else "")
+    """What was waited for, call by call, in order."""
+    if not access.uvcs:
+        return "no call at all"
+    calls = [call.partition(" (") for call in access.uvcs]
+    return listed(
+        _WORDS.get(call, call) + (f" ({_BECAME[became[:-1]]})" if became else "") for call, _, became in calls
+    )
+
+
+_BECAME = {"noop": "without effect", "refused": "refused", "harmful": "harmful"}
 
 
 def _end(access: Access) -> str:
     return access.events[-1].text if access.events else "its access is tried again and again"
 
 
-def _table(pages: Mapping[tuple[str, bool], Access], filled: Mapping[str, Filled]) -> Table:
+def _time(ns: int | None) -> str:
+    return "never" if ns is None else format_duration(ns)
+
+
+def _table(pages: Mapping[tuple[str, str], Access], filled: Mapping[str, Filled]) -> Table:
     rows = []
-    for (guest, clean), access in pages.items():
-        name = f"one page, {guest} guest, {'after' if clean else 'during'} the clean-up"
+    for (guest, state), access in pages.items():
+        name = f"one page, {guest} guest, {_STATES[state]}"
         rows.append((name, _path(access), format_duration(access.ns) if access.saw else f"never: {_end(access)}"))
     for guest, (during, after) in filled.items():
         rows += [
@@ -214,23 +235,30 @@ def _table(pages: Mapping[tuple[str, bool], Access], filled: Mapping[str, Filled
     return Table(("", "what happens", "takes"), tuple(rows))
 
 
-def _agrees(old: Access) -> Any:
-    if worked(old, "CONV_FROM_SEC_STOR"):
+_STATES = {"kept": "not clean", "shared": "not clean, shared by the old guest", "clean": "clean"}
+
+
+def _agrees(kept: Access) -> Any:
+    if worked(kept, "CONV_FROM_SEC_STOR"):
         return "yes"
-    return "refines" if old.uvcs and old.saw else "no"
+    return "refines" if kept.uvcs and kept.saw else "no"
 
 
-def _agreement(old: Access, plain: Access) -> str:
-    if worked(old, "CONV_FROM_SEC_STOR"):
+def _agreement(pages: Mapping[tuple[str, str], Access]) -> str:
+    kept, shared, plain = pages["protected", "kept"], pages["protected", "shared"], pages["normal", "kept"]
+    if worked(kept, "CONV_FROM_SEC_STOR"):
         return "The page is exported and imported, as they say."
-    if not old.saw:
+    if not kept.saw:
         return "The guest does not wait, it never gets through."
-    if not worked(old, "DESTR_SEC_STOR"):
-        return "It waits for an import only, as for any page that is clean."
-    words = "It does wait, but for a destroy and a first import: nothing is encrypted, decrypted or verified."
-    return (
-        f"{words} An export is what an unprotected guest waits for." if worked(plain, "CONV_FROM_SEC_STOR") else words
-    )
+    exports = [
+        words
+        for words, access in (("a page that the old guest had shared", shared), ("an unprotected guest", plain))
+        if worked(access, "CONV_FROM_SEC_STOR")
+    ]
+    words = "It does wait" + (f", and the export does something for {listed(exports)}" if exports else "")
+    if worked(kept, "DESTR_SEC_STOR"):
+        words += "; otherwise the page is destroyed first, and there is nothing left to encrypt, decrypt or verify"
+    return f"{words}."
 
 
 def _picture(runs: Mapping[tuple[str, bool], Run], filled: Mapping[str, Filled]) -> Lines:
@@ -241,6 +269,8 @@ def _picture(runs: Mapping[tuple[str, bool], Run], filled: Mapping[str, Filled])
             lines.append(Line(f"{guest} guest, {'after' if rests else 'during'} the clean-up", points))
     during, after = filled["protected"]
     title = f"A protected guest uses its memory in {_time(during)} during the clean-up, in {_time(after)} after it"
+    if during is None or after is None:
+        title = "A protected guest does not come to use all its memory"
     return Lines(title, tuple(lines), "time since the guest began to use it", "memory used", "ns", "bytes")
 
 

@@ -14,7 +14,7 @@ from ..units import format_duration
 from .pictures import PictureOf
 from .question import Question
 
-Agreement = Literal["yes", "refines", "no", "not answered"]
+Agreement = Literal["yes", "refines", "no", "not answered", "does not apply"]
 
 Value = str | int | float | bool | None
 
@@ -63,8 +63,9 @@ class Answer:
         statements are the same for all parameters.
     evidence : Table
         What was measured.
-    agrees : {"yes", "refines", "no", "not answered"}
-        What that makes of the author's answer.
+    agrees : {"yes", "refines", "no", "not answered", "does not apply"}
+        What that makes of the author's answer. It does not apply to a kernel of which he did not speak: one without the
+        patches in question.
     agreement : str
         Why, in a sentence.
     assumptions : Assumptions

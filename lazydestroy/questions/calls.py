@@ -20,7 +20,7 @@ from .question import Question
 from .registry import answers
 
 
-@answers(1, reboot)
+@answers(1, reboot, ("exit_at", "demand", "demand_total", "demand_from", "bystander", "destroy_fails"))
 def in_the_background(question: Question, *, memory: int | str = "64 GiB", kernel: Series = v1, **more: Any) -> Answer:
     """Count the Ultravisor Calls of a reboot and of a shutdown, by actor and by moment.
 
@@ -34,37 +34,39 @@ def in_the_background(question: Question, *, memory: int | str = "64 GiB", kerne
     gone = shutdown(memory, kernel=kernel, **{name: more[name] for name in more if name in _SHUTDOWN})
     runs = {"reboot": again, "shutdown": gone}
     by_thread = {name: by_cleanup(run) for name, run in runs.items()}
-    claims = {"the clean-up thread makes Ultravisor Calls": any(map(bool, by_thread.values()))}
+    worked = {name: by_thread[name] - idle_by_cleanup(run) for name, run in runs.items()}
+    claims = {"the clean-up thread makes Ultravisor Calls that do something": any(map(bool, worked.values()))}
     values = {
         "before": {name: sum(run.foreground.values()) for name, run in runs.items()},
         "by_thread": {name: sum(calls.values()) for name, calls in by_thread.items()},
+        "with_effect": {name: sum(calls.values()) for name, calls in worked.items()},
         "runs": runs,
     }
-    ends = sum(calls[UVC.DESTROY_SEC_CONF] for calls in by_thread.values())
-    held = claims["the clean-up thread makes Ultravisor Calls"]
+    (held,) = claims.values()
+    ends = sum(calls[UVC.DESTROY_SEC_CONF] for calls in worked.values())
     return Answer(
         question=question,
-        verdict=_verdict(runs, by_thread, kernel),
+        verdict=_verdict(runs, by_thread, worked),
         claims=claims,
         evidence=_table(runs),
         agrees="yes" if held else "no",
         agreement=(
-            f"The thread makes them, also {counted(ends, 'calls')} of DESTROY_SEC_CONF."
+            f"The thread makes them, DESTROY_SEC_CONF among them ({format_count(ends)} in the two runs)."
             if held
-            else f"With {kernel_words(kernel, again.parameters['lazy_destroy'])} no thread makes any."
+            else f"With {kernel_words(kernel, again.parameters['lazy_destroy'])} no thread does anything by them."
         ),
         assumptions=resting_on("boot loader", "boot image", "features of the Ultravisor"),
         pictures=(
             Timelines("While the clean-up thread calls the Ultravisor, the foreground is free", (again, gone))
             if held
-            else Timelines("The foreground makes all Ultravisor Calls itself", (again, gone)),
+            else Timelines("Every Ultravisor Call that does something is made in the foreground", (again, gone)),
         ),
         values=values,
         parameters={},
     )
 
 
-_SHUTDOWN = inspect.signature(shutdown).parameters.keys() - {"demand", "demand_total"}
+_SHUTDOWN = inspect.signature(shutdown).parameters.keys()
 
 
 def by_cleanup(run: Run) -> Counter[UVC]:
@@ -72,21 +74,25 @@ def by_cleanup(run: Run) -> Counter[UVC]:
     return sum((calls for actor, calls in run.by_actor.items() if actor.startswith(CLEAN_UP)), Counter())
 
 
-def _verdict(runs: Mapping[str, Run], by_thread: Mapping[str, Counter[UVC]], kernel: Series) -> str:
+def idle_by_cleanup(run: Run) -> Counter[UVC]:
+    """Those of them that changed nothing, or were refused."""
+    return sum((calls for actor, calls in run.idle_by_actor.items() if actor.startswith(CLEAN_UP)), Counter())
+
+
+def _verdict(runs: Mapping[str, Run], by_thread: Mapping[str, Counter[UVC]], worked: Mapping[str, Counter[UVC]]) -> str:
     until = {"reboot": "before the new guest runs", "shutdown": "before wait() returns"}
     parts = []
     for name, run in runs.items():
-        before = sum(run.foreground.values())
-        background = by_thread[name]
-        total = counted(sum(background.values()), "calls")
-        pages = background[UVC.DESTR_SEC_STOR] + background[UVC.CONV_FROM_SEC_STOR]
+        before, total = sum(run.foreground.values()), sum(by_thread[name].values())
+        idle = total - sum(worked[name].values())
         scene = f"in a {name}" if name == "reboot" else "at shutdown"
-        when = until[name] if run.downtime_ns is not None else "and it never ends"
-        parts.append(
-            f"{scene} the foreground makes {counted(before, 'calls')} {when}, and the clean-up thread {total}"
-            + (f", {format_count(pages)} of them on pages" if background else "")
+        ends = "never" if run.downtime_ns is None else format_duration(run.downtime_ns)
+        words = (
+            f"{scene} the foreground makes {counted(before, 'calls')} {until[name]} ({ends}), and the clean-up thread "
         )
-    return f"{'Yes' if any(by_thread.values()) else 'No'}: {'; '.join(parts)}."
+        words += counted(total, "calls") if total else "none"
+        parts.append(words + (f", {format_count(idle)} of them without effect or refused" if idle else ""))
+    return f"{'Yes' if any(worked.values()) else 'No'}: {'; '.join(parts)}."
 
 
 def _table(runs: Mapping[str, Run]) -> Table:
@@ -96,9 +102,11 @@ def _table(runs: Mapping[str, Run]) -> Table:
         for actor, calls in run.by_actor.items():
             first = run.foreground_by_actor.get(actor, Counter())
             if calls:
-                rows.append((f"{name}: {actor}", _written(first), _written(calls - first)))
-        rows.append((f"{name}: the foreground is free after", ends, ""))
-    return Table(("", "before the foreground is free", "after"), tuple(rows))
+                idle = format_count(sum(run.idle_by_actor[actor].values()))
+                rows.append((f"{name}: {actor}", _written(first), _written(calls - first), idle))
+        rows.append((f"{name}: the foreground is free after", ends, "", ""))
+    columns = ("", "before the foreground is free", "after", "without effect, or refused")
+    return Table(columns, tuple(rows))
 
 
 def _written(calls: Counter[UVC]) -> str:

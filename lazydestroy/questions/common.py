@@ -45,6 +45,15 @@ def memory_line(run: Run, column: str, name: str, look: str = "") -> Line:
     return Line(name, points, look)
 
 
+def to_the_end(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Let every line go on to the end of the longest one: nothing changes any more."""
+    last = max((line.points[-1][0] for line in lines if line.points), default=0)
+    return tuple(
+        Line(line.name, (*line.points, (last, line.points[-1][1])), line.look, line.stepped) if line.points else line
+        for line in lines
+    )
+
+
 def when_free(run: Run, pages: int, after: int) -> int | None:
     """When as many pages are free as one asks for, at or after a moment, in nanoseconds. None: never."""
     rows = run.memory[run.memory["time"] >= after]

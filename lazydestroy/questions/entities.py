@@ -9,7 +9,6 @@ from ..scenarios import reboot
 from ..series import Series, v1
 from ..units import format_duration
 from .answer import Answer, Table, resting_on
-from .common import kernel_words
 from .pictures import Lanes, Span
 from .question import Question
 from .registry import answers
@@ -31,36 +30,43 @@ def which_guest(question: Question, *, memory: int | str = "16 GiB", kernel: Ser
     both = 0
     if new is not None:
         both = max(0, min(_or(old.destroyed_ns, end), _or(new.destroyed_ns, end)) - new.created_ns)
+    ends = {"old guest OS": old.ended_ns, "its configuration": old.destroyed_ns, "KVM VM": run.exited_ns}
     claims = {
         "the KVM VM stays": run.exited_ns is None,
-        "the guest OS is replaced at the reset": run.downtime_ns is not None,
-        "two secure configurations own memory of one VM at the same time": both > 0,
+        "the guest OS is replaced": run.downtime_ns is not None and run.booted,
+        "the old configuration outlives the guest OS that it belonged to": old.destroyed_ns != old.ended_ns,
+        "two secure configurations exist at the same time": both > 0,
     }
     values = {
         "new_guest_ns": run.downtime_ns,
+        "old_set_aside_ns": old.set_aside_ns,
         "old_destroyed_ns": old.destroyed_ns,
         "new_created_ns": None if new is None else new.created_ns,
         "both_ns": both,
         "exited_ns": run.exited_ns,
+        "address_space_ns": address_space_gone(run),
         "run": run,
     }
-    told_apart = len({run.downtime_ns, old.destroyed_ns, run.exited_ns}) == 3
     return Answer(
         question=question,
         verdict=_verdict(run, both),
         claims=claims,
         evidence=_table(run),
-        agrees="yes" if told_apart else "refines",
-        agreement=(
-            "Each of the three begins and ends at a moment of its own."
-            if told_apart
-            else f"With {kernel_words(kernel, run.parameters['lazy_destroy'])} some of them end at the same moment."
-        ),
+        agrees="yes" if len(set(ends.values())) == len(ends) else "refines",
+        agreement=f"They end at moments of their own: {', '.join(f'{name} {_when(at)}' for name, at in ends.items())}."
+        if len(set(ends.values())) == len(ends)
+        else f"Some of them end together here: {', '.join(f'{name} {_when(at)}' for name, at in ends.items())}.",
         assumptions=resting_on("boot loader", "boot image", "next instruction"),
         pictures=(_picture(run, end, both),),
         values=values,
         parameters={},
     )
+
+
+def address_space_gone(run: Run) -> int | None:
+    """When the address space was removed, nanoseconds. None: it was not."""
+    rows = run.timeline[run.timeline["activity"] == "removes the address space"]
+    return int(rows["end"].max()) if len(rows) else None
 
 
 def _or(moment: int | None, end: int) -> int:
@@ -73,34 +79,33 @@ def _when(ns: int | None) -> str:
 
 def _verdict(run: Run, both: int) -> str:
     old, *later = run.configurations
-    guest = (
-        "never has a successor"
-        if run.downtime_ns is None
-        else f"has a successor after {format_duration(run.downtime_ns)}"
-    )
-    vm = "stays" if run.exited_ns is None else f"ends after {format_duration(run.exited_ns)}"
+    guest = "never has a successor" if run.downtime_ns is None else f"has a successor after {_when(run.downtime_ns)}"
+    gone = address_space_gone(run)
+    vm = "which stays" if run.exited_ns is None else f"which ends after {_when(run.exited_ns)}"
+    space = "stays as well" if gone is None else f"is removed after {_when(gone)}"
+    aside = "" if old.set_aside_ns is None else f" which is set aside after {_when(old.set_aside_ns)} and"
     destroyed = "is never destroyed" if old.destroyed_ns is None else f"is destroyed after {_when(old.destroyed_ns)}"
-    words = f"Three things: the guest OS, which {guest}; the KVM VM with its address space, which {vm}; "
-    words += f"and the secure configuration, {old.name}, which the reset sets aside and which {destroyed}"
+    words = f"Three things: the guest OS, which {guest}; the KVM VM, {vm} (its address space {space}); and the secure "
+    words += f"configuration {old.name},{aside}{' which' if not aside else ''} {destroyed}"
     if not later:
         return f"{words}; no other configuration is created."
     words += f", while its successor {later[0].name} exists from {_when(later[0].created_ns)} on"
     if both:
-        return f"{words}: for {format_duration(both)} the memory of one VM belongs to two configurations."
+        return f"{words}: for {format_duration(both)} one VM has two configurations."
     return f"{words}: at no moment are there two."
 
 
 def _table(run: Run) -> Table:
     rows = [
-        ("guest OS, old", "before", "0 s (the reset)"),
-        ("guest OS, new", _when(run.downtime_ns), _when(run.exited_ns)),
-        ("KVM VM and its address space", "before", _when(run.exited_ns)),
+        ("guest OS, old", "before", "-", _when(run.configurations[0].ended_ns)),
+        ("guest OS, new", _when(run.downtime_ns), "-", _when(run.exited_ns if run.downtime_ns is not None else None)),
+        ("KVM VM", "before", "-", _when(run.exited_ns)),
+        ("its address space", "before", "-", _when(address_space_gone(run))),
     ]
     for each in run.configurations:
         created = "before" if each.created_ns < 0 else format_duration(each.created_ns)
-        aside = "" if each.set_aside_ns is None else f", set aside at {format_duration(each.set_aside_ns)}"
-        rows.append((f"secure configuration {each.name}", created, _when(each.destroyed_ns) + aside))
-    return Table(("", "begins", "ends"), tuple(rows))
+        rows.append((f"secure configuration {each.name}", created, _when(each.set_aside_ns), _when(each.destroyed_ns)))
+    return Table(("", "begins", "is set aside", "ends"), tuple(rows))
 
 
 def _picture(run: Run, end: int, both: int) -> Lanes:
@@ -112,14 +117,18 @@ def _picture(run: Run, end: int, both: int) -> Lanes:
     lanes: list[tuple[str, tuple[Span, ...]]] = [
         ("guest OS", tuple(os)),
         ("KVM VM", (Span(before, run.exited_ns, "one and the same", "QEMU"),)),
+        ("address space", (Span(before, address_space_gone(run), "one and the same", "QEMU"),)),
     ]
     for each in run.configurations:
-        begins, aside = each.created_ns if each.created_ns > 0 else before, each.set_aside_ns
-        spans = []
-        if aside is None or aside > begins:
-            spans.append(Span(begins, aside, "has CPUs", "guest" if each.created_ns >= 0 else "old guest"))
-        if aside is not None and each.destroyed_ns != aside:
-            spans.append(Span(max(begins, aside), each.destroyed_ns, "set aside: a zombie, no CPUs", "set aside"))
+        begins, ended = each.created_ns if each.created_ns > 0 else before, each.ended_ns
+        look = "guest" if each.created_ns >= 0 else "old guest"
+        spans = [Span(begins, ended, "has CPUs", look)]
+        if ended is not None and each.set_aside_ns is None and each.destroyed_ns != ended:
+            spans.append(Span(ended, each.destroyed_ns, "is ended", "donated"))
+        elif ended is not None and each.set_aside_ns is not None:
+            if each.set_aside_ns > ended:
+                spans.append(Span(ended, each.set_aside_ns, "is ended", "donated"))
+            spans.append(Span(each.set_aside_ns, each.destroyed_ns, "set aside: a zombie, no CPUs", "set aside"))
         lanes.append((f"configuration {each.name}", tuple(spans)))
     marks = [(0, "reset")]
     if new is not None:

@@ -722,7 +722,7 @@ def _claims(cells: tuple[Reach, ...]) -> dict[str, bool]:
     given = [cell for cell in cells if cell.accessor.endswith("given the frame") and cell.state == "not yet cleaned"]
     return {
         "no cell reads what the old guest had not shared": not any(cell.reads_secret for cell in cells),
-        "a rebooted guest has the same pages again": all(cell.touched for cell in again),
+        "a rebooted guest goes for the same frames again": all(cell.touched for cell in again),
         "at shutdown nobody but the host kernel reaches a page that waits": {
             cell.accessor for cell in aside if cell.through or cell.touched
         }
@@ -751,8 +751,9 @@ def _verdict(cells: tuple[Reach, ...], values: Mapping[str, Any], kernel: Series
     parts += [_shutdown_words(values["shutdown"], kernel)] if "shutdown" in shown else []
     secrets = values["secrets"]
     parts.append(
-        f"in {secrets or 'none'} of {len(cells)} cases does anybody read plaintext of the old guest that it had not "
-        "shared"
+        f"in {secrets or 'none'} of {len(cells)} cases does anybody but the old guest itself read plaintext that "
+        "it had "
+        "not shared"
     )
     words = "; ".join(parts)
     return f"{words[0].upper()}{words[1:]}."
@@ -763,7 +764,8 @@ def _reboot_words(reboot: Mapping[str, Any], kernel: Series) -> str:
         return f"in a reboot no: {kernel_words(kernel)} cleans all pages before the new guest runs, so that none waits"
     everybody = sum(not who.by_hand for who in ACCESSORS.values())
     through = reboot["through"]
-    words = f"in a reboot yes: {len(through)} of {everybody} that try get through to a page that waits for clean-up"
+    words = f"in a reboot yes: {len(through)} of {everybody} who need no help of a hostile host get through to a page "
+    words += "that waits for clean-up"
     if through:
         fast, slow = (format_duration(reboot[name]) for name in ("fastest_ns", "slowest_ns"))
         times = fast if fast == slow else f"{fast} to {slow}"
@@ -837,7 +839,8 @@ def _table(cells: tuple[Reach, ...], shown: tuple[Scenario, ...]) -> Table:
 def _grid(cells: tuple[Reach, ...], scenario: Scenario) -> Grid:
     there = {(cell.accessor, cell.state): cell for cell in _of(cells, scenario, by_hand=True)}
     moods = {mood for cell in there.values() for mood in [_mood(cell)]}
-    through = {cell.accessor for cell in _of(cells, scenario) if cell.waits and cell.through}
+    waiting = [cell for cell in _of(cells, scenario, "not yet cleaned") if cell.waits]
+    through = {cell.accessor for cell in waiting if cell.through}
     secrets = sum(cell.reads_secret for cell in there.values())
     everybody = sum(not who.by_hand for who in ACCESSORS.values())
     return Grid(

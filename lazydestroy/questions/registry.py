@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..costs import Costs
+from ..series import Series, v1
 from .answer import Answer, as_used
+from .common import kernel_words
 from .progress import Progress, listening
 from .question import QUESTIONS, Question
 
@@ -22,6 +24,12 @@ _SCENARIOS: dict[int, tuple[Callable[..., Any] | None, tuple[str, ...]]] = {}
 """To which scenario each experiment hands its further parameters, and which of that one's it chooses itself."""
 
 _NEVER = ("progress", "_engine")
+
+_ABOUT = {1: (8,), 2: (3, 4, 7, 8), 3: (9,), 4: (9,), 5: (8,), 6: (8,), 7: (3, 4, 8), 8: (9,), 12: (1,)}
+"""Patches that the author's answers are about. Nothing he says applies to a kernel without them."""
+
+_LAZY = (1, 2, 3, 4, 5, 6, 7, 8)
+"""Answers that are about lazy destroy when it is on."""
 
 
 def answers(
@@ -98,9 +106,29 @@ def ask(number: int, *, progress: Progress | None = None, **parameters: Any) -> 
     for name in parameters:
         if name not in names:
             raise TypeError(f"question {number} has no parameter {name!r}; it takes {', '.join(sorted(names))}")
+    _checked(parameters)
     began = time.perf_counter()
     with listening(progress):
         found = EXPERIMENTS[asked.number](asked, **parameters)
-    costs = parameters.get("costs") or Costs()
-    rests = as_used(found.assumptions, costs)
-    return replace(found, parameters=parameters, assumptions=rests, seconds=time.perf_counter() - began)
+    rests = as_used(found.assumptions, parameters.get("costs") or Costs())
+    seconds = time.perf_counter() - began
+    return replace(_if_it_applies(found, parameters), parameters=parameters, assumptions=rests, seconds=seconds)
+
+
+def _if_it_applies(found: Answer, parameters: dict[str, Any]) -> Answer:
+    """The same, unless the author spoke of another kernel: then there is nothing to agree with."""
+    number, kernel = found.question.number, parameters.get("kernel", v1)
+    missing = [patch for patch in _ABOUT.get(number, ()) if patch not in kernel]
+    if found.agrees == "not answered" or not (missing or (number in _LAZY and parameters.get("lazy_destroy") is False)):
+        return found
+    of = kernel_words(kernel, parameters.get("lazy_destroy"))
+    return replace(found, agrees="does not apply", agreement=f"He spoke of version 1, not of {of}.")
+
+
+def _checked(parameters: dict[str, Any]) -> None:
+    """Refuse what no experiment could work with, before it begins."""
+    kernel, costs = parameters.get("kernel", v1), parameters.get("costs")
+    if not isinstance(kernel, Series):
+        raise ValueError(f"kernel={kernel!r}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
+    if costs is not None and not isinstance(costs, Costs):
+        raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 from .. import units
 from ..costs import Costs
-from ..page import PAGE_SHIFT, PAGE_SIZE
+from ..machine import Machine
+from ..page import PAGE_SHIFT, PAGE_SIZE, Holder
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import OomNotifier, Series, v1
 from ..series.oom_notifier import OOM_WAIT
 from ..units import format_duration, format_rate, format_size
 from .answer import Answer, Table, resting_on
-from .common import BEFORE, counted, kernel_words, memory_line, when_free
-from .pictures import Cell, Grid, Line, Lines
+from .common import BEFORE, counted, kernel_words, memory_line, to_the_end, when_free
+from .pictures import Cell, Grid, Lines
 from .progress import one_by_one
 from .question import Question
 from .registry import answers
@@ -32,10 +33,10 @@ RATES = ("1 GiB/s", "2 GiB/s", "4 GiB/s", "8 GiB/s", "16 GiB/s", "32 GiB/s")
 PRECISION = 1.02
 """A turning point is known when the pace above it is at most 2 % higher than the pace below."""
 
-SLOWEST = 1 << 20
-"""Pace below which no turning point is looked for, bytes a second."""
+SLOWEST, FASTEST = 1 << 20, 1 << 40
+"""Paces below and above which no turning point is looked for, bytes a second."""
 
-_CHOSEN = ("demand", "demand_total", "demand_from", "exit_at", "kernel", "lazy_destroy", "swap", "memory")
+_CHOSEN = ("demand", "demand_total", "demand_from", "swap")
 
 Given = Mapping[str, Any]
 
@@ -90,16 +91,25 @@ class Turning:
         return f"from {rate_words(self.yes)} on"
 
 
+_RATES = (("TiB/s", 1 << 40), ("GiB/s", 1 << 30), ("MiB/s", 1 << 20), ("B/s", 1))
+
+
 def rate_words(rate: int) -> str:
     """Write a pace, rounded to the precision with which turning points are known."""
-    mib = rate / (1 << 20)
-    return f"{mib / 1024:.3g} GiB/s" if mib >= 1024 else f"{mib:.3g} MiB/s"
+    unit, base = next((unit, base) for unit, base in _RATES if rate >= base or base == 1)
+    return f"{rate / base:.3g} {unit}"
 
 
 def turning_rate(memory: int, tried: Sequence[Outcome], given: Given) -> Turning:
     """Where "no" turns into "yes" for a guest of that size, to within 2 %. `tried`: what is known already."""
     no = max((each.rate for each in tried if each.killed_ns is None), default=None)
     yes = min((each.rate for each in tried if each.killed_ns is not None), default=None)
+    while yes is None and no is not None and no < FASTEST:
+        faster = min(8 * no, FASTEST)
+        if outcome(memory, faster, given).killed_ns is None:
+            no = faster
+        else:
+            yes = faster
     while yes is not None and no is None and yes > SLOWEST:
         slower = yes // 4
         if outcome(memory, slower, given).killed_ns is None:
@@ -121,16 +131,22 @@ def sizes_up_to(memory: int) -> list[int]:
     return sorted({size for size in smaller if size})
 
 
-def _sizes(sizes: Sequence[int | str] | None, memory: int) -> list[int]:
+def _sizes(sizes: int | str | Sequence[int | str] | None, memory: int) -> list[int]:
     if sizes is None:
         return sizes_up_to(memory)
-    return sorted({memory, *(units.size(size, "sizes", multiple_of=PAGE_SIZE) for size in sizes)})
+    return sorted({memory, *(units.size(size, "sizes", multiple_of=PAGE_SIZE) for size in _several(sizes))})
 
 
-def _rates(rates: Sequence[int | str]) -> list[int]:
-    if isinstance(rates, str) or not rates:
-        raise ValueError(f"rates={rates!r}: use several paces, such as ('1 GiB/s', '4 GiB/s')")
-    return sorted({units.rate(rate, "rates") for rate in rates})
+def _rates(rates: int | str | Sequence[int | str]) -> list[int]:
+    found = sorted({units.rate(rate, "rates") for rate in _several(rates)})
+    if not found:
+        raise ValueError(f"rates={rates!r}: use one pace or several, such as ('1 GiB/s', '4 GiB/s')")
+    return found
+
+
+def _several(values: Any) -> Sequence[Any]:
+    """One value, or several."""
+    return values if isinstance(values, Sequence) and not isinstance(values, str) else (values,)
 
 
 def oom_map(sizes: Sequence[int], rates: Sequence[int], given: Given) -> dict[tuple[int, int], Outcome]:
@@ -146,8 +162,8 @@ def exhausted(
     memory: int | str = "64 GiB",
     kernel: Series = v1,
     costs: Costs | None = None,
-    rates: Sequence[int | str] = RATES,
-    sizes: Sequence[int | str] | None = None,
+    rates: int | str | Sequence[int | str] = RATES,
+    sizes: int | str | Sequence[int | str] | None = None,
     **more: Any,
 ) -> Answer:
     """Memory over time in a reboot and at a shutdown; who finds none; what swap changes.
@@ -163,20 +179,25 @@ def exhausted(
         Sizes of the guest for the map; by default five, each half the next, up to `memory`.
     """
     guest, paces = units.size(memory, "memory", multiple_of=PAGE_SIZE), _rates(rates)
-    tried = {"costs": costs, **more}
+    given = {"kernel": kernel, "costs": costs, **more}
+    tried = {name: value for name, value in given.items() if name not in ("kernel", "lazy_destroy")}
     others: dict[str, Given] = {kernel_words(BEFORE): {"kernel": BEFORE, **tried}}
-    if 10 in kernel:
+    if 10 in kernel and more.get("lazy_destroy") is not False:
         others[kernel_words(kernel, False)] = {"kernel": kernel, "lazy_destroy": False, **tried}
-    given = {"kernel": kernel, **tried}
     gone = shutdown(guest, **given)
     gone_before = shutdown(guest, **others[kernel_words(BEFORE)])
     again, again_before = (_reboots(guest, each, tried) for each in (kernel, BEFORE))
     found = oom_map(_sizes(sizes, guest), paces, given)
     turning = turning_rate(guest, [found[guest, pace] for pace in paces], given)
-    fastest = {name: outcome(guest, paces[-1], other) for name, other in others.items()}
-    swap = swapping(kernel, costs)
+    pace = turning.yes or turning.no or paces[-1]
+    spared = {name: outcome(guest, max(pace, paces[-1]), other) for name, other in others.items()}
+    at_once = {
+        name: outcome(guest, pace, {**other, "demand_from": "exit"})
+        for name, other in ((kernel_words(kernel), given), (kernel_words(BEFORE), others[kernel_words(BEFORE)]))
+    }
+    swap = swappable(kernel, costs)
     values = _values(guest, gone, gone_before, again, again_before)
-    values |= {"map": found, "turning_rate": turning, "others": fastest, "swap": swap}
+    values |= {"map": found, "turning_rate": turning, "others": spared, "from_the_kill": at_once, "swap": swap}
     smallest = min((size for (size, _), each in found.items() if each.killed_ns is not None), default=None)
     values["smallest_guest"] = smallest
     claims = {
@@ -185,23 +206,22 @@ def exhausted(
         "at shutdown pages are neither used nor free for a while": values["set_aside"] > 0,
         "a process that takes memory fast enough is killed for want of it": turning.yes is not None,
         "before the series, or with the parameter off, it is not": all(
-            each.killed_ns is None for each in fastest.values()
+            each.killed_ns is None for each in spared.values()
         ),
-        "swap helps in a reboot": swap["reboot", False].oom and not swap["reboot", True].oom,
-        "swap does not help at shutdown": swap["shutdown", True].oom == swap["shutdown", False].oom
-        and swap["shutdown", True].swapped == 0,
+        "a page of the old guest can be swapped out in a reboot": swap["reboot"].swapped == swap["reboot"].pages,
+        "a page that was set aside cannot be swapped out": swap["shutdown"].pages > 0 == swap["shutdown"].swapped,
     }
     return Answer(
         question=question,
-        verdict=_exhausted_verdict(values, paces[-1], kernel),
+        verdict=_exhausted_verdict(values, kernel),
         claims=claims,
         evidence=_exhausted_table(values, gone, gone_before, kernel),
         agrees=_agrees(claims),
-        agreement=_agreement(claims, turning, smallest, paces[-1]),
+        agreement=_agreement(claims, turning, smallest),
         assumptions=resting_on("destroy", "free", "set_aside", "memory of the host", "another process", "swapping"),
         pictures=(
             _free_over_time(gone, gone_before, again, kernel),
-            _map_picture(found, kernel, others, guest),
+            _map_picture(found, kernel),
         ),
         values=values,
         parameters={},
@@ -229,67 +249,72 @@ def _values(guest: int, gone: Run, gone_before: Run, again: Run, again_before: R
         "wait_before_ns": gone_before.downtime_ns,
         "until_same_size_ns": None if there is None else there - gone_ns,
         "until_same_size_before_ns": None if there_before is None else there_before - before_ns,
+        "same_size_ns": there,
+        "same_size_before_ns": there_before,
         "reboot_extra": max(0, least[1] - least[0]),
         "donated": max((each.donated for each in again.configurations), default=0),
         "host": int(gone.parameters["host_memory"]),
     }
 
 
-class Swapped(NamedTuple):
-    """A small host, whose memory another process wants more of than is free."""
+class Swappable(NamedTuple):
+    """Of how many old pages that are still there how many could be swapped out, tried one by one."""
 
-    oom: bool
+    pages: int
     swapped: int
-    oom_before: bool
 
 
-SMALL = 128 << 20
-"""Guest of the experiment with swap, bytes: each page that is swapped out is a step of its own."""
+SMALL = 64
+"""Pages of the guest whose pages are tried one by one."""
 
 
-def swapping(kernel: Series, costs: Costs | None) -> dict[tuple[str, bool], Swapped]:
-    """What swap changes, by scenario and whether there is any: a guest of 128 MiB, and half of it too little memory.
+def swappable(kernel: Series, costs: Costs | None) -> dict[str, Swappable]:
+    """Try to swap out every page of an old guest, right after its reset, and right after its process is gone.
 
-    The model's own figures apply, but for the 2 GiB that patch 8 clears at once: nothing, so that a small guest is
-    cleaned up in the background like a large one.
+    At the shutdown only pages that were set aside count: the others are free. A guest of 64 pages, nothing of which is
+    cleared at once, so that it is cleaned up in the background like a large one.
     """
     found = {}
-    for scenario in (reboot, shutdown):
-        for space in (0, SMALL):
-            small: dict[str, Any] = {
-                "low_memory": 0,
-                "segment_table": 0,
-                "host_memory": SMALL + SMALL // 2,
-                "swap": space,
-            }
-            small |= {"costs": costs, "demand": "64 GiB/s", "demand_total": SMALL}
-            if scenario is reboot:
-                small |= {"demand_from": "start", "new_guest": "normal", "touch": "none"}
-            run, before = (scenario(SMALL, kernel=each, **small) for each in (kernel, BEFORE))
-            found[scenario.__name__, bool(space)] = Swapped(run.oom, run.swapped, before.oom)
+    for scenario in ("reboot", "shutdown"):
+        machine = Machine(SMALL * PAGE_SIZE, kernel=kernel, costs=costs, low_memory=0, segment_table=0)
+        machine.boot()
+        machine.protect()
+        for page in range(SMALL):
+            machine.touch(page)
+        if scenario == "reboot":
+            machine.reboot()
+        else:
+            machine.exit()
+        wanted = Holder.MAPPED if scenario == "reboot" else Holder.SET_ASIDE
+        there = [page for page in range(SMALL) if machine.memory.record(machine.mm.guest.slot(page)).holder == wanted]
+        swapped = sum(machine.kernel.swap_out(machine.mm, page << PAGE_SHIFT) for page in there)
+        found[scenario] = Swappable(len(there), swapped)
     return found
 
 
-def _exhausted_verdict(values: Mapping[str, Any], fastest: int, kernel: Series) -> str:
+def _exhausted_verdict(values: Mapping[str, Any], kernel: Series) -> str:
     turning, aside = values["turning_rate"], values["set_aside"]
     extra = format_size(values["reboot_extra"] << PAGE_SHIFT)
     parts = [f"In a reboot no: it leaves at most {extra} less memory free than before the series"]
     if not aside:
-        parts.append(f"at shutdown no either: {kernel_words(kernel)} sets nothing aside")
+        parts.append(f"at shutdown no either: {kernel_words(kernel)} sets nothing aside here")
         return "; ".join(parts) + "."
-    wait, until = format_duration(values["wait_ns"]), values["until_same_size_ns"]
-    again = "never" if until is None else f"only {format_duration(until)} later" if until else "at once"
+    again = "never"
+    if values["same_size_ns"] is not None:
+        again = f"{format_duration(values['same_size_ns'])} after the kill"
+    before = "never" if values["same_size_before_ns"] is None else format_duration(values["same_size_before_ns"])
     parts.append(
-        f"at shutdown yes, for a while: when wait() returns after {wait}, {format_size(aside << PAGE_SHIFT)} at most "
-        f"are set aside, and there is memory for another guest of that size {again}"
+        f"at shutdown yes, for a while: wait() returns after {format_duration(values['wait_ns'])}, when up to "
+        f"{format_size(aside << PAGE_SHIFT)} are set aside; there is memory for another guest of that size {again} "
+        f"(before the series after {before}, which is when wait() returned)"
     )
     if turning.yes is None:
-        parts.append(f"but a process that takes as much at up to {format_rate(fastest)} finds what it asks for")
+        parts.append(f"but a process that takes as much finds what it asks for, {turning}")
     else:
         spared = [name for name, each in values["others"].items() if each.killed_ns is None]
         parts.append(
-            f"a process that takes as much at {rate_words(turning.yes)} or faster is killed for want of it"
-            + (f", and with {' or '.join(spared)} not even at {format_rate(fastest)}" if spared else "")
+            f"a process that then takes as much at {rate_words(turning.yes)} or faster is killed for want of it"
+            + (f", and with {' or '.join(spared)} it is not" if spared else "")
         )
     return "; ".join(parts) + "."
 
@@ -298,38 +323,41 @@ def _exhausted_table(values: Mapping[str, Any], gone: Run, gone_before: Run, ker
     def time(ns: int | None) -> str:
         return "never" if ns is None else format_duration(ns)
 
-    swap = values["swap"]
-    turning = values["turning_rate"]
+    def fate(each: Outcome) -> str:
+        return "fits" if each.killed_ns is None else "killed"
+
+    swap, turning, at_once = values["swap"], values["turning_rate"], values["from_the_kill"]
+    aside = [format_size(int(run.memory["set_aside"].max()) << PAGE_SHIFT) for run in (gone_before, gone)]
+    pace = rate_words(turning.yes or turning.no or 0)
+    before = values["others"][kernel_words(BEFORE)]
     return Table(
         ("", "before the series", kernel_words(kernel)),
         (
             ("wait() returns after", time(gone_before.downtime_ns), time(gone.downtime_ns)),
-            ("set aside then, at most", "0 B", format_size(values["set_aside"] << PAGE_SHIFT)),
+            ("set aside, at most", *aside),
             (
-                "until memory for a guest of the same size is free",
-                time(values["until_same_size_before_ns"]),
-                time(values["until_same_size_ns"]),
+                "memory for a guest of the same size is free, after the kill",
+                time(values["same_size_before_ns"]),
+                time(values["same_size_ns"]),
             ),
             (
-                "another process runs out of memory",
-                "no" if values["others"][kernel_words(BEFORE)].killed_ns is None else "yes",
+                "a process that begins when wait() returns is killed",
+                f"{fate(before)} at {rate_words(before.rate)}",
                 str(turning),
             ),
             (
-                "smallest guest of the map that it takes",
-                "-",
-                "none" if values["smallest_guest"] is None else format_size(values["smallest_guest"]),
+                f"a process that begins at the kill, {pace}",
+                fate(at_once[kernel_words(BEFORE)]),
+                fate(at_once[kernel_words(kernel)]),
             ),
-            *(
-                (
-                    f"a host with too little memory: {scenario}, {'with' if space else 'no'} swap",
-                    "out of memory" if each.oom_before else "fits",
-                    "out of memory" if each.oom else f"fits, {counted(each.swapped, 'pages')} swapped",
-                )
-                for (scenario, space), each in swap.items()
-            ),
+            ("of 64 old pages can be swapped out after a reboot", "", _of(swap["reboot"])),
+            ("of those set aside can be swapped out", "", _of(swap["shutdown"])),
         ),
     )
+
+
+def _of(found: Swappable) -> str:
+    return f"{found.swapped} of {found.pages}"
 
 
 def _agrees(claims: Mapping[str, bool]) -> Any:
@@ -337,17 +365,18 @@ def _agrees(claims: Mapping[str, bool]) -> Any:
     return "yes" if held[0] and held[1] else "no"
 
 
-def _agreement(claims: Mapping[str, bool], turning: Turning, smallest: int | None, fastest: int) -> str:
+def _agreement(claims: Mapping[str, bool], turning: Turning, smallest: int | None) -> str:
     held = list(claims.values())
     if not held[1]:
         return "Nothing is set aside here, so there is nothing to agree with."
     said = "So he said of both." if held[0] else "So he said of the shutdown, but the reboot takes more than he said."
-    if turning.yes is None or smallest is None:
-        return f"{said} At up to {format_rate(fastest)} nobody is killed here: the host has enough left."
-    return (
-        f"{said} What the thread leaves open is how fast and how large: {rate_words(turning.yes)}, and in this map "
-        f"from a guest of {format_size(smallest)} on."
-    )
+    if turning.yes is None:
+        return f"{said} Here nobody is killed, {turning}: there is enough memory."
+    words = f"{said} What the thread leaves open is how fast is too fast: {rate_words(turning.yes)} for this guest"
+    if smallest is None:
+        return f"{words}."
+    large = f"in this map, where each guest has its own host, {format_size(smallest)}"
+    return f"{words}; and how large is too large: {large}."
 
 
 def _free_over_time(gone: Run, gone_before: Run, again: Run, kernel: Series) -> Lines:
@@ -368,20 +397,11 @@ def _free_over_time(gone: Run, gone_before: Run, again: Run, kernel: Series) -> 
         else f"With {kernel_words(kernel)} nothing is set aside"
     )
     return Lines(
-        title, _to_the_end(lines), "time since the reset, or the kill", "memory", "ns", "bytes", marks=tuple(marks)
+        title, to_the_end(lines), "time since the reset, or the kill", "memory", "ns", "bytes", marks=tuple(marks)
     )
 
 
-def _to_the_end(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """Let every line go on to the end of the longest one: nothing changes any more."""
-    last = max((line.points[-1][0] for line in lines if line.points), default=0)
-    return tuple(
-        Line(line.name, (*line.points, (last, line.points[-1][1])), line.look, line.stepped) if line.points else line
-        for line in lines
-    )
-
-
-def _map_picture(found: Mapping[tuple[int, int], Outcome], kernel: Series, others: Given, guest: int) -> Grid:
+def _map_picture(found: Mapping[tuple[int, int], Outcome], kernel: Series) -> Grid:
     sizes, rates = (sorted({key[place] for key in found}) for place in (0, 1))
     killed = sum(each.killed_ns is not None for each in found.values())
     return Grid(
@@ -411,8 +431,8 @@ def notified(
     memory: int | str = "32 GiB",
     kernel: Series = v1,
     costs: Costs | None = None,
-    rates: Sequence[int | str] = RATES,
-    sizes: Sequence[int | str] | None = None,
+    rates: int | str | Sequence[int | str] = RATES,
+    sizes: int | str | Sequence[int | str] | None = None,
     **more: Any,
 ) -> Answer:
     """The map of question 3 once more, with version 2's OOM notifier on top of the kernel.
@@ -432,18 +452,25 @@ def notified(
     notifying = {**given, "kernel": kernel.plus(OomNotifier)}
     places = _sizes(sizes, guest)
     without = oom_map(places, paces, given)
+    if all(each.killed_ns is None for each in without.values()):
+        # slow processes only: look whether a faster one is killed
+        turning_at = turning_rate(guest, [without[guest, pace] for pace in paces], given).yes
+        without |= {} if turning_at is None else oom_map(places, [2 * turning_at], given)
     asked = [key for key, each in without.items() if each.killed_ns is not None]
     with_ = without | {key: outcome(*key, notifying) for key in one_by_one(asked)}
     killed, still = (sum(each.killed_ns is not None for each in cases.values()) for cases in (without, with_))
     waits = [each for key, each in with_.items() if without[key].killed_ns is not None and each.killed_ns is None]
     longest = max(waits, key=lambda each: each.waited_ns, default=None)
     turning = turning_cost(costs, more, kernel) if killed else None
+    quiet = shutdown(guest, **given)
+    freed = freed_in_a_wait(quiet)
     values = {
         "without": without,
         "with": with_,
         "killed_without": killed,
         "killed_with": still,
         "longest_wait": longest,
+        "freed_in_a_wait": freed,
         "turning_cost": turning,
     }
     claims = {
@@ -460,7 +487,7 @@ def notified(
         agreement=_notified_agreement(killed, still),
         assumptions=resting_on("destroy", "free", "memory of the host", "another process", "swapping"),
         pictures=(
-            _map_picture(without, kernel, {}, guest),
+            _map_picture(without, kernel),
             _notifier_picture(with_, killed, still),
         ),
         values=values,
@@ -479,8 +506,8 @@ def turning_cost(costs: Costs | None, more: Given, kernel: Series) -> Mapping[st
     on a large one.
     """
     base = Costs() if costs is None else costs
-    small = {"host_memory": COST_GUEST + COST_GUEST // 8, "kernel": kernel.plus(OomNotifier)}
-    small |= {name: value for name, value in more.items() if name not in ("host_memory", "used")}
+    small: dict[str, Any] = {"host_memory": COST_GUEST + COST_GUEST // 8, "kernel": kernel.plus(OomNotifier)}
+    small |= {name: more[name] for name in ("list_page_capacity", "lazy_destroy") if name in more}
 
     def killed(destroy: int) -> bool:
         asked = {**small, "costs": base.replace(destroy=destroy)}
@@ -504,23 +531,35 @@ def turning_cost(costs: Costs | None, more: Given, kernel: Series) -> Mapping[st
     return {"no": no, "yes": yes}
 
 
+def freed_in_a_wait(run: Run) -> int:
+    """About how many pages come free while a notifier waits, if nobody wants any."""
+    if run.cleanup_ns is None or run.downtime_ns is None or run.cleanup_ns <= run.downtime_ns:
+        return 0
+    aside = int(run.memory["set_aside"].max())
+    return min(aside, aside * OOM_WAIT // (run.cleanup_ns - run.downtime_ns))
+
+
 def _notified_verdict(values: Mapping[str, Any], cases: int) -> str:
     killed, still, longest = values["killed_without"], values["killed_with"], values["longest_wait"]
     if not killed:
         return f"There is nothing to do for a notifier: in none of {cases} cases does a process run out of memory."
+    of = f"in {killed} of {cases} cases a process is killed for want of memory"
     if longest is None:
-        return (
-            f"No: without a notifier a process is killed for want of memory in {killed} of {cases} cases, and with the "
-            f"one of version 2 in {still}."
-        )
+        return f"No: {of}, and with the notifier of version 2 in {still}."
     cost = values["turning_cost"]
     words = (
-        f"Yes: of the {killed} cases out of {cases} in which a process is killed for want of memory, version 2's "
-        f"notifier leaves {still}; instead the process waits, {format_duration(longest.waited_ns)} in all at worst "
-        f"(a guest of {format_size(longest.memory)}, {format_rate(longest.rate)})"
+        f"Yes: {of}, and with the notifier of version 2 in {still or 'none'}; instead the process waits, in steps of "
+        f"{format_duration(OOM_WAIT)}, in each of which about {counted(values['freed_in_a_wait'], 'pages')} are "
+        "freed; at "
+        f"worst {format_duration(longest.waited_ns)} in all (a guest of {format_size(longest.memory)}, "
+        f"{format_rate(longest.rate)})"
     )
     if cost and cost["yes"] is not None:
-        words += f"; it stops helping when one destroy takes about {format_duration(cost['yes'])}"
+        words += (
+            f"; it stops helping when a destroy takes so long, about {format_duration(cost['yes'])}, that no list "
+            "page is "
+            "done in one wait"
+        )
     return words + "."
 
 
@@ -554,8 +593,9 @@ def _notified_agreement(killed: int, still: int) -> str:
         return "On a host like this the bad case that he names does not arise."
     if still < killed:
         return (
-            "It is not too late: pages that are set aside become free one by one, and to wait for them is enough. That "
-            "is how version 2 has it."
+            "It is not too late: pages that were set aside become free one by one, and to wait for them is enough. "
+            "That "
+            "is how version 2 has it; it waits for a time, not for a number of pages as was asked."
         )
     return "As he first thought, a notifier does not help here."
 
@@ -563,7 +603,7 @@ def _notified_agreement(killed: int, still: int) -> str:
 def _notifier_picture(with_: Mapping[tuple[int, int], Outcome], killed: int, still: int) -> Grid:
     sizes, rates = (sorted({key[place] for key in with_}) for place in (0, 1))
     return Grid(
-        title=f"With version 2's OOM notifier {still} of these {killed} are still killed",
+        title=f"With version 2's OOM notifier the other process is killed in {still} cases instead of {killed}",
         row_title="guest that has gone",
         column_title="pace at which another process takes as much memory",
         rows=tuple(map(format_size, sizes)),

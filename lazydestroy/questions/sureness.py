@@ -6,12 +6,13 @@ by the same factor, and with each cost multiplied alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
 
 from ..costs import Costs
+from ..units import factor as read_factor
 from .answer import Answer
 from .question import Question
 from .registry import accepted, ask, question
@@ -94,9 +95,7 @@ def _cell(table: Sequence[Sequence[str]], row: int, column: int) -> str | None:
     return table[row][column] if row < len(table) and column < len(table[row]) else None
 
 
-def how_sure(
-    number: int, factors: Sequence[float] = FACTORS, each: Sequence[float] = (), **parameters: Any
-) -> Sureness:
+def how_sure(number: int, factors: Sequence[Any] = FACTORS, each: Sequence[Any] = (), **parameters: Any) -> Sureness:
     """Answer a question with other costs, and say what turns.
 
     Parameters
@@ -125,12 +124,17 @@ def how_sure(
     True
     """
     asked = question(number)
-    costs = parameters.pop("costs", None) or Costs()
+    costs = parameters.pop("costs", None)
+    costs = Costs() if costs is None else costs
+    if not isinstance(costs, Costs):
+        raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
     takes_costs = "costs" in accepted(number)
     changes = {"as assumed": costs}
-    changes |= {f"all costs × {factor:g}": costs.scaled(factor) for factor in factors}
+    for factor in _factors(factors, "factors"):
+        changes[f"all costs × {factor:g}"] = costs.scaled(factor)
+    alone = _factors(each, "each")
     for name in (field.name for field in fields(Costs)):
-        changes |= {f"{name} × {factor:g}": costs.replace(**{name: _scaled(costs, name, factor)}) for factor in each}
+        changes |= {f"{name} × {factor:g}": costs.replace(**{name: _scaled(costs, name, factor)}) for factor in alone}
     if not takes_costs:
         changes = {"as assumed": costs}
     found = {}
@@ -138,6 +142,13 @@ def how_sure(
         given: dict[str, Any] = {**parameters, **({"costs": changed} if takes_costs else {})}
         found[change] = ask(number, **given)
     return Sureness(asked, found)
+
+
+def _factors(values: Any, name: str) -> list[float]:
+    """Numbers above 0."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(f"{name}={values!r}: use several numbers above 0, such as (0.1, 10)")
+    return [float(read_factor(value, name)) for value in values]
 
 
 def _scaled(costs: Costs, name: str, factor: float) -> int:

@@ -10,7 +10,7 @@ from ..kernel.structs import Flow
 from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
 from ..run import Run
 from ..series import Series, v1
-from .parameters import Progress
+from .parameters import Progress, one_of
 from .stage import Stage
 
 
@@ -26,6 +26,7 @@ def shutdown(
     swap: int | str = 0,
     demand: int | str | None = None,
     demand_total: int | str | None = None,
+    demand_from: str = "wait",
     vcpus: int = 2,
     features: Any = (),
     process_memory: int | str = 0,
@@ -48,6 +49,8 @@ def shutdown(
         Bytes a second that another process allocates, from the end of the downtime on, such as "2 GiB/s".
     demand_total : int or str, optional
         Where it stops; default: the guest's size.
+    demand_from : {"wait", "exit"}
+        It begins as soon as ``wait()`` returns, or as soon as the process begins to exit.
 
     Returns
     -------
@@ -59,6 +62,7 @@ def shutdown(
     ValueError, NotEnoughMemory
         As for `reboot`.
     """
+    one_of(demand_from, ("wait", "exit"), "demand_from")
     stage = Stage(dict(locals()), shutdown)
 
     def process_ends() -> Flow:

@@ -220,6 +220,7 @@ class Stage:
             foreground=foreground,
             background=everything - foreground,
             by_actor=self._by_actor(),
+            idle_by_actor=self._by_actor(NOOP, REFUSED),
             foreground_by_actor=self._by_actor() if self.downtime_ns is None else self.by_actor_then,
             interruptions=interruptions_of(tasks),
             timeline=timeline_of(tasks, machine.engine.samples(), machine.time_zero),
@@ -246,11 +247,12 @@ class Stage:
         """Whoever acted in the scenario."""
         return [task for task in self.machine.engine.tasks[self.setup_tasks :] if task.name != SAMPLING]
 
-    def _by_actor(self) -> dict[str, Counter[UVC]]:
-        """Calls so far, by actor."""
+    def _by_actor(self, *outcomes: str) -> dict[str, Counter[UVC]]:
+        """Calls so far, by actor; all of them, or those of which one of these became."""
         found: dict[str, Counter[UVC]] = {}
         for task in self._tasks():
-            found[task.name] = found.get(task.name, Counter()) + by_command(task.calls)
+            calls = sum((by_command(task.calls, outcome) for outcome in outcomes or (None,)), Counter())
+            found[task.name] = found.get(task.name, Counter()) + calls
         return found
 
     def _configurations(self) -> tuple[Configuration, ...]:
@@ -262,6 +264,7 @@ class Stage:
                 None if life.set_aside is None else life.set_aside - zero,
                 None if life.destroyed is None else life.destroyed - zero,
                 life.donated,
+                None if life.ended is None else life.ended - zero,
             )
             for handle, life in machine.lives.items()
         )

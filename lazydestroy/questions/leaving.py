@@ -1,0 +1,237 @@
+"""Question 10: the process exits during the clean-up. Where the loop stops, who does the rest, how long it takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .. import units
+from ..machine import CLEAN_UP
+from ..run import Run
+from ..scenarios import reboot
+from ..series import Series, v1
+from ..units import exact_duration, format_count, format_duration
+from ..uvcb import UVC
+from .answer import Answer, Table, resting_on
+from .common import kernel_words
+from .pictures import Line, Lines, Timelines
+from .progress import one_by_one
+from .question import Question
+from .registry import answers
+
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Moments of the exit, as shares of the clean-up without one, if none is given."""
+
+
+class Left(NamedTuple):
+    """What an exit at one moment leads to; nanoseconds after the reset, and pages.
+
+    Attributes
+    ----------
+    exit_ns : int
+    walked : int
+        Pages that the clean-up thread had walked when it stopped walking.
+    exports : dict of str to int
+        Pages that were exported after the exit, by who did it.
+    aside : int
+        Pages that were set aside instead, at most.
+    gone_ns : int or None
+        When ``wait()`` returned.
+    clean_ns : int or None
+        When all was clean.
+    threads : int
+        Clean-up threads in all.
+    """
+
+    exit_ns: int
+    walked: int
+    exports: Mapping[str, int]
+    aside: int
+    gone_ns: int | None
+    clean_ns: int | None
+    threads: int
+
+
+@answers(10, reboot, ("demand", "demand_total", "demand_from", "wait_for_cleanup", "bystander"))
+def exits(
+    question: Question,
+    *,
+    memory: int | str = "16 GiB",
+    kernel: Series = v1,
+    exit_at: int | str | None = None,
+    moments: Sequence[float] = SHARES,
+    touch: str = "none",
+    **more: Any,
+) -> Answer:
+    """Kill the process while the clean-up thread works, at several moments.
+
+    Parameters
+    ----------
+    question : Question
+    memory, kernel, touch, **more
+        As for `lazydestroy.reboot`.
+    exit_at : int or str, optional
+        When it is killed, for the verdict; default: half-way through the clean-up.
+    moments : sequence of float
+        Further moments, as shares of the time that the clean-up takes if nobody is killed.
+    """
+    shares = [units.share(moment, "moments") for moment in moments]
+    given = {"memory": memory, "kernel": kernel, "touch": touch, **more}
+    alone = reboot(**given)
+    begin, end = alone.downtime_ns or 0, alone.cleanup_ns or alone.end_ns
+    middle = begin + (end - begin) // 2 if exit_at is None else units.duration(exit_at, "exit_at", zero=True)
+    asked = sorted({middle, *(begin + int((end - begin) * share) for share in shares)})
+    runs = {moment: reboot(exit_at=exact_duration(moment) if moment else 0, **given) for moment in one_by_one(asked)}
+    found = {moment: left_by(run, moment) for moment, run in runs.items()}
+    # a batch larger than any guest: the thread notices nothing until the end
+    stuck = reboot(exit_at=exact_duration(middle) if middle else 0, **{**given, **_LARGE, "new_guest": "protected"})
+    two = left_by(stuck, middle)
+    shown = found[middle]
+    values = {"alone": alone, "shown": shown, "left": found, "two_threads": two, "runs": runs}
+    claims = {
+        "the walk stops after the batch at hand": _stopped(runs[middle], shown),
+        "the rest is exported by the clean-up thread, in its own mmput": _by_thread(shown) > 0,
+        "wait() returns long before all is clean": shown.gone_ns is not None
+        and shown.clean_ns is not None
+        and shown.gone_ns < shown.clean_ns,
+        "all is clean later than if nobody had been killed": shown.clean_ns is not None
+        and alone.cleanup_ns is not None
+        and shown.clean_ns > alone.cleanup_ns,
+    }
+    return Answer(
+        question=question,
+        verdict=_verdict(values, kernel),
+        claims=claims,
+        evidence=_table(values),
+        agrees="not answered",
+        agreement="Nobody answered in the thread.",
+        assumptions=resting_on("export", "destroy", "looking for an early exit", "killing the process"),
+        pictures=(_times(values), Timelines(_title(values), (alone, runs[middle]))),
+        values=values,
+        parameters={},
+    )
+
+
+_LARGE: Mapping[str, Any] = {"destroy_loop_threshold": 1 << 20}
+
+
+def left_by(run: Run, moment: int) -> Left:
+    """What is to be known about a run whose process was killed at that moment."""
+    walks = run.timeline[(run.timeline["activity"] == "destroys pages")]
+    by_thread = walks[[str(actor) == CLEAN_UP for actor in walks["actor"]]]
+    exports: Counter[str] = Counter()
+    for actor, calls in run.by_actor.items():
+        if (actor.startswith(CLEAN_UP) or actor == "QEMU exits") and calls[UVC.CONV_FROM_SEC_STOR]:
+            exports[actor] = calls[UVC.CONV_FROM_SEC_STOR]
+    return Left(
+        moment,
+        int(by_thread["pages"].sum()),
+        exports,
+        int(run.memory["set_aside"].max()),
+        run.exited_ns,
+        run.cleanup_ns,
+        sum(actor.startswith(CLEAN_UP) for actor in run.by_actor),
+    )
+
+
+def _by_thread(left: Left) -> int:
+    return sum(pages for actor, pages in left.exports.items() if actor.startswith(CLEAN_UP))
+
+
+def _stopped(run: Run, left: Left) -> bool:
+    """Whether the thread stopped walking before the end, and at most one batch after the exit."""
+    if not left.walked or left.walked >= run.pages:
+        return False
+    walks = run.timeline[
+        [str(row["actor"]) == CLEAN_UP and row["activity"] == "destroys pages" for row in run.timeline]
+    ]
+    costs, batch = run.parameters["costs"], int(run.parameters["destroy_loop_threshold"])
+    one = batch * (max(costs.destroy, costs.noop, costs.refused) + costs.walk + costs.free)
+    return int(walks["end"].max()) <= left.exit_ns + 2 * one
+
+
+def _time(ns: int | None) -> str:
+    return "never" if ns is None else format_duration(ns)
+
+
+def _verdict(values: Mapping[str, Any], kernel: Series) -> str:
+    shown, alone, two = values["shown"], values["alone"], values["two_threads"]
+    if not shown.threads:
+        return f"With {kernel_words(kernel)} there is no thread that could leave: all is clean when the new guest runs."
+    if not shown.exports and not shown.aside:
+        return (
+            f"Killed {format_duration(shown.exit_ns)} after the reset, the process leaves nothing to be done: the "
+            "thread "
+            f"has walked {format_count(shown.walked)} pages, and all is clean after {_time(shown.clean_ns)}."
+        )
+    who = " and ".join(f"{actor} ({format_count(pages)} pages)" for actor, pages in shown.exports.items())
+    words = (
+        f"After the batch at hand: killed {format_duration(shown.exit_ns)} after the reset, the thread has walked "
+        f"{format_count(shown.walked)} of {format_count(alone.pages)} pages"
+    )
+    words += f"; the rest is exported by the {who}" if who else ""
+    words += f", {format_count(shown.aside)} are set aside" if shown.aside else ""
+    words += (
+        f"; wait() returns {_after(shown.gone_ns, shown.exit_ns)}, and all is clean after {_time(shown.clean_ns)} "
+        "instead of "
+        f"{_time(alone.cleanup_ns)}"
+    )
+    if two.threads > 1:
+        words += (
+            f"; with a batch of {format_count(_LARGE['destroy_loop_threshold'])} the exit itself starts another thread"
+        )
+    return words + "."
+
+
+def _after(gone: int | None, exit_ns: int) -> str:
+    return "never" if gone is None else f"{format_duration(gone - exit_ns)} after the kill"
+
+
+def _title(values: Mapping[str, Any]) -> str:
+    shown, alone = values["shown"], values["alone"]
+    return f"Not killed: clean after {_time(alone.cleanup_ns)}. Killed half-way: after {_time(shown.clean_ns)}"
+
+
+def _table(values: Mapping[str, Any]) -> Table:
+    alone = values["alone"]
+    walked = int(alone.timeline["pages"][alone.timeline["activity"] == "destroys pages"].sum())
+    rows = [("not at all", format_count(walked), "-", "0", "-", _time(alone.cleanup_ns), _threads(alone))]
+    cases = [*values["left"].values(), values["two_threads"]]
+    for each in cases:
+        large = each is values["two_threads"]
+        rows.append(
+            (
+                format_duration(each.exit_ns) + (", one huge batch" if large else ""),
+                format_count(each.walked),
+                ", ".join(f"{actor}: {format_count(pages)}" for actor, pages in each.exports.items()) or "-",
+                format_count(each.aside),
+                _after(each.gone_ns, each.exit_ns),
+                _time(each.clean_ns),
+                str(each.threads),
+            )
+        )
+    columns = ("killed at", "pages walked", "exported by", "set aside", "wait() returns", "all clean after", "threads")
+    return Table(columns, tuple(rows))
+
+
+def _threads(run: Run) -> str:
+    return str(sum(actor.startswith(CLEAN_UP) for actor in run.by_actor))
+
+
+def _times(values: Mapping[str, Any]) -> Lines:
+    found = values["left"]
+    clean = Line(
+        "all clean", tuple((at, each.clean_ns) for at, each in found.items() if each.clean_ns), "clean-up thread"
+    )
+    gone = Line("wait() returns", tuple((at, each.gone_ns) for at, each in found.items() if each.gone_ns), "QEMU")
+    latest = max(found)
+    usual = values["alone"].cleanup_ns
+    lines = [clean, gone]
+    if usual is not None:
+        lines.append(Line("all clean, if nobody is killed", ((min(found), usual), (latest, usual)), "guest"))
+    slow = [each.clean_ns for each in found.values() if each.clean_ns]
+    title = f"The earlier the exit, the later all is clean: {_time(max(slow))} at worst" if slow else "Never all clean"
+    if slow and usual is not None and max(slow) <= usual:
+        title = "An exit makes nothing later"
+    return Lines(title, tuple(lines), "killed, time since the reset", "time since the reset", "ns", "ns")
