@@ -1,5 +1,8 @@
 # Page frames, guest page tables, deferred lists. Included by _core.pyx.
 
+from weakref import WeakSet
+
+
 cdef inline void freed(MemoryState *m, int64_t pfn) noexcept nogil:
     """Note that frame `pfn` has just become free: it will be handed out again first."""
     m.recent[m.recent_at % RECENT] = pfn
@@ -66,6 +69,7 @@ cdef class Memory:
     cdef set wanted             # classes that are about to get pages
     cdef readonly int64_t context
     cdef frozenset old_
+    cdef object tables          # those that have entries here, as long as somebody keeps them
 
     def __cinit__(self, int64_t pages):
         if pages < 1:
@@ -80,6 +84,7 @@ cdef class Memory:
         self.classes = {}
         self.old_ = frozenset()
         self.wanted = set()
+        self.tables = WeakSet()
         self.s.cursor = 0
         self.class_of(Record())
         self.s.count[0] = pages
@@ -362,27 +367,33 @@ cdef class Table:
     Guest page *g* has a home, frame ``base + g``. It is present if the frame it points to is held by the address
     space `mm`. A page that comes back elsewhere (swap) is remembered, eight bytes a guest page, from then on.
 
+    No two entries of an address space ever point to the same frame, whether they are in one of its tables or in two:
+    or else a page that is not present would seem to be, once another has been given the frame that was its own.
+
     Parameters
     ----------
     memory : Memory
     mm : int
         Number of the address space.
     base, pages : int
-        Home frame of guest page 0; size of the guest in pages.
+        Home frame of guest page 0; size of the guest in pages. Tables of one address space have no home in common, and
+        are made before an entry of it moves.
     """
 
+    cdef object __weakref__
     cdef readonly Memory memory
     cdef readonly int mm
     cdef readonly int64_t base
     cdef readonly int64_t pages
-    cdef int64_t *moved
-    cdef readonly dict away
+    cdef int64_t *moved         # where each entry points to; NULL: all point home
+    cdef dict away              # guest page by frame, for entries that do not point home
 
     def __cinit__(self, Memory memory, int mm, int64_t base, int64_t pages):
         if base < 0 or pages < 0 or base + pages > memory.pages:
             raise ValueError(f"guest pages {base} to {base + pages} are outside a memory of {memory.pages} pages")
         self.memory, self.mm, self.base, self.pages = memory, mm, base, pages
         self.away = {}
+        memory.tables.add(self)
 
     def __dealloc__(self):
         free(self.moved)
@@ -405,18 +416,67 @@ cdef class Table:
         return pfn if record.holder == Holder.MAPPED and record.mm == self.mm else None
 
     def point(self, g, pfn):
-        """Let the entry of guest page `g` point to frame `pfn`."""
-        cdef int64_t i
-        if self.slot(g) == pfn:
+        """Let the entry of guest page `g` point to frame `pfn`.
+
+        An entry of the address space that pointed there, for a page that is not present, gets the frame that `g`
+        pointed to. Two entries change places, and no frame is ever behind two.
+
+        Raises
+        ------
+        IndexError
+            If there is no such guest page, or no such frame.
+        ValueError
+            If guest page `g` is present: it must be unmapped first; or if frame `pfn` is mapped here already.
+        """
+        cdef Table other = None
+        cdef int64_t before = self.slot(g)
+        cdef int64_t h = -1
+        if before == pfn:
             return
+        self.memory.check(pfn)
         self.memory.context_changed()
+        for table in self.memory.tables:
+            if table.mm == self.mm:
+                other, h = table, (<Table> table).entry_at(pfn)
+                if h >= 0:
+                    break
+        if self.frame(g) is not None:
+            raise ValueError(f"guest page {g} is present, in frame {before}")
+        if h >= 0 and other.frame(h) is not None:
+            raise ValueError(f"frame {pfn} is mapped by this address space already")
+        self.may_move()
+        if h >= 0:
+            other.may_move()
+        self.move(g, pfn)
+        if h >= 0:
+            other.move(h, before)
+
+    cdef int64_t entry_at(self, int64_t pfn) except -2:
+        """The guest page whose entry points to frame `pfn`, present or not; -1: none does."""
+        cdef int64_t g = pfn - self.base
+        found = self.away.get(pfn)
+        if found is not None:
+            return found
+        return g if 0 <= g < self.pages and self.at(g) == pfn else -1
+
+    cdef may_move(self):
+        """Have room for entries that do not point home."""
+        cdef int64_t i
+        if self.moved != NULL:
+            return
+        self.moved = <int64_t *> malloc(self.pages * sizeof(int64_t))
         if self.moved == NULL:
-            self.moved = <int64_t *> malloc(self.pages * sizeof(int64_t))
-            if self.moved == NULL:
-                raise MemoryError("no memory for the page table")
-            for i in range(self.pages):
-                self.moved[i] = self.base + i
+            raise MemoryError("no memory for the page table")
+        for i in range(self.pages):
+            self.moved[i] = self.base + i
+
+    cdef move(self, int64_t g, int64_t pfn):
+        """Change one entry. Another that changes places with it may have the old frame, or be about to."""
+        if self.away.get(self.moved[g]) == g:
+            del self.away[self.moved[g]]
         self.moved[g] = pfn
+        if pfn != self.base + g:
+            self.away[pfn] = g
 
 
 cdef int64_t *grown(int64_t *array, int64_t used, int64_t *space) noexcept nogil:

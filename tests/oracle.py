@@ -11,7 +11,8 @@ destroyed, page removed, try of a guest, handler of an interruption, secure CPU 
 asking for ``kvm->lock``, which is always to be had here, or ``mmap_lock``, and beginning to wait for that.
 
 Where the reference leaves open which frame is taken, this model does what the package says it does: one of the last 64
-freed, else the next one upwards; contiguous ones from the end of memory.
+freed, else the next one upwards; contiguous ones from the end of memory. A guest page prefers the frame that it had
+last; if it is given another instead, the page that would have preferred that one prefers from now on what is left over.
 """
 
 from __future__ import annotations
@@ -286,8 +287,10 @@ class Ultravisor(Tasks):
         self.freed: deque[int] = deque(maxlen=64)
         self.cursor = 0
         self.guest_pages = guest
-        self.guest = list(range(LOWCORE, LOWCORE + guest))
-        self.process = list(range(LOWCORE + guest, LOWCORE + guest + process))
+        # what the entries of the address space map: a frame, or nothing
+        self.guest: list[int | None] = [None] * guest
+        self.process: list[int | None] = list(range(LOWCORE + guest, LOWCORE + guest + process))
+        self.preferred = list(range(LOWCORE, LOWCORE + guest))  # of each guest page, for when it is mapped next
         self.cpus: Counter[int] = Counter()  # of each configuration
         self.storages: dict[int, list[tuple[int, int]]] = {}  # of each configuration: first frame, frames
         self.marked: dict[int, int] = {}  # top-level table: configuration (rule 6)
@@ -333,10 +336,10 @@ class Ultravisor(Tasks):
         for frame in self.frames[first : first + pages]:
             frame.used_by(FREE, refs=0)
 
-    def present(self, entries: list[int], entry: int) -> Frame | None:
+    def present(self, entries: list[int | None], entry: int) -> Frame | None:
         """The page that an entry maps, if it is present."""
-        frame = self.frames[entries[entry]]
-        return frame if frame.holder == MAPPED and frame.mm == MM else None
+        pfn = entries[entry]
+        return None if pfn is None else self.frames[pfn]
 
     # Calls on a page
 
@@ -503,6 +506,7 @@ class World(Ultravisor):
         """Storage to be donated."""
         first = self.find_run(pages, lowest=self.lowest)
         if first is None:
+            self.event("refused")
             return None
         self.take(first, pages)
         return first, pages
@@ -543,11 +547,22 @@ class World(Ultravisor):
             frame.used_by(FREE, refs=0)
             self.freed.append(pfn)
 
+    def frame_for(self, g: int) -> int | None:
+        """The one that a guest page prefers, if that is free."""
+        before = self.preferred[g]
+        if self.frames[before].holder == FREE:
+            return before
+        pfn = self.find_frame()
+        if pfn is not None:
+            self.preferred = [before if preferred == pfn else preferred for preferred in self.preferred]
+            self.preferred[g] = pfn
+        return pfn
+
     def page_fault(self, g: int) -> None:
-        """Give a guest page a frame: the one it had, if that is free."""
+        """Give a guest page a frame."""
         self.spend(self.costs.fault)
         content = self.swap.pop(g, (ZERO, 0))
-        pfn = self.guest[g] if self.frames[self.guest[g]].holder == FREE else self.find_frame()
+        pfn = self.frame_for(g)
         if pfn is None:
             self.out_of_memory()
             return
@@ -576,6 +591,7 @@ class World(Ultravisor):
         self.make_accessible(frame, g)
         self.swap[g] = frame.content, frame.content_of
         self.put_page(self.guest[g])
+        self.guest[g] = None
         return True
 
     # The kernel: an address space goes
@@ -601,6 +617,7 @@ class World(Ultravisor):
                     if frame.refs > 1:
                         frame.holder = SET_ASIDE
                     self.put_page(pfn)
+                    entries[entry] = None
                 yield
             yield
         self.swap.clear()
@@ -655,6 +672,7 @@ class World(Ultravisor):
                 self.give_back(*storage)
             self.event("refused")
             return False
+        self.names[self.handle] = chr(ord("A") + len(self.names))
         self.is_protected += self.v1
         for place in range(len(self.vcpus)):
             storage = self.take_run(self.storage.cpu)
@@ -764,10 +782,10 @@ class World(Ultravisor):
             self.leak(*storage)
 
     def one_less(self) -> None:
-        """The counter in the mm goes down; the mm may be gone (a bug of version 1)."""
+        """The counter in the mm goes down; the mm may be gone (a bug of version 1). Before the series it is a flag."""
         if not self.count:
             self.event("use after free")
-        self.is_protected -= 1
+        self.is_protected = self.is_protected - 1 if self.v1 else 0
 
     # The kernel: walks
 
@@ -805,7 +823,7 @@ class World(Ultravisor):
                 if self.users <= users:
                     break
 
-    def destroy_entries(self, entries: list[int], end: int, users: int) -> Flow:
+    def destroy_entries(self, entries: list[int | None], end: int, users: int) -> Flow:
         """One table, up to an entry."""
         task, batch = self.acting, []
         for entry in range(end):
@@ -845,6 +863,23 @@ class World(Ultravisor):
             enough = self.users <= users
             yield
         return enough
+
+    # Another process, that has to do with none of this
+
+    def other_takes_a_page(self) -> int | None:
+        """It writes to it."""
+        pfn = self.find_frame()
+        if pfn is not None:
+            assert self.frames[pfn].state == NON_SECURE, "the whole series leaves no free page secure"
+            self.frames[pfn].used_by(OTHER)
+            self.frames[pfn].content, self.frames[pfn].content_of = HOST, 0
+        return pfn
+
+    def other_ends(self) -> None:
+        for frame in self.frames:
+            if frame.holder == OTHER:
+                frame.used_by(FREE, refs=0)
+                frame.clear()
 
     # The guest, and what its accesses raise
 
@@ -934,7 +969,6 @@ class World(Ultravisor):
         """On the guest's diagnose 0x308."""
         if not (yield from self.ioctl(self.enable())) or not self.alive:
             return False
-        self.names[self.handle] = chr(ord("A") + len(self.names))
         if not self.v1:
             self.is_protected = 1
         self.call("SET_SEC_CONF_PARAMS", "done", self.costs.noop)
@@ -1193,18 +1227,11 @@ def other_process(world: World, demand: int, total: int) -> Flow:
     yield
     began = world.now
     for page in range(1, total + 1):
-        pfn = world.find_frame()
-        if pfn is None:
+        if world.other_takes_a_page() is None:
             yield
             world.event("oom")
-            for frame in world.frames:
-                if frame.holder == OTHER:
-                    frame.used_by(FREE, refs=0)
-                    frame.clear()
+            world.other_ends()
             return
-        assert world.frames[pfn].state == NON_SECURE, "the whole series leaves no free page secure"
-        world.frames[pfn].used_by(OTHER)
-        world.frames[pfn].content, world.frames[pfn].content_of = HOST, 0
         world.spend(max(0, began + page * 4096 * 10**9 // demand - world.now))
         yield
 
@@ -1222,6 +1249,7 @@ def after_old_guest(memory: int, used: Fraction, parameters: dict[str, Any]) -> 
     secure = int(used * memory)
     opened = int(shared * secure)
     for g in range(secure):
+        world.guest[g] = world.preferred[g]
         frame = world.frames[world.guest[g]]
         # the image in page 0 is not for everybody's eyes
         frame.becomes(SHARED if g and g >= secure - opened else SECURE, world.handle, PLAINTEXT, world.handle)

@@ -210,6 +210,72 @@ def test_an_entry_can_point_elsewhere():
     assert [table.slot(0), table.slot(1), table.frame(1)] == [0, 2, 2]
 
 
+def test_two_entries_change_places():
+    memory = memory_of(0, 0, 1, 0)
+    table = Table(memory, 1, 0, 2)
+    table.point(0, 3)
+    table.point(1, 0)
+    assert [table.slot(0), table.slot(1)] == [3, 0]
+    table.point(0, 0)
+    assert [table.slot(0), table.slot(1)] == [0, 3]
+    table.point(1, 1)
+    assert [table.slot(0), table.slot(1)] == [0, 1]
+
+
+def test_entries_of_two_tables_of_an_address_space_change_places():
+    """Also where the table whose page was not present had all its entries point home until then."""
+    memory = Memory(6)
+    guest, process = tables = [Table(memory, 1, base, 2) for base in (0, 2)]
+    process.point(1, 0)
+    memory.set_record(0, USED)
+    assert [[table.slot(g) for g in (0, 1)] for table in tables] == [[3, 1], [2, 0]]
+    assert (guest.frame(0), process.frame(1)) == (None, 0)
+
+
+def test_entries_of_two_address_spaces_may_point_to_the_same_frame():
+    memory = Memory(4)
+    one, other = tables = [Table(memory, mm, 0, 2) for mm in (1, 2)]
+    one.point(0, 1)
+    memory.set_record(1, USED)
+    other.point(0, 3)
+    assert [[table.slot(g) for g in (0, 1)] for table in tables] == [[1, 0], [3, 1]]
+    assert (one.frame(0), other.frame(1)) == (1, None)
+
+
+def test_an_entry_that_maps_a_page_is_not_pointed_elsewhere_nor_its_frame_mapped_twice():
+    table = Table(memory_of(1, 0, 0), 1, 0, 2)
+    with pytest.raises(ValueError, match="guest page 0 is present, in frame 0"):
+        table.point(0, 2)
+    with pytest.raises(ValueError, match="frame 0 is mapped by this address space"):
+        table.point(1, 0)
+    with pytest.raises(IndexError, match="frame 3 "):
+        table.point(1, 3)
+    with pytest.raises(IndexError, match="guest page 2 "):
+        table.point(2, 1)
+    assert [table.slot(0), table.slot(1)] == [0, 1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 11)), max_size=60))
+def test_what_is_mapped_is_what_was_mapped(turns):
+    """Three tables, two of them of one address space; pages come anywhere, and go; a dict knows which are where."""
+    memory = Memory(12)
+    tables = [Table(memory, 1, 0, 4), Table(memory, 1, 4, 4), Table(memory, 2, 2, 4)]
+    mapped = {}
+    for place, g, pfn in turns:
+        table = tables[place]
+        if (place, g) in mapped:
+            memory.set_record(mapped.pop((place, g)), Record())
+        elif pfn not in mapped.values():
+            table.point(g, pfn)
+            memory.set_record(pfn, USED._replace(mm=table.mm))
+            mapped[place, g] = pfn
+        slots = [[table.slot(g) for g in range(4)] for table in tables]
+        assert len({*slots[0], *slots[1]}) == 8
+        assert len({*slots[2]}) == 4
+        for place, table in enumerate(tables):
+            assert [table.frame(g) for g in range(4)] == [mapped.get((place, g)) for g in range(4)]
+
+
 def test_a_walk_that_is_under_way_follows_an_entry_that_moves():
     memory, engine, seen = memory_of(1, 1, 1, 0, 1), None, []
     table = Table(memory, 1, 0, 4)
@@ -224,6 +290,26 @@ def test_a_walk_that_is_under_way_follows_an_entry_that_moves():
     engine.spawn(one(walk(table, 0, 4, look)), "walker")
     engine.run()
     assert seen == [(0, 0), (1, 1), (2, 2), (4, 3)]
+
+
+@pytest.mark.parametrize("options", [{}, {"windows": False}, {"tabled": False}])
+@pytest.mark.parametrize("order", ["sequential", "reverse", "random"])
+def test_a_visit_that_is_under_way_follows_the_entry_that_another_changed_places_with(options, order):
+    """A vCPU stands before page 1 when another page is given the frame that was the one of page 1."""
+    memory, seen = memory_of(0, 0, 1, 1), []
+    table, engine = Table(memory, 1, 0, 2), Engine(memory, **options)
+
+    def look(page, gaddr):
+        memory.context_changed()  # not to be tabled
+        seen.append((page.pfn, gaddr >> 12))
+        return step(look) if len(seen) == 1 else None
+
+    visitor = engine.spawn(one(visit(table, 1, 1, look, order)), "visitor")
+    engine.step(visitor)
+    engine.step(visitor)
+    table.point(0, 1)
+    engine.run()
+    assert seen == [(1, 1), (0, 1)]
 
 
 # Deferred lists
@@ -763,11 +849,19 @@ def gathering(engine, automaton, page, gaddr):
         engine.gather(page)
 
 
-def play(kinds, loops, **options):
+# which pages are to change places, before anything happens: only some of them can
+moves = st.one_of(st.just([]), st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=30))
+
+
+def play(kinds, loops, moves, **options):
     """Let tasks step through the same pages; everything that can be seen afterwards."""
     memory = memory_of(*kinds)
     engine = Engine(memory, **options)
     table, lock = Table(memory, 1, 0, len(kinds)), Lock("L")
+    for g, pfn in moves:
+        g, pfn = g % len(kinds), pfn % len(kinds)
+        if table.frame(g) is None and memory.record(pfn).holder == Holder.FREE:
+            table.point(g, pfn)
     for place, (order, start, length, automaton, batch) in enumerate(loops):
         first = int(start * (len(kinds) - 1))
         pages = round(length * (len(kinds) - first))
@@ -799,9 +893,9 @@ def play(kinds, loops, **options):
 
 @pytest.mark.parametrize("options", [{}, {"windows": False}])
 @settings(max_examples=300)
-@given(kinds, loops)
-def test_learned_steps_lead_to_what_steps_in_python_lead_to(options, kinds, loops):
-    assert play(kinds, loops, **options) == play(kinds, loops, tabled=False, windows=False)
+@given(kinds, loops, moves)
+def test_learned_steps_lead_to_what_steps_in_python_lead_to(options, kinds, loops, moves):
+    assert play(kinds, loops, moves, **options) == play(kinds, loops, moves, tabled=False, windows=False)
 
 
 def test_a_secure_page_counts_as_not_clean_only_while_it_is_in_use_and_its_owner_is_old():
