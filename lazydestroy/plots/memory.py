@@ -15,7 +15,7 @@ from ..units import format_duration, format_size
 from .lanes import bands_of, run_end
 from .panel import Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, STYLE, Look
-from .timeline import brightness, time_axis
+from .timeline import START, brightness, time_axis
 
 
 class MemoryPanel(Panel):
@@ -32,7 +32,7 @@ class MemoryPanel(Panel):
             host = int(run.parameters["host_memory"])
             unit, base = ("GiB", 1 << 30) if host >= 1 << 30 else ("MiB", 1 << 20)
             end = end or run_end(run)
-            time_axis(self.axes, end, run.scenario, label=True)
+            time_axis(self.axes, end, START[run.scenario], label=True)
             self.axes.set_ylim(0, host / base)
             self.axes.set_ylabel(f"memory ({unit})")
             step = 2.0 ** np.floor(np.log2(host / base / 3))

@@ -74,39 +74,48 @@ def in_words(row: Mapping[str, Any], old: set[str]) -> str:
     return f"{aside}{row['state']}{owner}, {row['content']}"
 
 
-def _cell(axes: Axes, row: Mapping[str, Any], across: int, down: int, old: set[str]) -> None:
+Box = tuple[float, float, float, float]
+"""Left, top, width and height."""
+
+
+def draw_page(axes: Axes, box: Box, row: Mapping[str, Any], old: set[str], label: str, down: float = 0.5) -> None:
+    """Draw a page as a cell in the colour and hatch of what it is, its label `down` of the way from top to bottom."""
     kind = kind_of_page(row, old)
     look = PALETTE.get(kind, PALETTE["free"])
     missing = kind == "not present"
+    left, top, width, height = box
     axes.add_patch(
         Rectangle(
-            (across + 0.03, down + 0.03),
-            0.94,
-            0.94,
+            (left, top),
+            width,
+            height,
             facecolor=look.colour,
             hatch="" if missing else look.hatch,
             edgecolor=GREY,
             linewidth=1,
             linestyle=":" if missing else "-",
-            alpha=None,
         )
     )
-    state = "set aside" if kind == "set aside" else row["state"]
-    owner = f"owner {row['owner']}{' (old)' if row['owner'] in old else ''}" if row["owner"] else ""
-    lines = [state, owner, str(row["content"]).replace(" of ", "\nof ")]
-    frame = {"boxstyle": "square,pad=0.18", "fc": "white", "ec": "none", "alpha": 0.9} if look.hatch else None
     axes.text(
-        across + 0.5,
-        down + 0.58,
-        "\n".join(line for line in lines if line),
+        left + width / 2,
+        top + height * down,
+        label,
         ha="center",
         va="center",
         fontsize=9.5,
         linespacing=1.15,
         color=GREY if missing else "black",
-        bbox=frame,
+        bbox={"boxstyle": "square,pad=0.18", "fc": "white", "ec": "none", "alpha": 0.9} if look.hatch else None,
         zorder=3,
     )
+
+
+def _cell(axes: Axes, row: Mapping[str, Any], across: int, down: int, old: set[str]) -> None:
+    state = "set aside" if kind_of_page(row, old) == "set aside" else row["state"]
+    owner = f"owner {row['owner']}{' (old)' if row['owner'] in old else ''}" if row["owner"] else ""
+    lines = [state, owner, str(row["content"]).replace(" of ", "\nof ")]
+    label = "\n".join(line for line in lines if line)
+    draw_page(axes, (across + 0.03, down + 0.03, 0.94, 0.94), row, old, label, 0.55 / 0.94)
     axes.text(
         across + 0.07,
         down + 0.07,

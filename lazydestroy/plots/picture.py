@@ -54,9 +54,12 @@ PALETTE: Mapping[str, Look] = MappingProxyType(
         "leaked": Look("#000000", "", "leaked"),
         "free": Look("#FFFFFF", "", "free"),
         "downtime": Look("#882255", "", "downtime"),
+        "without": Look("#BBBBBB", "//", "without the patch"),
+        "with": Look("#332288", "", "with the patch"),
     }
 )
-"""Colours of Okabe and Ito, which colour-blind readers tell apart, and wine for the downtime."""
+"""Colours of Okabe and Ito, which colour-blind readers tell apart; wine for the downtime. Two kernels that are compared
+are light grey and indigo: a kernel is neither an actor nor a use of memory, and these differ most without colour."""
 
 
 _GROUPS = ("axes.", "font.", "grid.", "hatch.", "legend.", "lines.", "patch.", "text.", "xtick.", "ytick.")

@@ -8,7 +8,7 @@ from ..run import Run
 from .lanes import lanes_of, run_end
 from .memory import MemoryPanel
 from .picture import HEAD, LANE, Picture
-from .timeline import TimelinePanel
+from .timeline import START, TimelinePanel
 from .words import (
     compared,
     comparison,
@@ -20,6 +20,12 @@ from .words import (
     memory_finding,
     setting,
 )
+
+NAME = 0.34
+"""Inches for the name of a kernel, above what was run on it."""
+
+AXIS = 0.55
+"""Inches below the last lane, for the time axis."""
 
 
 def plot_run(run: Run) -> Picture:
@@ -33,7 +39,7 @@ def plot_run(run: Run) -> Picture:
     -------
     Picture
     """
-    lanes = LANE * (len(lanes_of(run)) + 0.6)
+    lanes = _lanes_height(run)
     picture = Picture(HEAD + lanes + 0.22 + 2.3 + 1.0)
     TimelinePanel(picture.panel(HEAD, lanes), label=False).show(run)
     MemoryPanel(picture.panel(HEAD + lanes + 0.22, 2.3)).show(run)
@@ -68,21 +74,34 @@ def plot_timeline(*runs: Run) -> Picture:
 
 def timelines(runs: Sequence[Run], head: float) -> Picture:
     """The timelines of several runs, each under its kernel's name, below `head` inches for a title."""
-    heights = [LANE * (len(lanes_of(run)) + 0.6) for run in runs]
-    gap = 0.34
-    picture = Picture(head + sum(heights) + gap * len(runs) + 0.55)
-    end, top = max(map(run_end, runs)), head
-    for run, height in zip(runs, heights, strict=True):
-        TimelinePanel(picture.panel(top + gap, height), label=run is runs[-1]).show(run, end)
-        write_kernel(picture, run, top + gap * 0.75)
-        top += height + gap
+    picture = Picture(head + timelines_height(runs))
+    draw_timelines(picture, runs, head, [kernel_name(run) for run in runs])
     return picture
 
 
-def write_kernel(picture: Picture, run: Run, top: float, before: str = "") -> None:
-    """Write the name of a run's kernel, `top` inches from the upper edge."""
+def timelines_height(runs: Sequence[Run]) -> float:
+    """Inches for the timelines of several runs, with their names and the time axis."""
+    return sum(NAME + _lanes_height(run) for run in runs) + AXIS
+
+
+def draw_timelines(picture: Picture, runs: Sequence[Run], top: float, names: Sequence[str]) -> None:
+    """Draw the timelines of several runs, each under its name, `top` inches from the upper edge."""
+    end = max(map(run_end, runs), default=1)
+    starts = " or ".join(dict.fromkeys(START[run.scenario] for run in runs))
+    for place, (run, name) in enumerate(zip(runs, names, strict=True), 1):
+        write_name(picture, name, top + NAME * 0.75)
+        axes = picture.panel(top + NAME, _lanes_height(run))
+        TimelinePanel(axes, label=place == len(runs), since=starts).show(run, end)
+        top += NAME + _lanes_height(run)
+
+
+def _lanes_height(run: Run) -> float:
+    return LANE * (len(lanes_of(run)) + 0.6)
+
+
+def write_name(picture: Picture, name: str, top: float) -> None:
+    """Write what was run, above its panel, `top` inches from the upper edge."""
     place = 1 - top / picture.get_figheight()
-    name = f"{before}, {kernel_name(run)}" if before else kernel_name(run)
     picture.text(0.008, place, name, fontsize=12, fontweight="bold", va="center")
 
 

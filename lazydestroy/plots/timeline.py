@@ -16,6 +16,9 @@ from .panel import Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, STYLE, WIDTH, Look
 from .words import kind_of, marked_events
 
+Span = tuple[int, int]
+"""From when to when, in nanoseconds."""
+
 
 class TimelinePanel(Panel):
     """Lanes that show who does what, and what waits, on a time axis with the downtime marked.
@@ -25,15 +28,18 @@ class TimelinePanel(Panel):
     axes : matplotlib.axes.Axes
     label : bool
         Whether to name the time axis.
+    since : str
+        What time is counted from; empty: what begins the scenario.
     """
 
     BAR = 0.72
 
-    def __init__(self, axes: Axes, *, label: bool = True) -> None:
+    def __init__(self, axes: Axes, *, label: bool = True, since: str = "") -> None:
         super().__init__(axes)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         self.label = label
+        self.since = since
 
     def show(self, run: Run, end: int | None = None, room: int = 0) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds), with room for so many lanes."""
@@ -41,23 +47,24 @@ class TimelinePanel(Panel):
         with mpl.rc_context(STYLE):
             lanes = lanes_of(run)
             self.end = end or run_end(run)
-            time_axis(self.axes, self.end, run.scenario, self.label)
+            time_axis(self.axes, self.end, self.since or START[run.scenario], self.label)
             self.axes.set_ylim(max(room, len(lanes)) - 0.5, -1.02)
             self.axes.set_yticks(range(len(lanes)), [lane.name for lane in lanes])
             for place, lane in enumerate(lanes):
-                self._lane(
-                    place, lane, [event.time_ns for event in marked_events(run) if event.actor.startswith(lane.actors)]
-                )
+                marks = [event.time_ns for event in marked_events(run) if event.actor.startswith(lane.actors)]
+                self._lane(place, lane, marks, [self._label(mark) for mark in self._marks(run, lanes, place)])
             self._downtime(run, len(lanes))
-            self._events(run, lanes)
+            for place in range(len(lanes)):
+                for mark in self._marks(run, lanes, place):
+                    self._mark(place, mark)
 
-    def _lane(self, place: int, lane: Lane, marks: list[int]) -> None:
+    def _lane(self, place: int, lane: Lane, marks: list[int], labels: list[Span]) -> None:
         self._add(self.axes.axhspan(place - 0.46, place + 0.46, color="#F4F4F4", lw=0, zorder=0))
         self._row(lane.common, lane.look, place - self.BAR / 2, self.BAR)
         height = self.BAR / max(1, len(lane.rows))
         for number, row in enumerate(lane.rows):
             self._row(row, lane.look, place - self.BAR / 2 + number * height, height * 0.94)
-        self._write(place, lane, marks)
+        self._write(place, lane, marks, labels)
 
     def _row(self, stretches: Iterable[Stretch], look: Look, top: float, height: float) -> None:
         for waits in (False, True):
@@ -65,20 +72,23 @@ class TimelinePanel(Panel):
             if spans:
                 self._add(self.axes.broken_barh(spans, (top, height), **_bar(look, waits), zorder=2))
 
-    def _write(self, place: int, lane: Lane, marks: list[int]) -> None:
+    def _write(self, place: int, lane: Lane, marks: list[int], labels: list[Span]) -> None:
         """Write activities into their bars; the longest that does not fit, beside its bar, if no mark is there."""
         stretches = lane.merged()
         if not stretches:
             self._text(0.005 * self.end, place, lane.idle, ha="left", color=GREY, style="italic")
         narrow, taken = [], [*marks, self.end]
-        for stretch in stretches:
+        for before, stretch in zip([None, *stretches], stretches, strict=False):
             if self._width(stretch) < _inches(stretch.activity):
                 narrow.append(stretch)
                 continue
-            middle = (stretch.start + min(stretch.end, self.end)) // 2
+            half = round(_inches(stretch.activity) / 2 / self._per_ns())
+            middle = self._middle(stretch, half, labels)
+            if middle is None:
+                self._write_before(place, stretch, before.end if before else 0)
+                continue
             colour = "black" if stretch.waits or brightness(lane.look.colour) > 0.2 else "white"
             self._text(middle, place, stretch.activity, ha="center", color=colour, frame=stretch.waits)
-            half = round(_inches(stretch.activity) / 2 / self._per_ns())
             taken.append(middle - half if stretch.waits else stretch.start)
         longest = max((stretch for stretch in narrow if not stretch.waits), key=self._width, default=None)
         if longest is None or self._width(longest) < 0.05:
@@ -86,6 +96,25 @@ class TimelinePanel(Panel):
         words, start = f"◂ {longest.activity}", max(stretch.end for stretch in narrow)
         if (min(end for end in taken if end >= longest.start) - start) * self._per_ns() > _inches(words):
             self._text(start + 0.05 / self._per_ns(), place, words, ha="left", frame=True)
+
+    def _middle(self, stretch: Stretch, half: int, labels: list[Span]) -> int | None:
+        """Where to write into a bar what it is: in its middle, or beside the labels that lie there, or nowhere."""
+        end = min(stretch.end, self.end)
+        middle = (stretch.start + end) // 2
+        if not any(left < middle + half and right > middle - half for left, right in labels):
+            return middle
+        free, start = [], stretch.start
+        for left, right in sorted(labels):
+            free.append((start, min(left, end)))
+            start = max(start, right)
+        left, right = max([*free, (start, end)], key=lambda span: span[1] - span[0])
+        return (left + right) // 2 if right - left >= 2 * half else None
+
+    def _write_before(self, place: int, stretch: Stretch, free_from: int) -> None:
+        """Write what a bar is to its left, if nothing is there."""
+        words = f"{stretch.activity} ▸"
+        if (stretch.start - free_from) * self._per_ns() > _inches(words):
+            self._text(stretch.start - 0.05 / self._per_ns(), place, words, ha="right", frame=True)
 
     def _per_ns(self) -> float:
         """Inches for a nanosecond."""
@@ -122,29 +151,45 @@ class TimelinePanel(Panel):
             )
         )
 
-    def _events(self, run: Run, lanes: list[Lane]) -> None:
-        """Mark what went wrong: the first event of each kind."""
-        kinds: set[str] = set()
+    def _marks(self, run: Run, lanes: list[Lane], place: int) -> list[Any]:
+        """What went wrong in a lane: of all events the first of each kind. What is nobody's is in the first lane."""
+        first: dict[str, Any] = {}
         for event in marked_events(run):
-            if event.kind in kinds or event.time_ns > self.end:
-                continue
-            kinds.add(event.kind)
-            place = next((i for i, lane in enumerate(lanes) if event.actor.startswith(lane.actors)), 0)
-            late = event.time_ns > 0.7 * self.end
-            self._add(
-                *self.axes.plot(event.time_ns, place, "X", ms=10, mfc="black", mec="white", zorder=7, clip_on=False),
-                self.axes.annotate(
-                    kind_of(event),
-                    (event.time_ns, place),
-                    (-9 if late else 9, 0),
-                    textcoords="offset points",
-                    ha="right" if late else "left",
-                    va="center",
-                    fontweight="bold",
-                    bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "black", "lw": 0.6},
-                    zorder=8,
-                ),
-            )
+            if event.time_ns <= self.end:
+                first.setdefault(event.kind, event)
+        actors = [lane.actors for lane in lanes]
+        return [
+            event
+            for event in first.values()
+            if place == next((i for i, begins in enumerate(actors) if event.actor.startswith(begins)), 0)
+        ]
+
+    def _is_late(self, event: Any) -> bool:
+        """Whether an event is so far to the right that its label is left of it."""
+        return bool(event.time_ns > 0.7 * self.end)
+
+    def _label(self, event: Any) -> Span:
+        """From when to when the label of an event lies over its lane."""
+        wide = round((0.1 * len(kind_of(event)) + 0.2) / self._per_ns())
+        return (event.time_ns - wide, event.time_ns) if self._is_late(event) else (event.time_ns, event.time_ns + wide)
+
+    def _mark(self, place: int, event: Any) -> None:
+        """Mark what went wrong."""
+        late = self._is_late(event)
+        self._add(
+            *self.axes.plot(event.time_ns, place, "X", ms=10, mfc="black", mec="white", zorder=7, clip_on=False),
+            self.axes.annotate(
+                kind_of(event),
+                (event.time_ns, place),
+                (-9 if late else 9, 0),
+                textcoords="offset points",
+                ha="right" if late else "left",
+                va="center",
+                fontweight="bold",
+                bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "black", "lw": 0.6},
+                zorder=8,
+            ),
+        )
 
 
 def _inches(words: str) -> float:
@@ -166,7 +211,11 @@ def brightness(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def time_axis(axes: Axes, end: int, scenario: str, label: bool) -> None:
+START = {"reboot": "the reset request", "shutdown": "the kill"}
+"""What begins each scenario: time is counted from there."""
+
+
+def time_axis(axes: Axes, end: int, since: str, label: bool) -> None:
     """Virtual time from left to right, in a readable unit."""
     unit, ns = next(
         (unit, ns) for unit, ns in (("s", 10**9), ("ms", 10**6), ("µs", 10**3), ("ns", 1)) if end >= ns or ns == 1
@@ -176,7 +225,6 @@ def time_axis(axes: Axes, end: int, scenario: str, label: bool) -> None:
     axes.xaxis.set_major_locator(FixedLocator([tick * ns for tick in ticks if tick * ns <= end * 1.01]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: f"{time / ns:g}"))
     if label:
-        start = "the reset request" if scenario == "reboot" else "the kill"
-        axes.set_xlabel(f"time since {start} ({unit})")
+        axes.set_xlabel(f"time since {since} ({unit})")
     else:
         axes.tick_params(labelbottom=False)

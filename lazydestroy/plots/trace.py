@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from .pages import in_words, kind_of_page
+from .pages import draw_page, in_words, kind_of_page
 from .picture import GREY, PALETTE, STYLE, WIDTH, Picture
 from .words import capital
 
@@ -20,20 +21,39 @@ if TYPE_CHECKING:
 MOMENTS = 16
 """Moments that are drawn at most: of a longer trace the first ones and the last ones."""
 
-ROW = 0.42
-"""Inches for a moment."""
+PAGES = 6
+"""Pages that there is room for."""
 
-TEXT, CELL, GAP = 5.3, 1.62, 0.06
-"""Inches for what happened, for a page, and between pages."""
+CELL, SMALL_CELL = 1.62, 0.82
+"""Inches for a page: with room for a label in one line, and in two."""
 
-LINE, BOLD_LINE = 56, 48
-"""Characters that fit beside the pages."""
+TEXT = 5.3
+"""Inches for what happens, if pages are not too many."""
+
+EDGE, NUMBER, GAP = 0.08, 0.34, 0.06
+"""Inches beside everything, for a moment's number, between pages."""
+
+ROW, LINE, HEADS, CUT = 0.42, 0.175, 0.34, 0.3
+"""Inches for a moment at least, for a line of text, for the names of columns, for a remark on what is left out."""
 
 WRONG = PALETTE["downtime"].colour
 
 
+class _Row(NamedTuple):
+    """A moment, broken into lines: what happens, and what is logged."""
+
+    number: int
+    moment: Moment
+    text: list[str]
+    logged: list[str]
+
+    @property
+    def height(self) -> float:
+        return max(ROW, 0.1 + LINE * (len(self.text) + len(self.logged)))
+
+
 def plot_trace(trace: Trace) -> Picture:
-    """The shortest way to trouble: a line a moment, and beside it the guest's pages as they are then.
+    """The shortest way to trouble: what happens, moment by moment, and beside it the guest's pages as they are then.
 
     Parameters
     ----------
@@ -43,28 +63,57 @@ def plot_trace(trace: Trace) -> Picture:
     Returns
     -------
     Picture
+
+    Raises
+    ------
+    ValueError
+        If the machine has more pages than there is room for.
     """
-    moments = list(enumerate(trace.moments, 1))
-    left_out = len(moments) - MOMENTS
-    if left_out > 0:
-        moments = moments[: MOMENTS // 2] + moments[-(MOMENTS // 2) :]
     pages = len(trace.moments[-1].rows)
-    cell = min(CELL, (WIDTH - 0.16 - TEXT) / pages)
+    if pages > PAGES:
+        raise ValueError(f"trace: {pages} guest pages; there is room for {PAGES}")
+    cell = min(CELL, max(SMALL_CELL, (WIDTH - 2 * EDGE - TEXT) / pages))
+    left = WIDTH - EDGE - cell * pages
+    moments = list(enumerate(trace.moments, 1))
+    left_out = max(0, len(moments) - MOMENTS)
+    if left_out:
+        moments = moments[: MOMENTS // 2] + moments[-(MOMENTS // 2) :]
+    rows = [_row(number, moment, trace.violation, left - EDGE - NUMBER) for number, moment in moments]
     title = textwrap.wrap(capital(trace.violation), 76)
-    head = 0.66 + 0.24 * (len(title) - 1)
-    picture = Picture(head + 0.34 + ROW * len(moments) + 0.1)
+    top = 0.66 + 0.24 * (len(title) - 1)
+    picture = Picture(top + HEADS + sum(row.height for row in rows) + (CUT if left_out else 0) + 0.1)
     axes = _whole(picture)
     with mpl.rc_context(STYLE):
-        _heads(axes, head, pages, cell)
-        for place, (number, moment) in enumerate(moments):
-            top = head + 0.34 + ROW * place
-            cut = left_out > 0 and place == MOMENTS // 2
-            _moment(axes, top, number, moment, cell, f"({left_out} moments left out)  " if cut else "")
+        _heads(axes, top, left, pages, cell)
+        here = top + HEADS
+        for place, row in enumerate(rows):
+            if left_out and place == MOMENTS // 2:
+                _cut(axes, here, left_out)
+                here += CUT
+            _draw(axes, here, left, cell, row)
+            here += row.height
     picture.say("\n".join(title), "", _words(trace))
-    picture.say_below(
-        f"{trace.kernel!r}, found by trying everything; the last line is where it goes wrong", head - 0.28
-    )
+    picture.say_below(f"{trace.kernel!r}: the fewest actions that break it, found by trying everything", top - 0.28)
     return picture
+
+
+def _row(number: int, moment: Moment, violation: str, inches: float) -> _Row:
+    """Break what happened and what was logged into lines of so many inches."""
+    text = textwrap.wrap(
+        capital(moment.text), int(inches * (9.8 if moment.bad else 11.4)), max_lines=3, placeholder=" …"
+    )
+    logged = "; ".join(_logged(moment, violation))
+    if moment.bad:
+        logged = f"Here it goes wrong{f'. {capital(logged)}' if logged else ''}"
+    return _Row(number, moment, text, textwrap.wrap(logged, int(inches * 14), max_lines=3, placeholder=" …"))
+
+
+def _logged(moment: Moment, said: str = "") -> Iterator[str]:
+    """What was logged, apart from what has been said: each event with its kind, and the same ones once."""
+    found = Counter((event.kind, event.text) for event in moment.events if not said or event.text not in said)
+    for (kind, text), times in found.items():
+        again = f" ({times} times)" if times > 1 else ""
+        yield (text if kind == "userspace" else f"{kind}: {text}") + again
 
 
 def _whole(picture: Picture) -> Axes:
@@ -75,87 +124,71 @@ def _whole(picture: Picture) -> Axes:
     return axes
 
 
-def _heads(axes: Axes, top: float, pages: int, cell: float) -> None:
-    axes.text(0.08, top + 0.2, "what happens", fontsize=10.5, color=GREY, va="center")
+def _heads(axes: Axes, top: float, left: float, pages: int, cell: float) -> None:
+    """Name the columns."""
+    look: dict[str, Any] = {"fontsize": 10.5, "color": GREY, "va": "center"}
+    axes.text(EDGE, top + 0.2, "what happens, and what is logged", **look)
     for page in range(pages):
-        axes.text(
-            TEXT + cell * (page + 0.5), top + 0.2, f"page {page}", fontsize=10.5, color=GREY, ha="center", va="center"
-        )
+        axes.text(left + cell * (page + 0.5), top + 0.2, f"page {page}", ha="center", **look)
 
 
-def _moment(axes: Axes, top: float, number: int, moment: Moment, cell: float, before: str) -> None:
-    """One line."""
-    wrapped = textwrap.wrap(before + capital(moment.text), BOLD_LINE if moment.bad else LINE)
-    if len(wrapped) > 2:
-        wrapped = [wrapped[0], textwrap.shorten(" ".join(wrapped[1:]), BOLD_LINE, placeholder=" …")]
-    colour = WRONG if moment.bad else "black"
-    weight = "bold" if moment.bad else "normal"
-    sign = "✗" if moment.bad else f"{number}"
-    axes.text(0.3, top + ROW / 2, sign, fontsize=11, ha="right", va="center", color=colour, fontweight=weight)
-    axes.text(
-        0.42,
-        top + ROW / 2,
-        "\n".join(wrapped),
-        fontsize=10.5,
-        va="center",
-        color=colour,
-        fontweight=weight,
-        linespacing=1.1,
-    )
-    for place, row in enumerate(moment.rows):
-        _page(axes, TEXT + cell * place, top, cell, row, set(moment.old))
-    if moment.bad:
-        width = WIDTH - 0.08
-        axes.add_patch(
-            Rectangle((0.04, top + 0.01), width, ROW - 0.02, fill=False, edgecolor=WRONG, linewidth=2, zorder=5)
-        )
+def _cut(axes: Axes, top: float, left_out: int) -> None:
+    """Say how many moments are left out."""
+    words = f"({left_out} moment{'s' if left_out > 1 else ''} left out)"
+    look: dict[str, Any] = {"fontsize": 10.5, "color": GREY, "va": "center"}
+    axes.text(EDGE + 0.2, top + CUT / 2, "⋮", ha="right", **look)
+    axes.text(EDGE + NUMBER, top + CUT / 2, words, style="italic", **look)
 
 
-def _page(axes: Axes, left: float, top: float, cell: float, row: Mapping[str, Any], old: set[str]) -> None:
+def _draw(axes: Axes, top: float, left: float, cell: float, row: _Row) -> None:
+    """One moment: its number, what happens, what is logged, the pages."""
+    bad = row.moment.bad
+    colour, weight = (WRONG, "bold") if bad else ("black", "normal")
+    lines = len(row.text) + len(row.logged)
+    first = top + (row.height - LINE * lines) / 2
+    sign = "✗" if bad else f"{row.number}"
+    middle = first + LINE * len(row.text) / 2
+    axes.text(EDGE + 0.24, middle, sign, fontsize=11, ha="right", va="center", color=colour, fontweight=weight)
+    look: dict[str, Any] = {"va": "center", "linespacing": 1.1}
+    axes.text(EDGE + NUMBER, middle, "\n".join(row.text), fontsize=10.5, color=colour, fontweight=weight, **look)
+    if row.logged:
+        below = first + LINE * (len(row.text) + lines) / 2
+        grey = WRONG if bad else GREY
+        axes.text(EDGE + NUMBER, below, "\n".join(row.logged), fontsize=9.5, color=grey, **look)
+    for place, page in enumerate(row.moment.rows):
+        old = set(row.moment.old)
+        box = (left + cell * place + GAP / 2, top + 0.04, cell - GAP, row.height - 0.08)
+        draw_page(axes, box, page, old, _label(page, old, cell))
+    if bad:
+        corner, width, height = (EDGE / 2, top + 0.01), WIDTH - EDGE, row.height - 0.02
+        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=WRONG, linewidth=2, zorder=5))
+
+
+def _label(row: Mapping[str, Any], old: set[str], cell: float) -> str:
+    """State and owner of a page, as short as can be: in two lines if the cell is small."""
     kind = kind_of_page(row, old)
-    look = PALETTE.get(kind, PALETTE["free"])
-    missing = kind == "not present"
-    axes.add_patch(
-        Rectangle(
-            (left + GAP / 2, top + 0.04),
-            cell - GAP,
-            ROW - 0.08,
-            facecolor=look.colour,
-            hatch="" if missing else look.hatch,
-            edgecolor=GREY,
-            linewidth=0.9,
-            linestyle=":" if missing else "-",
-        )
-    )
-    axes.text(
-        left + cell / 2,
-        top + ROW / 2,
-        _label(row, kind, old),
-        fontsize=9.5,
-        ha="center",
-        va="center",
-        color=GREY if missing else "black",
-        bbox={"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.9} if look.hatch else None,
-        zorder=3,
-    )
-
-
-def _label(row: Mapping[str, Any], kind: str, old: set[str]) -> str:
-    """State and owner of a page, as short as can be."""
     if kind in ("not present", "set aside"):
         return "set aside" if kind == "set aside" else "–"
-    if row["owner"]:
-        return f"{row['state']}, {row['owner']}" + (" (old)" if row["owner"] in old else "")
-    return str(row["content"])
+    if not row["owner"]:
+        words = str(row["content"])
+        return words if cell == CELL else words.replace(" of ", "\nof ")
+    owner = f"{row['owner']}{' (old)' if row['owner'] in old else ''}"
+    return f"{row['state']},{' ' if cell == CELL else chr(10)}{owner}"
 
 
 def _words(trace: Trace) -> str:
     """All of it, for those who do not see it."""
     told = []
     for number, moment in enumerate(trace.moments, 1):
+        logged = "; ".join(_logged(moment))
         pages = "; ".join(f"page {row['page']} {in_words(row, set(moment.old))}" for row in moment.rows)
-        told.append(f"{number}. {capital(moment.text)}. Then {pages}.")
-    return f"{capital(trace.violation)}. A trace in {len(trace.moments)} moments. " + " ".join(told)
+        told += [
+            f"{number}. {capital(moment.text)}.",
+            *([f"Logged: {logged}."] if logged else []),
+            *(["Here it goes wrong."] if moment.bad else []),
+            f"Then {pages}.",
+        ]
+    return f"{capital(trace.violation)}. A trace in {len(trace.moments)} moments. {' '.join(told)}"
 
 
 __all__ = ["plot_trace"]
