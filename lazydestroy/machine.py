@@ -768,7 +768,7 @@ class Machine:
         if isinstance(page, bool) or not isinstance(page, int) or not 0 <= page < self.guest_pages:
             raise ValueError(f"page={page!r}: the guest has pages 0 to {self.guest_pages - 1}")
         view = self.memory.page(self.mm.guest.slot(page))
-        if present and view.holder == Holder.SET_ASIDE:
+        if present and view.holder == Holder.SET_ASIDE and view.mm == self.mm.number:
             raise ValueError(f"page={page}: set aside; it is in no address space, so nobody can name it")
         if present and not self.kernel.pte_present(self.mm, view):
             raise ValueError(f"page={page}: not present; nobody has touched it yet, or it is swapped out")

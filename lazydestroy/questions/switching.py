@@ -1,0 +1,295 @@
+"""Question 11: the module parameter is changed at run time, at each moment of a VM's life."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..machine import Machine
+from ..page import PAGE_SIZE, Holder, Record, State
+from ..series import Series, v1, v1_fixed
+from ..series.fixes import ReturnWhenOff
+from .answer import Answer, Table, resting_on
+from .common import counted, kernel_words, listed
+from .pictures import Cell, Grid
+from .question import Question
+from .registry import answers
+
+PAGES = 8
+"""Pages of the guest. The VM's life does not depend on how many there are."""
+
+MOMENTS = (
+    "before it goes protected",
+    "while it runs, protected",
+    "reset, the thread has not begun",
+    "while the thread walks",
+    "all pages clean, configuration not destroyed",
+    "after the clean-up",
+    "while the next guest runs, not protected",
+    "while the next guest runs, protected",
+    "the process is gone, no thread has begun",
+    "while a thread empties the list",
+)
+"""The moments of a life, in order: a guest, its reset, the next guest, the end of the process."""
+
+OFF, ON = "1 → 0", "0 → 1"
+
+BAD = ("warning", "leak", "use after free", "bug", "endless fault", "signal", "refused", "addressing exception", "oom")
+
+
+_STRANDED = "pages set aside for ever"
+
+
+class Change(NamedTuple):
+    """A change of the parameter: in which life, when, from which value."""
+
+    hurried: bool
+    moment: int
+    before: bool
+
+
+Trouble = Mapping[str, int]
+"""What was wrong in the end, and how often."""
+
+
+@answers(11)
+def writable(question: Question, *, kernel: Series = v1) -> Answer:
+    """Change the parameter at each moment of a VM's life, in both directions, and look what is left in the end.
+
+    A life counts as harmed by the change if something is wrong that is not wrong, or not as often, with either value of
+    the parameter all along.
+
+    Parameters
+    ----------
+    question : Question
+    kernel : Series
+        Tried as it is, with the ``return`` that patch 10 forgot, and beside version 1 with all its bugs mended.
+    """
+    if 10 not in kernel:
+        raise ValueError(f"kernel={kernel!r}: there is no parameter before patch 10")
+    kernels = _kernels(kernel)
+    found = {name: harm(each) for name, each in kernels.items()}
+    harmed = {name: [change for change, trouble in changes.items() if trouble] for name, changes in found.items()}
+    off = {name: [change for change in changes if change.before] for name, changes in harmed.items()}
+    on = {name: [change for change in changes if not change.before] for name, changes in harmed.items()}
+    returned = WITH_RETURN if WITH_RETURN in kernels else next(iter(kernels))
+    claims = {
+        "with the return in place, to turn it off at run time can do harm": bool(off[returned]),
+        "to turn it on never does harm": not any(on.values()),
+        "with all bugs mended it does no harm at any moment": not harmed[FIXED],
+    }
+    values = {"found": found, "harmed": harmed, "tried": len(MOMENTS) * 2, "stranded": stranded(found[returned])}
+    return Answer(
+        question=question,
+        verdict=_verdict(values, off, on, kernels, returned),
+        claims=claims,
+        evidence=_table(found),
+        agrees="not answered",
+        agreement=(
+            "Nobody answered in the thread. The parameter of the feature that was merged later, async_destroy, is "
+            "read-only, too (arch/s390/kvm/kvm-s390.c)."
+        ),
+        assumptions=resting_on("users of an address space", "a set-aside page that cannot be destroyed"),
+        pictures=(_picture(found, harmed),),
+        values=values,
+        parameters={},
+    )
+
+
+WITH_RETURN = "with the return"
+FIXED = "all bugs mended"
+
+
+def _kernels(kernel: Series) -> dict[str, Series]:
+    kernels = {kernel_words(kernel): kernel}
+    if ReturnWhenOff not in kernel.layers:
+        kernels[WITH_RETURN] = kernel.plus(ReturnWhenOff)
+    return {**kernels, FIXED: v1_fixed}
+
+
+def harm(kernel: Series) -> dict[Change, Trouble]:
+    """What each change of the parameter does that neither of its values does all along."""
+    found: dict[Change, Trouble] = {}
+    for hurried in (False, True):
+        constant = [troubles(kernel, lazy, hurried, None) for lazy in (True, False)]
+        for before in (True, False):
+            for moment in range(len(MOMENTS)):
+                now = troubles(kernel, before, hurried, moment)
+                worst = {name: max(each.get(name, 0) for each in constant) for name in now}
+                found[Change(hurried, moment, before)] = {
+                    name: times - worst[name] for name, times in now.items() if times > worst[name]
+                }
+    return found
+
+
+def troubles(kernel: Series, lazy: bool, hurried: bool, change_at: int | None) -> Trouble:
+    """Let a VM live, change the parameter at a moment or never, and count what is wrong in the end."""
+    machine = Machine(
+        PAGES * PAGE_SIZE,
+        kernel=kernel,
+        lazy_destroy=lazy,
+        low_memory=PAGE_SIZE,
+        segment_table=0,
+        destroy_loop_threshold=2,
+    )
+    for moment, _ in enumerate(life(machine, hurried)):
+        if moment == change_at:
+            machine.memory.context_changed()
+            machine.kernel.lazy_destroy = not lazy
+    return left_wrong(machine)
+
+
+def life(machine: Machine, hurried: bool) -> Iterator[None]:
+    """The life of a VM; stops at each of `MOMENTS`. Hurried: the next guest goes protected while the thread works."""
+    machine.boot()
+    yield
+    machine.protect()
+    for page in range(PAGES):
+        machine.touch(page)
+    machine.share(PAGES - 1)
+    yield
+    machine.reboot()
+    yield
+    _step(machine, PAGES // 2)
+    yield
+    if hurried:
+        _until(machine, lambda record: record.refs > 1)
+        yield
+        yield
+    else:
+        _until(machine, lambda record: record.owner in machine.old and record.state in (State.SECURE, State.SHARED))
+        yield
+        machine.run()
+        yield
+    machine.boot()
+    machine.touch(2)
+    yield
+    machine.protect()
+    for page in range(PAGES):
+        machine.touch(page)
+    yield
+    machine.exit()
+    yield
+    _step(machine, PAGES // 2)
+    yield
+    machine.run()
+
+
+def _step(machine: Machine, steps: int) -> None:
+    for _ in range(steps):
+        machine.step()
+
+
+def _until(machine: Machine, busy: Callable[[Record], bool]) -> None:
+    """Let the thread work as long as there is such a page: one that is in a batch, say."""
+    while machine.tasks and any(map(busy, machine.memory.records())):
+        machine.step()
+
+
+def left_wrong(machine: Machine) -> dict[str, int]:
+    """What is wrong with a machine on which nobody does anything any more."""
+    found: Counter[str] = Counter()
+    for event in machine.events:
+        if event.kind in BAD:
+            found[event.kind] += 1
+    for record, pages in machine.memory.records().items():
+        if record.holder == Holder.SET_ASIDE:
+            found[_STRANDED] += pages
+        if record.holder == Holder.LEAKED:
+            found["pages leaked"] += pages
+        if record.holder == Holder.FREE and record.state != State.NON_SECURE:
+            found["free pages that are still secure"] += pages
+    left = len(machine.old & machine.uv.configurations.keys())
+    if left:
+        found["configurations never destroyed"] = left
+    return dict(found)
+
+
+def stranded(changes: Mapping[Change, Trouble]) -> int:
+    """Pages set aside for ever by the worst change."""
+    return max((trouble.get(_STRANDED, 0) for trouble in changes.values()), default=0)
+
+
+def _moments(changes: list[Change]) -> str:
+    names = dict.fromkeys(MOMENTS[change.moment] for change in changes)
+    return listed(f"“{name}”" for name in names)
+
+
+def _verdict(
+    values: Mapping[str, Any],
+    off: Mapping[str, list[Change]],
+    on: Mapping[str, list[Change]],
+    kernels: Mapping[str, Series],
+    returned: str,
+) -> str:
+    tried = values["tried"]
+    parts = []
+    if off[returned]:
+        kinds = {name for change in off[returned] for name in values["found"][returned][change]} - {_STRANDED}
+        what = (
+            [f"{counted(values['stranded'], 'pages')} of {PAGES} are set aside for ever"] if values["stranded"] else []
+        )
+        parts.append(
+            f"Not as the patch stands: with its return in place, turning it off does harm in {len(off[returned])} of "
+            f"{tried} tries ({_moments(off[returned])}): {listed([*what, *sorted(kinds)])}"
+        )
+    else:
+        parts.append(f"As far as tried it could be: turning it off does no harm in any of {tried} tries")
+    own = next(iter(kernels))
+    if own != returned:
+        does = "does no harm" if not off[own] else f"does harm in {len(off[own])}"
+        parts.append(
+            f"{own} itself, without the return, "
+            f"{does}{': its second tear-down empties the list' if not off[own] else ''}"
+        )
+    parts.append(
+        "turning it on never does harm"
+        if not any(on.values())
+        else f"turning it on does harm in up to {max(map(len, on.values()))} of {tried} tries"
+    )
+    fixed = len(values["harmed"][FIXED])
+    parts.append(
+        "with all bugs of version 1 mended "
+        f"{'no change does' if not fixed else f'{fixed} of {2 * tried} changes do'} harm"
+    )
+    return "; ".join(parts) + "."
+
+
+def _said(trouble: Trouble) -> str:
+    return ", ".join(f"{what}: {times}" for what, times in trouble.items()) or "-"
+
+
+def _table(found: Mapping[str, Mapping[Change, Trouble]]) -> Table:
+    rows = []
+    for moment, name in enumerate(MOMENTS):
+        cells = []
+        for changes in found.values():
+            for before in (True, False):
+                both = [changes[Change(hurried, moment, before)] for hurried in (False, True)]
+                cells.append(_said(max(both, key=lambda trouble: sum(trouble.values()))))
+        rows.append((name, *cells))
+    columns = [f"{name}, {direction}" for name in found for direction in (OFF, ON)]
+    return Table(("changed", *columns), tuple(rows))
+
+
+def _picture(found: Mapping[str, Mapping[Change, Trouble]], harmed: Mapping[str, list[Change]]) -> Grid:
+    cells = []
+    for moment in range(len(MOMENTS)):
+        row = []
+        for changes in found.values():
+            for before in (True, False):
+                both = [changes[Change(hurried, moment, before)] for hurried in (False, True)]
+                worst = max(both, key=lambda trouble: sum(trouble.values()))
+                row.append(Cell(_said(worst), "bad") if worst else Cell("safe", "good"))
+        cells.append(tuple(row))
+    number = sum(map(len, harmed.values()))
+    return Grid(
+        title=f"{number} of {sum(map(len, found.values()))} changes do harm" if number else "No change does harm",
+        row_title="when it is changed",
+        column_title="kernel, and change of lazy_destroy",
+        rows=MOMENTS,
+        columns=tuple(f"{name}, {direction}" for name in found for direction in (OFF, ON)),
+        cells=tuple(cells),
+        legend=(("good", "as without the change"), ("bad", "something is wrong in the end")),
+    )
