@@ -34,6 +34,8 @@ class Left(NamedTuple):
         Pages that the clean-up thread had walked when it stopped walking.
     exports : dict of str to int
         Pages that were exported after the exit, by who did it.
+    in_vain : int
+        How many of these were clean already.
     aside : int
         Pages that were set aside instead, at most.
     gone_ns : int or None
@@ -47,6 +49,7 @@ class Left(NamedTuple):
     exit_ns: int
     walked: int
     exports: Mapping[str, int]
+    in_vain: int
     aside: int
     gone_ns: int | None
     clean_ns: int | None
@@ -62,6 +65,7 @@ def exits(
     exit_at: int | str | None = None,
     moments: Sequence[float] = SHARES,
     touch: str = "none",
+    new_guest: str = "normal",
     **more: Any,
 ) -> Answer:
     """Kill the process while the clean-up thread works, at several moments.
@@ -69,15 +73,15 @@ def exits(
     Parameters
     ----------
     question : Question
-    memory, kernel, touch, **more
-        As for `lazydestroy.reboot`.
+    memory, kernel, touch, new_guest, **more
+        As for `lazydestroy.reboot`. A guest that goes protected is not killed while its image is unpacked.
     exit_at : int or str, optional
         When it is killed, for the verdict; default: half-way through the clean-up.
     moments : sequence of float
         Further moments, as shares of the time that the clean-up takes if nobody is killed.
     """
     shares = [units.share(moment, "moments") for moment in moments]
-    given = {"memory": memory, "kernel": kernel, "touch": touch, **more}
+    given = {"memory": memory, "kernel": kernel, "touch": touch, "new_guest": new_guest, **more}
     alone = reboot(**given)
     begin, end = alone.downtime_ns or 0, alone.cleanup_ns or alone.end_ns
     middle = begin + (end - begin) // 2 if exit_at is None else units.duration(exit_at, "exit_at", zero=True)
@@ -121,13 +125,16 @@ def left_by(run: Run, moment: int) -> Left:
     walks = run.timeline[(run.timeline["activity"] == "destroys pages")]
     by_thread = walks[[str(actor) == CLEAN_UP for actor in walks["actor"]]]
     exports: Counter[str] = Counter()
+    in_vain = 0
     for actor, calls in run.by_actor.items():
         if (actor.startswith(CLEAN_UP) or actor == "QEMU exits") and calls[UVC.CONV_FROM_SEC_STOR]:
             exports[actor] = calls[UVC.CONV_FROM_SEC_STOR]
+            in_vain += run.idle_by_actor[actor][UVC.CONV_FROM_SEC_STOR]
     return Left(
         moment,
         int(by_thread["pages"].sum()),
         exports,
+        in_vain,
         int(run.memory["set_aside"].max()),
         run.exited_ns,
         run.cleanup_ns,
@@ -146,9 +153,11 @@ def _stopped(run: Run, left: Left) -> bool:
     walks = run.timeline[
         [str(row["actor"]) == CLEAN_UP and row["activity"] == "destroys pages" for row in run.timeline]
     ]
+    begun = run.timeline["start"][run.timeline["actor"] == "QEMU exits"]
+    at = max(left.exit_ns, int(begun.min()) if len(begun) else 0)
     costs, batch = run.parameters["costs"], int(run.parameters["destroy_loop_threshold"])
     one = batch * (max(costs.destroy, costs.noop, costs.refused) + costs.walk + costs.free)
-    return int(walks["end"].max()) <= left.exit_ns + 2 * one
+    return int(walks["end"].max()) <= at + 2 * one
 
 
 def _time(ns: int | None) -> str:
@@ -170,7 +179,9 @@ def _verdict(values: Mapping[str, Any], kernel: Series) -> str:
         f"After the batch at hand: killed {format_duration(shown.exit_ns)} after the reset, the thread has walked "
         f"{format_count(shown.walked)} of {format_count(alone.pages)} pages"
     )
-    words += f"; the rest is exported by the {who}" if who else ""
+    if who:
+        words += f"; then every page is exported by the {who}"
+        words += f", of which {format_count(shown.in_vain)} were clean already" if shown.in_vain else ""
     words += f", {format_count(shown.aside)} are set aside" if shown.aside else ""
     words += (
         f"; wait() returns {_after(shown.gone_ns, shown.exit_ns)}, and all is clean after {_time(shown.clean_ns)} "
@@ -185,12 +196,15 @@ def _verdict(values: Mapping[str, Any], kernel: Series) -> str:
 
 
 def _after(gone: int | None, exit_ns: int) -> str:
-    return "never" if gone is None else f"{format_duration(gone - exit_ns)} after the kill"
+    if gone is None:
+        return "never"
+    return f"{format_duration(gone - exit_ns)} after the kill" if gone > exit_ns else "at once"
 
 
 def _title(values: Mapping[str, Any]) -> str:
     shown, alone = values["shown"], values["alone"]
-    return f"Not killed: clean after {_time(alone.cleanup_ns)}. Killed half-way: after {_time(shown.clean_ns)}"
+    killed = f"Killed after {format_duration(shown.exit_ns)}: after {_time(shown.clean_ns)}"
+    return f"Not killed: clean after {_time(alone.cleanup_ns)}. {killed}"
 
 
 def _table(values: Mapping[str, Any]) -> Table:

@@ -33,7 +33,7 @@ MOMENTS = (
 )
 """The moments of a life, in order: a guest, its reset, the next guest, the end of the process."""
 
-OFF, ON = "1 → 0", "0 → 1"
+OFF, ON = "turned off", "turned on"
 
 BAD = ("warning", "leak", "use after free", "bug", "endless fault", "signal", "refused", "addressing exception", "oom")
 
