@@ -16,7 +16,7 @@ from .limits import NotEnoughMemory
 from .machine import Access, Machine
 from .questions import QUESTIONS, Answer, Question, ask
 from .run import Event, Run
-from .scenarios import reboot, shutdown
+from .scenarios import reboot, reboot_loop, shutdown
 from .ultravisor import Interruption, Ultravisor
 from .uvcb import UVC
 
@@ -38,6 +38,7 @@ __all__ = [
     "ask",
     "questions",
     "reboot",
+    "reboot_loop",
     "series",
     "shutdown",
     "uvcb",

@@ -533,6 +533,13 @@ def _of_scenarios() -> Iterator[Assumption]:
         "scenarios.rebooting.Rebooting.qemu",
     )
     yield assume(
+        "a reboot loop",
+        "the guest asks for the next reset as soon as it has done what its habit is; after an exit another process is "
+        "started at once, as a management tool would do; to share a page takes no time",
+        "nothing is known that would slow it down, and the fastest loop is the worst",
+        "scenarios.reboot_loop",
+    )
+    yield assume(
         "next instruction",
         "the new guest runs as soon as KVM_PV_DISABLE has returned; `wait()` returns as soon as the VM is gone",
         "what userspace does then is the same with and without the series",
@@ -586,7 +593,9 @@ NOT_MODELLED = Omissions(
         Omission("limits of memory cgroups", "what stays charged is counted; nobody is killed for it"),
         Omission(
             "later versions of the series, and what Linux has today",
-            "version 1 is the subject: no OOM notifier, no `KVM_PV_ASYNC_CLEANUP_PREPARE`",
+            "version 1 is the subject; of what came later, two things can be put on top as layers: version 2's OOM "
+            "notifier, and how "
+            "many configurations may be set aside at a time",
         ),
     )
 )

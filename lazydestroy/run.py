@@ -91,6 +91,8 @@ class Run:
         N, the pages that the old guest had made secure.
     downtime_ns : int or None
         Reboot: until the new guest's first instruction. Shutdown: until ``wait()`` returns. None: never.
+    downtimes_ns : tuple of int
+        The downtime of each reset, if there was more than one.
     cleanup_ns : int or None
         Until the last old page is clean and the last old configuration destroyed. None: never.
     uvcs, noop_uvcs, failed_uvcs : Counter of UVC to int
@@ -121,6 +123,8 @@ class Run:
         Pages of the guest that were written to swap.
     booted : bool
         Reboot: whether the new guest came up and did all that it was to do. Shutdown: False.
+    stopped : str
+        Why a reboot loop ended before all its resets were done; empty if it did not.
     exited_ns : int or None
         When ``wait()`` on the process returned. None: it did not exit.
     bystander_waits_ns : tuple of int
@@ -145,6 +149,7 @@ class Run:
     scenario: str
     pages: int
     downtime_ns: int | None
+    downtimes_ns: tuple[int, ...]
     cleanup_ns: int | None
     uvcs: Counter[UVC]
     noop_uvcs: Counter[UVC]
@@ -164,6 +169,7 @@ class Run:
     oom_wait_ns: int
     swapped: int
     booted: bool
+    stopped: str
     exited_ns: int | None
     bystander_waits_ns: tuple[int, ...]
     end_ns: int

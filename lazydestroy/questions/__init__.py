@@ -7,7 +7,7 @@ see is kept as data (`pictures`); nothing is drawn here.
 
 from __future__ import annotations
 
-from . import again, batches, calls, cgroup, entities, leaving, poisoned, reach, shortage, switching
+from . import again, batches, calls, cgroup, entities, leaving, loops, poisoned, reach, shortage, switching
 from .answer import Agreement, Answer, Table, resting_on
 from .question import QUESTIONS, Question
 from .registry import EXPERIMENTS, accepted, answers, ask, question
@@ -31,6 +31,7 @@ __all__ = [
     "entities",
     "how_sure",
     "leaving",
+    "loops",
     "poisoned",
     "question",
     "reach",

@@ -1,9 +1,12 @@
-"""Scenarios: a guest is rebooted, or shut down. Each builds a machine, lets it run to the end, and returns a `Run`.
+"""Scenarios: a guest is rebooted, shut down, or rebooted again and again.
+
+Each builds a machine, lets it run to the end, and returns a `Run`.
 
 `stage` is what all of them share: the machine at time 0, the process that wants memory, the result. `host` is a machine
 whose process can be killed at any moment; `parameters` reads what a caller gives, `result` writes what came out.
 """
 
+from .looping import HABITS, reboot_loop
 from .parameters import (
     BYSTANDERS,
     DEMAND_FROM,
@@ -28,6 +31,7 @@ __all__ = [
     "BYSTANDERS",
     "DEMAND_FROM",
     "ENGINE_MEMORY",
+    "HABITS",
     "IMAGE",
     "IMAGE_AT",
     "INJECTED_RC",
@@ -41,5 +45,6 @@ __all__ = [
     "host_memory_of",
     "min_free_pages",
     "reboot",
+    "reboot_loop",
     "shutdown",
 ]

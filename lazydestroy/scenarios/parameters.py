@@ -11,6 +11,7 @@ from typing import Any
 from .. import units
 from ..costs import Costs
 from ..page import PAGE_SHIFT, PAGE_SIZE
+from ..ultravisor import Ultravisor
 
 GIB = 1 << 30
 
@@ -26,6 +27,13 @@ IMAGE_AT = 1 << 20
 NEW_GUESTS = ("protected", "normal")
 PATTERNS = ("sequential", "reverse", "random", "none")
 DEMAND_FROM = ("wait", "exit", "start")
+HABITS = ("at once", "fill", "share", "exit")
+
+LOOPS = 250
+"""Resets in a loop, at most."""
+
+MAX_NUM_SEC_CONF = inspect.signature(Ultravisor).parameters["max_configurations"].default
+"""How many secure configurations the Ultravisor can have at a time, unless a scenario says otherwise (assumed)."""
 
 BYSTANDERS = 16
 """Moments at which a bystander may map memory, at most."""
@@ -108,6 +116,13 @@ def true_or_false(value: Any, name: str) -> None:
     """Refuse a value that is not a bool."""
     if not isinstance(value, bool):
         raise ValueError(f"{name}={value!r}: use True or False")
+
+
+def whole_number(value: Any, name: str, most: int) -> int:
+    """Refuse what is not a whole number from 1 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name}={value!r}: use a whole number from 1 to {units.format_count(most)}")
+    return value
 
 
 def part(share: Fraction, pages: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -150,7 +150,7 @@ def reboot(
 class Rebooting:
     """The actors of a reboot: QEMU, the new guest's vCPUs, other threads of QEMU, and who kills it."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
+    def __init__(self, given: dict[str, Any], scenario: Callable[..., Run] = reboot) -> None:
         one_of(given["new_guest"], NEW_GUESTS, "new_guest")
         one_of(given["touch"], PATTERNS, "touch")
         one_of(given["demand_from"], DEMAND_FROM, "demand_from")
@@ -171,7 +171,7 @@ class Rebooting:
             )
         true_or_false(given["wait_for_cleanup"], "wait_for_cleanup")
         latest = max((moment for moment in (*self.bystanders, self.exit_at) if isinstance(moment, int)), default=0)
-        self.stage = Stage(given, reboot, latest)
+        self.stage = Stage(given, scenario, latest)
         self.machine = self.stage.machine
         if self.exit_at is not None:
             self.machine.when_killed = self.stage.show_jump

@@ -69,6 +69,7 @@ def memory_of(samples: np.ndarray, zero: int) -> np.ndarray:
 
 def timeline_of(tasks: list[Task], samples: np.ndarray, zero: int) -> np.ndarray:
     """Stretches of each task's activities, cut where it went faster or slower."""
+    samples = samples[np.unique(samples[:, 0], return_index=True)[1]]
     rows: list[tuple[int, int, str, str, int]] = []
     for task in tasks:
         moments = [moment for moment in task.history if moment[1] is None or moment[1]]

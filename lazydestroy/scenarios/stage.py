@@ -68,7 +68,10 @@ class Stage:
             donated_from=min(LOW_MEMORY, host // 2),
             reserve=min_free_pages(host),
             small_storage=False,
-            ultravisor={"destroy_needs_no_cpus": given.get("destroy_needs_no_cpus", True)},
+            ultravisor={
+                "destroy_needs_no_cpus": given.get("destroy_needs_no_cpus", True),
+                **({"max_configurations": given["max_num_sec_conf"]} if given.get("max_num_sec_conf") else {}),
+            },
             **{name: given[name] for name in FOR_THE_MACHINE},
             **(given["_engine"] or {}),
         )
@@ -81,7 +84,9 @@ class Stage:
         self.before_downtime_ends: Counter[Any] = Counter()
         self.by_actor_then: dict[str, Counter[UVC]] = {}
         self.oom_wait_ns = 0
+        self.downtimes_ns: list[int] = []
         self.oom = self.booted = False
+        self.stopped = ""
         self._old_guest_has_run()
 
     def _old_guest_has_run(self) -> None:
@@ -119,6 +124,7 @@ class Stage:
     def downtime_ends(self) -> None:
         """The new guest runs, or ``wait()`` returns."""
         self.downtime_ns = self.machine.now - self.machine.time_zero
+        self.downtimes_ns.append(self.downtime_ns)
         self.before_downtime_ends = self.machine.engine.calls() - self.setup
         self.by_actor_then = self._by_actor()
         self.machine.engine.sample_now()
@@ -212,6 +218,7 @@ class Stage:
             scenario=self.scenario.__name__,
             pages=self.pages,
             downtime_ns=self.downtime_ns,
+            downtimes_ns=tuple(self.downtimes_ns),
             cleanup_ns=None if cleaned_at is None else cleaned_at - machine.time_zero,
             uvcs=everything,
             noop_uvcs=by_command(calls, NOOP),
@@ -231,6 +238,7 @@ class Stage:
             oom_wait_ns=self.oom_wait_ns,
             swapped=machine.swapped,
             booted=self.booted,
+            stopped=self.stopped,
             exited_ns=self.exited_ns,
             bystander_waits_ns=tuple(ns for _, ns in sorted(self.bystander_waits.items())),
             end_ns=max(ends),

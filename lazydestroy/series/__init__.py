@@ -2,11 +2,12 @@
 
 ``v1`` stacks all eleven on the kernel before; ``v1.upto(n)``, ``v1.without(n, ...)`` and ``v1.plus(layer)`` give other
 kernels. ``v1_fixed`` has version 1's own bugs mended (`BUGS`); ``check`` searches for what breaks a kernel.
-`OomNotifier` is a layer for ``plus``: it came with version 2.
+`OomNotifier`, `OnePrepared` and `OneAtATime` are layers for ``plus``: later designs.
 """
 
 from .check import Verdict, check
 from .fixes import FIXES, Bug, bugs_of
+from .later import OneAtATime, OnePrepared
 from .layer import COVER_LETTER, Layer, Patch, Series
 from .oom_notifier import OomNotifier
 from .p01_leak_asce import LeakAsce
@@ -54,6 +55,8 @@ __all__ = [
     "Bounds",
     "Bug",
     "Layer",
+    "OneAtATime",
+    "OnePrepared",
     "OomNotifier",
     "Patch",
     "Series",

@@ -1,0 +1,95 @@
+"""A guest that is reset again and again: deterministic, conserving, and the same with the table and without it."""
+
+from __future__ import annotations
+
+import pytest
+
+import lazydestroy as ld
+from lazydestroy.scenarios import HABITS
+
+V1 = ld.series.v1
+SMALL = {"memory": "16 MiB", "low_memory": "1 MiB", "image": "256 KiB", "loader": "256 KiB", "segment_table": 0}
+KERNELS = [V1, ld.series.v1_fixed, V1.upto(0), V1.upto(8), V1.plus(ld.series.OneAtATime)]
+
+
+def seen(run):
+    return (
+        run.uvcs,
+        run.noop_uvcs,
+        run.failed_uvcs,
+        run.configurations,
+        run.downtimes_ns,
+        run.end_ns,
+        run.final,
+        run.stopped,
+    )
+
+
+@pytest.mark.parametrize("habit", HABITS)
+@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+def test_with_the_table_and_without_it_the_same_happens(habit, kernel):
+    given = {**SMALL, "habit": habit, "kernel": kernel, "times": 3, "refill": 0.25}
+    fast, plain = (ld.reboot_loop(**given, _engine={"tabled": tabled, "windows": tabled}) for tabled in (True, False))
+    assert seen(fast) == seen(plain)
+    assert len(fast.downtimes_ns) == 3
+
+
+@pytest.mark.parametrize("habit", HABITS)
+@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+def test_no_page_is_lost_or_doubled_and_everything_old_ends(habit, kernel):
+    run = ld.reboot_loop(**SMALL, habit=habit, kernel=kernel, times=4, refill=0.1)
+    columns = ("free", "guest", "set_aside", "donated", "other", "leaked")
+    totals = sum(run.memory[column] for column in columns)
+    assert len(set(totals.tolist())) == 1
+    assert run.memory["uncleaned"][-1] == 0
+    assert run.memory["leaked"][-1] == 0
+    old = [each for each in run.configurations if each.ended_ns is not None]
+    assert all(each.destroyed_ns is not None for each in old)
+    assert run.booted
+    assert run.stopped == ""
+
+
+def test_the_first_reset_is_that_of_a_reboot():
+    loop = ld.reboot_loop(**SMALL, times=1)
+    reboot = ld.reboot(**SMALL, touch="none")
+    assert loop.downtime_ns == reboot.downtime_ns == loop.downtimes_ns[0]
+    assert loop.uvcs == reboot.uvcs
+
+
+def test_later_resets_are_shorter_because_less_is_in_use():
+    first, *later = ld.reboot_loop(**SMALL, times=4).downtimes_ns
+    assert max(later) < first
+
+
+def test_a_guest_that_fills_its_memory_makes_each_reset_as_long_as_the_first():
+    assert len(set(ld.reboot_loop(**SMALL, habit="fill", times=4).downtimes_ns)) == 1
+
+
+def test_it_can_be_reproduced():
+    run = ld.reboot_loop("16 MiB", habit="fill", times=3, low_memory="1 MiB")
+    assert run.reproduce() == "ld.reboot_loop('16 MiB', habit='fill', times=3, low_memory='1 MiB')"
+    assert seen(eval(run.reproduce(), {"ld": ld})) == seen(run)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"habit": "never"}, "habit='never': use one of"),
+        ({"times": 0}, "times=0"),
+        ({"times": 1.5}, "times=1.5"),
+        ({"times": 10**6}, "times=1000000"),
+        ({"max_num_sec_conf": 0}, "max_num_sec_conf=0"),
+        ({"touch": "none"}, "touch='none'"),
+        ({"refill": 2}, "refill=2"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(given, words):
+    with pytest.raises(ValueError, match=words.replace("(", r"\(")):
+        ld.reboot_loop(**{**SMALL, **given})
+
+
+def test_an_ultravisor_with_room_for_one_refuses_the_second():
+    run = ld.reboot_loop(**SMALL, times=4, max_num_sec_conf=1)
+    assert not run.booted
+    assert run.stopped == "max_num_sec_conf"
+    assert len(run.downtimes_ns) == 1
