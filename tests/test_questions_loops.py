@@ -7,6 +7,8 @@ import pytest
 import lazydestroy as ld
 from lazydestroy.questions.loops import donated_over_time, piled, zombies_over_time
 
+pytestmark = pytest.mark.long
+
 V1 = ld.series.v1
 SMALL = {"memory": "512 MiB", "low_memory": "4 MiB", "image": "1 MiB", "loader": "1 MiB", "times": 12}
 LOOP = {**SMALL, "segment_table": 0}

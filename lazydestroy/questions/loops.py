@@ -142,7 +142,7 @@ def loops(
         assumptions=resting_on(
             "noop", "walk", "destroy", "processors of the host", "sizes of donated storage", "limits"
         ),
-        pictures=(_picture(runs, zombies_over_time, worst), _donated_picture(runs, worst)),
+        pictures=(_picture(runs, worst), _growth_picture(growth)),
         values=values,
         parameters={},
     )
@@ -241,15 +241,32 @@ def _table(values: Mapping[str, Any]) -> Table:
     )
 
 
-def _picture(runs: Mapping[str, Run], series: Any, worst: Pile) -> Lines:
-    lines = tuple(Line(_HABITS[habit], tuple(series(run)), stepped=True) for habit, run in runs.items())
+def _picture(runs: Mapping[str, Run], worst: Pile) -> Lines:
+    """Zombies at the moment when each configuration is set aside: over time the loops are too different to compare."""
+    lines = tuple(Line(_HABITS[habit], at_each_reset(run)) for habit, run in runs.items())
     title = (
         f"Reset at once, up to {counted(worst.zombies, 'zombies')} at a time" if worst.zombies else "No zombies at all"
     )
-    return Lines(title, lines, "time since the first reset", "zombies", "ns", "")
+    return Lines(title, lines, "configurations set aside so far", "zombies at that moment", "", "")
 
 
-def _donated_picture(runs: Mapping[str, Run], worst: Pile) -> Lines:
-    lines = tuple(Line(_HABITS[habit], tuple(donated_over_time(run)), stepped=True) for habit, run in runs.items())
-    title = f"They hold up to {format_size(worst.donated)} of donated storage"
-    return Lines(title, lines, "time since the first reset", "donated storage of zombies", "ns", "bytes")
+def at_each_reset(run: Run) -> tuple[tuple[int, int], ...]:
+    """How many zombies there are, the new one among them, when the first, second ... configuration is set aside."""
+    moments = sorted(each.set_aside_ns for each in run.configurations if each.set_aside_ns is not None)
+    series = zombies_over_time(run)
+    return tuple(
+        (place, max(number for moment, number in series if moment == aside)) for place, aside in enumerate(moments, 1)
+    )
+
+
+def _growth_picture(growth: Mapping[int, Pile]) -> Lines:
+    line = Line("reset at once", tuple((size, each.donated) for size, each in growth.items()), "donated")
+    title = f"Together they hold up to {format_size(growth[max(growth)].donated)}"
+    if len(growth) > 1:
+        first, last = min(growth), max(growth)
+        title = (
+            f"{format_size(last)} instead of {format_size(first)}: they hold {format_size(growth[last].donated)} "
+            "instead of "
+            f"{format_size(growth[first].donated)}"
+        )
+    return Lines(title, (line,), "memory of the guest", "donated storage, at most", "bytes", "bytes")

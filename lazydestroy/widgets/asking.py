@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -140,14 +139,10 @@ class Asker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._status.value = f'<div role="status" style="line-height: 1.4">{escape(words)}</div>'
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """As a widget; where there is no kernel, as the picture."""
+        """As a widget; where there is no kernel, as the verdict."""
         data = super()._repr_mimebundle_(**options)
         data["text/plain"] = f"[controls, and an answer: {self.answer.verdict if self.answer else self.message}]"
-        if self.answer is None:
-            return data
-        picture = self.answer.plot()
-        data["image/png"] = base64.b64encode(picture.png()).decode("ascii")
-        return data, {"image/png": {"alt": picture.words}}
+        return data
 
 
 def explore_question(number: int, controls: Iterable[str] | None = None, **parameters: Any) -> Asker:
