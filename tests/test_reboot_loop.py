@@ -9,6 +9,16 @@ from lazydestroy.scenarios import HABITS
 
 V1 = ld.series.v1
 SMALL = {"memory": "16 MiB", "low_memory": "1 MiB", "image": "256 KiB", "loader": "256 KiB", "segment_table": 0}
+SLOW = {
+    **SMALL,
+    "memory": "64 MiB",
+    "low_memory": 0,
+    "image": "1 MiB",
+    "loader": "1 MiB",
+    "costs": ld.Costs(walk="10 ms"),
+}
+"""A clean-up takes so long that none ends during the loop."""
+
 KERNELS = [V1, ld.series.v1_fixed, V1.upto(0), V1.upto(8), V1.plus(ld.series.OneAtATime)]
 
 
@@ -93,3 +103,32 @@ def test_an_ultravisor_with_room_for_one_refuses_the_second():
     assert not run.booted
     assert run.stopped == "max_num_sec_conf"
     assert len(run.downtimes_ns) == 1
+
+
+def test_a_host_without_room_for_another_donation_stops_it():
+    run = ld.reboot_loop(**SLOW, times=60, host_memory="90 MiB")
+    assert run.stopped == "no memory to donate"
+    assert 1 < len(run.downtimes_ns) < 60
+
+
+def test_a_host_too_small_for_the_memory_of_two_processes_stops_one_that_exits_and_fills():
+    run = ld.reboot_loop(**SLOW, times=4, habit="exit", refill=1.0, host_memory="80 MiB")
+    assert run.stopped == "out of memory"
+    assert run.oom
+
+
+def test_a_kernel_that_kills_the_guest_stops_it():
+    run = ld.reboot_loop(**SMALL, times=4, habit="fill", kernel=V1.without(3))
+    assert run.stopped == "the process was killed"
+    assert len(run.downtimes_ns) == 1
+
+
+def test_what_a_guest_shared_is_exported_for_the_next_one():
+    filled, shared = (ld.reboot_loop(**SMALL, times=3, habit=habit) for habit in ("fill", "share"))
+    export = ld.UVC.CONV_FROM_SEC_STOR
+    assert shared.uvcs[export] - shared.noop_uvcs[export] > filled.uvcs[export] - filled.noop_uvcs[export]
+
+
+def test_more_zombies_than_the_model_can_tell_apart_are_refused_in_words():
+    with pytest.raises(ValueError, match="times=250: more is left at a time than the model"):
+        ld.reboot_loop(**SLOW, times=250)

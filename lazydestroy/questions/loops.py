@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .. import units
+from ..costs import Costs
+from ..machine import Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE
 from ..run import Run
-from ..scenarios import HABITS, reboot_loop
+from ..scenarios import HABITS, donated_over_time, reboot_loop, zombies_over_time
+from ..scenarios.looping import LIMIT, NO_DONATION, OUT_OF_MEMORY
 from ..series import OneAtATime, OnePrepared, Series, v1
 from ..units import format_count, format_duration, format_size
 from .answer import Answer, Table, resting_on
@@ -25,6 +28,11 @@ _HABITS: Mapping[str, str] = {
     "exit": "reset, then exit and start again",
 }
 
+MERGED, ONE = "as merged: one prepared", "one at a time"
+
+PRECISION = 1.02
+"""A turning point is known when the size above it is at most 2 % larger than the size below."""
+
 
 class Pile(NamedTuple):
     """What a loop piled up.
@@ -39,42 +47,52 @@ class Pile(NamedTuple):
         Bytes of donated storage that these held, at most.
     least_free : int
         Bytes free, at least.
-    slowest_ns : int
-        Longest downtime, the first one left out: that is of the guest that had used all its memory.
+    slowest_ns : int or None
+        Longest downtime, the first one left out: that is of the guest that had used all its memory. None: there was
+        only one.
     ended : str
         What ended the loop early; empty if nothing did.
+    in_all : int
+        Configurations that were ever set aside.
+    lasting : int or None
+        Zombies at the same time, at most, when another one comes once the first is gone, whose clean-up has the most to
+        do. None: none comes then.
     """
 
     resets: int
     zombies: int
     donated: int
     least_free: int
-    slowest_ns: int
+    slowest_ns: int | None
     ended: str
+    in_all: int
+    lasting: int | None
+
+    @property
+    def grows(self) -> bool:
+        """Whether no zombie had gone when the last one came: more resets would pile up more."""
+        return self.zombies == self.in_all > 1
 
 
-def zombies_over_time(run: Run) -> list[tuple[int, int]]:
-    """How many configurations are set aside, from which moment on (nanoseconds)."""
-    return _sums(run, lambda _: 1)
+class Neighbour(NamedTuple):
+    """What becomes of another guest of the host, when one has piled up as many zombies as the Ultravisor takes.
 
+    Attributes
+    ----------
+    room : int
+        Configurations that the Ultravisor can have.
+    filled : bool
+        Whether the guest in the loop used them up.
+    refused : bool
+        Whether the other guest could not go protected then.
+    comes_up : bool
+        Whether it could when all clean-up was done.
+    """
 
-def donated_over_time(run: Run) -> list[tuple[int, int]]:
-    """How many bytes of donated storage they hold, from which moment on (nanoseconds)."""
-    return _sums(run, lambda each: each.donated << PAGE_SHIFT)
-
-
-def _sums(run: Run, weight: Any) -> list[tuple[int, int]]:
-    changes: list[tuple[int, int]] = []
-    for each in run.configurations:
-        if each.set_aside_ns is not None:
-            changes.append((each.set_aside_ns, weight(each)))
-            if each.destroyed_ns is not None:
-                changes.append((each.destroyed_ns, -weight(each)))
-    points, total = [(0, 0)], 0
-    for moment, change in sorted(changes):
-        total += change
-        points.append((moment, total))
-    return [*points, (max(run.end_ns, points[-1][0]), total)]
+    room: int
+    filled: bool
+    refused: bool
+    comes_up: bool
 
 
 def piled(run: Run) -> Pile:
@@ -82,10 +100,23 @@ def piled(run: Run) -> Pile:
     return Pile(
         len(run.downtimes_ns),
         max(number for _, number in zombies_over_time(run)),
-        max(held for _, held in donated_over_time(run)),
+        max(pages for _, pages in donated_over_time(run)) << PAGE_SHIFT,
         int(run.memory["free"].min()) << PAGE_SHIFT,
-        max(run.downtimes_ns[1:], default=0),
+        max(run.downtimes_ns[1:], default=None),
         run.stopped,
+        sum(each.set_aside_ns is not None for each in run.configurations),
+        _lasting(run),
+    )
+
+
+def _lasting(run: Run) -> int | None:
+    """Zombies when one comes, at most, once the first one is gone."""
+    first = min((each.destroyed_ns for each in run.configurations if each.destroyed_ns is not None), default=None)
+    if first is None:
+        return None
+    aside = {each.set_aside_ns for each in run.configurations if each.set_aside_ns is not None}
+    return max(
+        (number for moment, number in zombies_over_time(run) if moment in aside and moment > first), default=None
     )
 
 
@@ -102,7 +133,7 @@ def loops(
     refill: float = 0.0,
     **more: Any,
 ) -> Answer:
-    """Reboot in a loop in four ways, at three sizes, with little room, and with bounds.
+    """Reboot in a loop in four ways, at three sizes, with little room, beside another guest, and with bounds.
 
     Parameters
     ----------
@@ -111,38 +142,51 @@ def loops(
         As for `lazydestroy.reboot_loop`.
     """
     guest = units.size(memory, "memory", multiple_of=PAGE_SIZE)
-    given = {"times": times, "refill": refill, **more}
-    runs = {habit: reboot_loop(memory, kernel=kernel, habit=habit, **given) for habit in one_by_one(HABITS)}
-    found = {_HABITS[habit]: piled(run) for habit, run in runs.items()}
-    worst = found[_HABITS["at once"]]
+    given = {"kernel": kernel, "times": times, "refill": refill, **more}
+    runs = {habit: reboot_loop(guest, habit=habit, **given) for habit in one_by_one(HABITS)}
+    found = {habit: piled(run) for habit, run in runs.items()}
+    at_once, fill = found["at once"], found["fill"]
+    habit = max(HABITS, key=lambda each: found[each].zombies)
+    worst = found[habit]
     smaller = sorted({size for size in (_pages(guest // 4), _pages(guest // 2)) if 0 < size < guest})
-    growth = {size: piled(reboot_loop(size, kernel=kernel, **given)) for size in smaller} | {guest: worst}
-    limits = _limits(memory, kernel, worst, runs["at once"], given)
-    designs = {}
-    if 8 in kernel:
-        for layer, name in ((OnePrepared, "as merged: one prepared"), (OneAtATime, "one at a time")):
-            designs[name] = piled(reboot_loop(memory, kernel=kernel.plus(layer), **given))
-    values = {"found": found, "growth": growth, "limits": limits, "designs": designs, "runs": runs}
+    growth = {size: piled(reboot_loop(size, **given)) for size in smaller} | {guest: at_once}
+    bounded = any(issubclass(layer, OnePrepared) for layer in kernel.layers)
+    designs = _designs(guest, given) if 8 in kernel and not bounded else {}
+    room = max(2, worst.zombies // 2)
+    values: dict[str, Any] = {
+        "found": found,
+        "worst": habit,
+        "growth": growth,
+        "room": room,
+        "limits": _limits(guest, room, runs[habit], {**given, "habit": habit}) if worst.zombies > 1 else {},
+        "turning_size": turning_size(guest, room, given) if at_once.zombies > 1 else None,
+        "neighbour": neighbour(kernel, **{name: more[name] for name in _OF_A_MACHINE if name in more}),
+        "designs": designs,
+        "runs": runs,
+    }
+    refused = values["limits"].get("Ultravisor", at_once).ended == LIMIT
     claims = {
-        "zombies pile up if the guest is reset at once": worst.zombies > 1,
-        "a guest that fills its memory first piles up fewer": found[_HABITS["fill"]].zombies < worst.zombies,
+        "zombies pile up if the guest is reset at once": at_once.zombies > 1,
+        "a guest that fills its memory first piles up fewer": not fill.ended and fill.zombies < at_once.zombies,
         "larger guests pile up no fewer": _rising([each.zombies for each in growth.values()]),
-        "nothing in the kernel stops it: the Ultravisor's limit does": bool(limits["Ultravisor"].ended),
+        "nothing in the kernel stops it: the Ultravisor's limit does": refused,
+        "then no other guest can go protected, until a clean-up has ended": values["neighbour"].refused
+        and values["neighbour"].comes_up,
         "at most one prepared, as merged, does not bound it": bool(designs)
-        and designs["as merged: one prepared"].zombies == worst.zombies,
-        "at most one at a time bounds it": bool(designs) and designs["one at a time"].zombies <= 1,
+        and designs[MERGED].zombies == at_once.zombies > 1,
+        "at most one at a time bounds it": bool(designs) and designs[ONE].zombies <= 1 < at_once.zombies,
     }
     return Answer(
         question=question,
-        verdict=_verdict(values, worst, guest, kernel, times),
+        verdict=_verdict(values, guest, kernel, times),
         claims=claims,
         evidence=_table(values),
         agrees="refines" if worst.zombies > 1 else "yes",
-        agreement=_agreement(worst, found[_HABITS["fill"]]),
+        agreement=_agreement(found, worst),
         assumptions=resting_on(
             "noop", "walk", "destroy", "processors of the host", "sizes of donated storage", "limits"
         ),
-        pictures=(_picture(runs, worst), _growth_picture(growth)),
+        pictures=(_picture(runs, habit, worst), _growth_picture(growth)),
         values=values,
         parameters={},
     )
@@ -156,72 +200,194 @@ def _rising(numbers: list[int]) -> bool:
     return numbers == sorted(numbers)
 
 
-def _limits(memory: int | str, kernel: Series, worst: Pile, run: Run, given: Mapping[str, Any]) -> dict[str, Pile]:
-    """The same loop where only half of what it piles up finds room: at the Ultravisor, and on the host."""
-    room = max(2, worst.zombies // 2)
-    found = {"Ultravisor": piled(reboot_loop(memory, kernel=kernel, max_num_sec_conf=room, **given))}
-    usual = int(run.parameters["host_memory"])
-    spare = _pages(usual - worst.least_free - worst.donated // 2)
-    if worst.donated and spare < usual:
-        found["host"] = piled(reboot_loop(memory, kernel=kernel, **{**given, "host_memory": spare}))
+def _designs(guest: int, given: Mapping[str, Any]) -> dict[str, Pile]:
+    """The loop that resets at once, under two later bounds."""
+    kernel = given["kernel"]
+    layers = {MERGED: OnePrepared, ONE: OneAtATime}
+    return {name: piled(reboot_loop(guest, **{**given, "kernel": kernel.plus(layers[name])})) for name in layers}
+
+
+def _limits(guest: int, room: int, run: Run, given: Mapping[str, Any]) -> dict[str, Pile]:
+    """The same loop with little room: for configurations at the Ultravisor, and on the host for half of the storage."""
+    found = {"Ultravisor": piled(reboot_loop(guest, **given, max_num_sec_conf=room))}
+    whole = piled(run)
+    host = _pages(int(run.parameters["host_memory"]) - whole.least_free - whole.donated // 2)
+    try:
+        found["host"] = piled(reboot_loop(guest, **{**given, "host_memory": host}))
+    except ValueError:
+        # the smallest host that takes such a guest has more room than that: it used little of its memory
+        return found
     return found
 
 
-def _verdict(values: Mapping[str, Any], worst: Pile, guest: int, kernel: Series, times: int) -> str:
-    fill, limits, designs = values["found"][_HABITS["fill"]], values["limits"], values["designs"]
-    size = format_size(guest)
-    if worst.zombies <= 1:
-        return (
-            f"No: with {kernel_words(kernel)} a guest of {size} that is reset {times} times never leaves more than "
-            f"{counted(worst.zombies, 'zombies')} at a time, whatever it does before."
-        )
-    words = (
-        f"Within limits, yes: a guest of {size} that is reset as soon as it is protected, {times} times, leaves up to "
-        f"{counted(worst.zombies, 'zombies')} at a time, which hold {format_size(worst.donated)} of donated storage; "
-        "if it "
-        f"fills its memory first, {counted(fill.zombies, 'zombies')}"
+def turning_size(guest: int, room: int, given: Mapping[str, Any]) -> int | None:
+    """From which size on, in bytes and to within 2 %, a guest that is reset at once meets the Ultravisor's limit.
+
+    `room` configurations are all that it can have. None: not even a guest of `guest` bytes does.
+    """
+
+    def meets(size: int) -> bool:
+        return reboot_loop(size, **given, max_num_sec_conf=room).stopped == LIMIT
+
+    if not meets(guest):
+        return None
+    yes, no = guest, _pages(guest // 2)
+    while no and meets(no):
+        yes, no = no, _pages(no // 2)
+    while yes > no * PRECISION and yes - no > PAGE_SIZE:
+        middle = _pages((yes + no) // 2)
+        yes, no = (middle, no) if meets(middle) else (yes, middle)
+    return yes
+
+
+_OF_A_MACHINE = ("costs", "lazy_destroy", "features")
+
+ROOM = 4
+"""Configurations that the Ultravisor of the host with a neighbour can have."""
+
+
+def neighbour(
+    kernel: Series, costs: Costs | None = None, lazy_destroy: bool | None = None, features: Any = ()
+) -> Neighbour:
+    """Reset a guest by hand until it cannot go protected, while no clean-up comes to its end; then try another guest.
+
+    Guests of 16 pages, nothing of which is cleared at once, so that they are cleaned up like large ones.
+    """
+    machine = Machine(
+        16 * PAGE_SIZE,
+        kernel=kernel,
+        costs=costs,
+        lazy_destroy=lazy_destroy,
+        features=features,
+        host_memory="4 MiB",
+        low_memory=0,
+        segment_table=0,
+        ultravisor={"max_configurations": ROOM},
     )
-    small, *_ = values["growth"].items()
-    if small[0] < guest:
-        words += f"; of {format_size(small[0])} it leaves {format_count(small[1].zombies)}"
-    if limits["Ultravisor"].ended:
-        words += (
-            f"; {kernel_words(kernel)} has no bound of its own: an Ultravisor with room for half of them refuses the "
-            "next "
-            f"guest after {counted(limits['Ultravisor'].resets, 'resets')}"
-        )
-        if "host" in limits and limits["host"].ended:
-            words += f", a host with room for half of the storage after {format_count(limits['host'].resets)}"
-    if designs:
-        merged, one = designs["as merged: one prepared"], designs["one at a time"]
-        words += (
-            "; the design that was merged bounds those prepared, not those being cleaned "
-            f"({format_count(merged.zombies)}); "
-            f"with one at a time there is {format_count(one.zombies)}, and a reset takes up to "
-            f"{format_duration(one.slowest_ns)} instead of {format_duration(worst.slowest_ns)}"
-        )
-    return words + "."
+    for _ in range(2 * ROOM):
+        if not _goes_protected(machine):
+            break
+        machine.reboot()
+    filled = len(machine.uv.configurations) == ROOM
+    machine.start_another()
+    refused = not _goes_protected(machine)
+    machine.run()
+    return Neighbour(ROOM, filled, filled and refused, not refused or _goes_protected(machine))
 
 
-def _agreement(worst: Pile, fill: Pile) -> str:
+def _goes_protected(machine: Machine) -> bool:
+    machine.boot()
+    try:
+        machine.protect()
+    except RuntimeError:
+        return False
+    return True
+
+
+_HOW: Mapping[str, str] = {
+    "at once": "as soon as it is protected",
+    "fill": "when it has filled its memory",
+    "share": "when it has filled its memory and shared it",
+    "exit": "if its process exits and another one is started, each time",
+}
+
+
+def _verdict(values: Mapping[str, Any], guest: int, kernel: Series, times: int) -> str:
+    found, size = values["found"], format_size(guest)
+    worst = found[values["worst"]]
+    if worst.zombies <= 1:
+        words = (
+            f"No: with {kernel_words(kernel)} a guest of {size} that is reset {counted(times, 'times')} never leaves "
+            f"more than {counted(worst.zombies, 'zombies')} at a time, whatever it does before"
+        )
+        return "; ".join([words, *_ended(found)]) + "."
+    parts = [_piles_up(values, size, times), *_ended(found), _stopped(values, kernel), _with_designs(values)]
+    return "; ".join(part for part in parts if part) + "."
+
+
+def _piles_up(values: Mapping[str, Any], size: str, times: int) -> str:
+    """What the habits lead to, and whether the guest met a limit that others need, too."""
+    found = values["found"]
+    worst = found[values["worst"]]
+    harm = any(each.ended in (LIMIT, NO_DONATION, OUT_OF_MEMORY) for each in found.values())
+    words = (
+        f"{'Yes,' if harm else 'Not'} a guest of {size} here: reset {counted(times, 'times')}, "
+        f"{_HOW[values['worst']]}, it leaves up to {counted(worst.zombies, 'zombies')} at a time"
+    )
+    words += ", none of which is gone when the last one comes" if worst.grows else ""
+    if worst.lasting is not None and worst.lasting < worst.zombies:
+        words += f" ({format_count(worst.lasting)} later, once one has gone)"
+    others = [f"{format_count(found[each].zombies)} {_HOW[each]}" for each in ("at once", "fill") if each in found]
+    others = [other for other in others if not other.endswith(_HOW[values["worst"]])]
+    return f"{words}, which hold {format_size(worst.donated)} of donated storage ({', '.join(others)})"
+
+
+def _ended(found: Mapping[str, Pile]) -> list[str]:
+    """Loops that came to an early end, as things are here."""
+    return [
+        f"reset {_HOW[habit]}, it comes no further than reset {each.resets}: {each.ended}"
+        for habit, each in found.items()
+        if each.ended
+    ]
+
+
+def _stopped(values: Mapping[str, Any], kernel: Series) -> str:
+    """What ends it, if not the kernel; and what that means for others."""
+    limits, turning = values["limits"], values["turning_size"]
+    if not limits["Ultravisor"].ended:
+        return ""
+    words = (
+        f"but {kernel_words(kernel)} has no bound of its own: an Ultravisor that has room for "
+        f"{counted(values['room'], 'configurations')} refuses the guest after "
+        f"{counted(limits['Ultravisor'].resets, 'resets')}"
+    )
+    words += f" (guests from {units.format_size(turning)} on)" if turning else ""
+    if values["neighbour"].refused:
+        words += ", and then any other guest of the host, too"
+        words += ", until a clean-up has ended" if values["neighbour"].comes_up else ""
+    if "host" in limits and limits["host"].ended:
+        words += f"; a host with room for half of the storage refuses it after {format_count(limits['host'].resets)}"
+    return words
+
+
+def _with_designs(values: Mapping[str, Any]) -> str:
+    designs, at_once = values["designs"], values["found"]["at once"]
+    if not designs or at_once.zombies <= 1:
+        return ""
+    merged, one = designs[MERGED], designs[ONE]
+    words = (
+        "the design that was merged bounds those that wait for their clean-up to begin, and QEMU lets none wait: "
+        f"{counted(merged.zombies, 'zombies')}; with one at a time there is {format_count(one.zombies)}"
+    )
+    if one.slowest_ns is not None and at_once.slowest_ns is not None:
+        words += (
+            f", and a reset takes up to {format_duration(one.slowest_ns)} instead of "
+            f"{format_duration(at_once.slowest_ns)}"
+        )
+    return words
+
+
+def _agreement(found: Mapping[str, Pile], worst: Pile) -> str:
     if worst.zombies <= 1:
         return "Nothing piles up."
-    words = (
-        "To fill memory again does clean what was left"
-        if fill.zombies < worst.zombies
-        else "To fill memory hardly helps"
-    )
+    fill, at_once = found["fill"], found["at once"]
+    if at_once.zombies <= 1:
+        return "Resets alone pile up nothing; a process that exits leaves a configuration behind, and so does the next."
+    words = "To fill memory hardly helps"
+    if not fill.ended and fill.zombies < at_once.zombies:
+        words = "To fill memory again does clean what was left"
     return (
-        f"{words} ({counted(fill.zombies, 'zombies')} against {format_count(worst.zombies)}). But pages are not all "
-        "that is "
-        "left: a configuration with nothing to clean keeps its donated storage until a thread has walked all memory."
+        f"{words} ({counted(fill.zombies, 'zombies')} against {format_count(at_once.zombies)}). But pages are not all "
+        "that is left: a configuration with nothing to clean keeps its donated storage until a thread has walked all "
+        "memory."
     )
 
 
 def _table(values: Mapping[str, Any]) -> Table:
-    rows: list[tuple[str, Pile]] = list(values["found"].items())
+    habit = _HABITS[values["worst"]]
+    rows: list[tuple[str, Pile]] = [(_HABITS[each], pile) for each, pile in values["found"].items()]
     rows += [(f"reset at once, {format_size(size)}", each) for size, each in list(values["growth"].items())[:-1]]
-    rows += [(f"reset at once, little room: {where}", each) for where, each in values["limits"].items()]
+    rows += [(f"{habit}, little room: {where}", each) for where, each in values["limits"].items()]
     rows += [(f"reset at once, {name}", each) for name, each in values["designs"].items()]
     columns = ("loop", "resets", "zombies", "they hold", "least free", "slowest reset", "ended early by")
     return Table(
@@ -233,7 +399,7 @@ def _table(values: Mapping[str, Any]) -> Table:
                 format_count(each.zombies),
                 format_size(each.donated),
                 format_size(each.least_free),
-                format_duration(each.slowest_ns),
+                "-" if each.slowest_ns is None else format_duration(each.slowest_ns),
                 each.ended or "-",
             )
             for name, each in rows
@@ -241,12 +407,12 @@ def _table(values: Mapping[str, Any]) -> Table:
     )
 
 
-def _picture(runs: Mapping[str, Run], worst: Pile) -> Lines:
+def _picture(runs: Mapping[str, Run], habit: str, worst: Pile) -> Lines:
     """Zombies at the moment when each configuration is set aside: over time the loops are too different to compare."""
     lines = tuple(Line(_HABITS[habit], at_each_reset(run)) for habit, run in runs.items())
-    title = (
-        f"Reset at once, up to {counted(worst.zombies, 'zombies')} at a time" if worst.zombies else "No zombies at all"
-    )
+    title = "No zombies at all"
+    if worst.zombies:
+        title = f"{_HABITS[habit].capitalize()}: up to {counted(worst.zombies, 'zombies')} at a time"
     return Lines(title, lines, "configurations set aside so far", "zombies at that moment", "", "")
 
 

@@ -6,7 +6,7 @@ Each builds a machine, lets it run to the end, and returns a `Run`.
 whose process can be killed at any moment; `parameters` reads what a caller gives, `result` writes what came out.
 """
 
-from .looping import HABITS, reboot_loop
+from .looping import HABITS, donated_over_time, reboot_loop, zombies_over_time
 from .parameters import (
     BYSTANDERS,
     DEMAND_FROM,
@@ -41,10 +41,12 @@ __all__ = [
     "ROWS",
     "Progress",
     "Time",
+    "donated_over_time",
     "fits_into_time",
     "host_memory_of",
     "min_free_pages",
     "reboot",
     "reboot_loop",
     "shutdown",
+    "zombies_over_time",
 ]

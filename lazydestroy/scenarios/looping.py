@@ -106,7 +106,11 @@ def reboot_loop(
         As for `reboot`.
     """
     scenario = Looping(dict(locals()))
-    return scenario.stage.play(scenario.qemu(), "QEMU")
+    try:
+        return scenario.stage.play(scenario.qemu(), "QEMU")
+    except OverflowError as error:
+        complaint = f"more is left at a time than the model can tell apart ({error})"
+        raise ValueError(f"times={times!r}: {complaint}; use fewer") from None
 
 
 _ONE_REBOOT: Mapping[str, Any] = {

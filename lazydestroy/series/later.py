@@ -9,26 +9,30 @@ hw/s390x/pv.c of QEMU.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm
+from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm, Mm
 from .layer import Layer
 
 
 class OnePrepared(Layer):
-    """As it was merged: at most one configuration is set aside whose clean-up has not begun."""
+    """As it was merged: at most one configuration of a VM is set aside whose clean-up has not begun.
+
+    ``begins_after``, 0 for QEMU, is how many nanoseconds userspace lets pass before it calls for the clean-up.
+    """
 
     title = "at most one prepared"
     files = ("arch/s390/kvm/pv.c",)
     needs = (8,)
+    begins_after: ClassVar[int] = 0
 
     def __init__(self: Any, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.prepared = 0
+        self.taken: list[Mm] = []  # a VM is known by its process's address space: the thread knows no VM
 
     def kvm_s390_pv_deinit_vm_deferred(self: Any, kvm: Kvm) -> Flow:
         """Set aside only if the place is free; else all is done at once."""
-        if self.prepared:
+        if kvm.mm in self.taken:
             return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
         return (yield from super().kvm_s390_pv_deinit_vm_deferred(kvm))
 
@@ -36,12 +40,15 @@ class OnePrepared(Layer):
         """The place is taken, if it worked."""
         answer: Answer = yield from super().deferred_destroy(kvm, priv)
         if (answer.rc, answer.rrc) == (1, 42):
-            self.prepared += 1
+            self.taken.append(priv.mm)
         return answer
 
     def kvm_s390_pv_destroy_vm_thread(self: Any, priv: DeferredPriv) -> Flow:
         """The place is free as soon as the clean-up begins."""
-        self.prepared -= 1
+        if self.begins_after:
+            self.machine.engine.doing("waits for userspace")
+            yield self.begins_after
+        self.taken.remove(priv.mm)
         yield from super().kvm_s390_pv_destroy_vm_thread(priv)
 
 
@@ -52,6 +59,6 @@ class OneAtATime(OnePrepared):
 
     def kvm_s390_pv_destroy_vm_thread(self: Any, priv: DeferredPriv) -> Flow:
         """The place is taken until all is done."""
-        self.prepared += 1
+        self.taken.append(priv.mm)
         yield from super().kvm_s390_pv_destroy_vm_thread(priv)
-        self.prepared -= 1
+        self.taken.remove(priv.mm)

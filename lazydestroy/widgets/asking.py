@@ -72,8 +72,7 @@ class Asker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
         for control in self.controls.values():
             control.continuous_update = False
             control.observe(self._changed, "value")
-        head = ipywidgets.HTML(f"<b>{number}. {escape(self.question.asks)}</b>")
-        super().__init__([head, *self.controls.values(), self._status, self._answer, self._image, self._words])
+        super().__init__([*self.controls.values(), self._status, self._answer, self._image, self._words])
         self.layout.max_width = "920px"
         self._update()
 
