@@ -186,7 +186,7 @@ def loops(
         assumptions=resting_on(
             "noop", "walk", "destroy", "processors of the host", "sizes of donated storage", "limits"
         ),
-        pictures=(_picture(runs, habit, worst), _growth_picture(growth)),
+        pictures=(_picture(runs, habit, worst), _over_time_picture(runs), _growth_picture(growth)),
         values=values,
         parameters={},
     )
@@ -423,6 +423,20 @@ def at_each_reset(run: Run) -> tuple[tuple[int, int], ...]:
     return tuple(
         (place, max(number for moment, number in series if moment == aside)) for place, aside in enumerate(moments, 1)
     )
+
+
+def _over_time_picture(runs: Mapping[str, Run]) -> Lines:
+    """What zombies hold over time, for the loops that are quick: the others take ten times as long."""
+    quick = {_HABITS[habit]: donated_over_time(runs[habit]) for habit in ("at once", "exit")}
+    lines = tuple(
+        Line(name, tuple((moment, pages << PAGE_SHIFT) for moment, pages in steps), stepped=True)
+        for name, steps in quick.items()
+    )
+    most = max(pages for steps in quick.values() for _, pages in steps) << PAGE_SHIFT
+    title = f"Together they hold up to {format_size(most)}, and give it back when the loop is over"
+    if any(steps[-1][1] for steps in quick.values()):
+        title = f"Together they hold up to {format_size(most)}, and do not give all of it back"
+    return Lines(title, lines, "time since the first reset", "donated storage", "ns", "bytes")
 
 
 def _growth_picture(growth: Mapping[int, Pile]) -> Lines:
