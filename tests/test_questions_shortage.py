@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import lazydestroy as ld
+from lazydestroy.questions.exhausted import swappable
+from lazydestroy.questions.notifier import turning_cost
 from lazydestroy.questions.shortage import (
     FASTEST,
     PRECISION,
@@ -12,8 +14,6 @@ from lazydestroy.questions.shortage import (
     oom_map,
     outcome,
     sizes_up_to,
-    swappable,
-    turning_cost,
     turning_rate,
 )
 from lazydestroy.series.oom_notifier import ENOUGH, OOM_WAIT, pages_listed

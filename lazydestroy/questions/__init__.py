@@ -7,7 +7,21 @@ see is kept as data (`pictures`); nothing is drawn here.
 
 from __future__ import annotations
 
-from . import again, batches, calls, cgroup, entities, leaving, loops, poisoned, reach, shortage, switching
+from . import (
+    again,
+    batches,
+    calls,
+    cgroup,
+    entities,
+    exhausted,
+    leaving,
+    loops,
+    notifier,
+    poisoned,
+    reach,
+    shortage,
+    switching,
+)
 from .answer import Agreement, Answer, Table, resting_on
 from .question import QUESTIONS, Question
 from .registry import EXPERIMENTS, accepted, answers, ask, question
@@ -29,9 +43,11 @@ __all__ = [
     "calls",
     "cgroup",
     "entities",
+    "exhausted",
     "how_sure",
     "leaving",
     "loops",
+    "notifier",
     "poisoned",
     "question",
     "reach",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from html import escape
 from typing import Any
@@ -15,7 +14,7 @@ from ..plots import words_html
 from ..questions import Answer, accepted, ask, question
 from ..series import Series, v1
 from ..units import exact_duration, exact_size
-from .controls import GIB, HOSTS, KERNELS, TOUCHES, checked, choice, cost_slider, memory_slider
+from .controls import GIB, HOSTS, KERNELS, TOUCHES, Controlled, checked, choice, cost_slider, memory_slider
 
 _COSTS = tuple(field.name for field in fields(Costs))
 
@@ -45,7 +44,7 @@ _EXITS = {f"{seconds} s after the reset": f"{seconds} s" for seconds in (1, 2, 5
 _USUAL_HOST = "an eighth more and 4 GiB"
 
 
-class Asker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class Asker(Controlled):
     """Controls, and the answer for what they say.
 
     Attributes
@@ -60,40 +59,18 @@ class Asker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def __init__(self, number: int, controls: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
         self.question = question(number)
-        self.controls = dict(controls)
         self.answer: Answer | None = None
         self.message = ""
         self._fixed = dict(fixed)
-        self._held = False
         self._status = ipywidgets.HTML()
         self._answer = ipywidgets.HTML()
         self._image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
         self._words = ipywidgets.HTML()
-        for control in self.controls.values():
+        for control in controls.values():
             control.continuous_update = False
-            control.observe(self._changed, "value")
-        super().__init__([*self.controls.values(), self._status, self._answer, self._image, self._words])
-        self.layout.max_width = "920px"
+        shown = [*controls.values(), self._status, self._answer, self._image, self._words]
+        super().__init__(controls, shown)
         self._update()
-
-    def set(self, **values: Any) -> None:
-        """Set several controls, and ask once."""
-        with self._hold():
-            for name, value in values.items():
-                self.controls[name].value = value
-        self._update()
-
-    @contextmanager
-    def _hold(self) -> Iterator[None]:
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-
-    def _changed(self, _change: Any) -> None:
-        if not self._held:
-            self._update()
 
     def parameters(self) -> dict[str, Any]:
         """What the controls say, as `ask` takes it."""

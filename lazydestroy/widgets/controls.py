@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
@@ -28,6 +29,47 @@ DEMANDS = {"nobody": None, **{f"{rate} GiB/s": f"{rate} GiB/s" for rate in (1, 2
 
 PATIENCE = 0.3
 """Seconds after which a run shows how far it is."""
+
+
+class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
+    """Controls, and what is shown for what they say; base of the widgets here.
+
+    Attributes
+    ----------
+    controls : dict of str to ipywidgets.Widget
+        By name; setting one's `value` updates what is shown.
+    """
+
+    def __init__(self, controls: Mapping[str, Any], shown: Iterable[Any]) -> None:
+        self.controls = dict(controls)
+        self._held = False
+        for control in self.controls.values():
+            control.observe(self._changed, "value")
+        super().__init__(list(shown))
+        self.layout.max_width = "920px"
+
+    def set(self, **values: Any) -> None:
+        """Set several controls, and update once."""
+        with self._hold():
+            for name, value in values.items():
+                self.controls[name].value = value
+        self._update()
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def _changed(self, _change: Any) -> None:
+        if not self._held:
+            self._update()
+
+    def _update(self) -> None:
+        """Do what the controls say, and show it."""
+        raise NotImplementedError
 
 
 def memory_sizes() -> list[int]:

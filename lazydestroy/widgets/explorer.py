@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -40,6 +39,7 @@ from .controls import (
     KERNELS,
     PATIENCE,
     TOUCHES,
+    Controlled,
     checked,
     choice,
     cost_slider,
@@ -49,7 +49,7 @@ from .controls import (
 )
 
 
-class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class Explorer(Controlled):
     """Controls, and the pictures of the run that they describe.
 
     Attributes
@@ -72,11 +72,10 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not type
         pictures: Iterable[str],
         kernels: Mapping[str, Series],
     ) -> None:
-        self.controls = dict(controls)
         self.run: Run | None = None
         self.message = ""
         self._simulate, self._kernels = simulate, dict(kernels)
-        self._held, self._end, self._began = False, 0, 0.0
+        self._end, self._began = 0, 0.0
         self._views = {name: _VIEWS[name]() for name in pictures}
         self.pictures = {name: view.picture for name, view in self._views.items()}
         self._times = ipywidgets.HTML()
@@ -85,39 +84,17 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not type
             min=0, max=1, description="computing", layout={"visibility": "hidden"}
         )
         self._code = ipywidgets.HTML()
-        rows = [self.controls[name] for name in checked(shown, self.controls, "controls")]
-        for control in self.controls.values():
-            control.observe(self._changed, "value")
+        rows = [controls[name] for name in checked(shown, controls, "controls")]
         images = [view.image for view in self._views.values()]
         words = [view.words for view in self._views.values()]
         both = [part for pair in zip(images, words, strict=True) for part in pair]
-        super().__init__([*rows, self._progress, self._times, self._trouble, *both, self._code])
-        self.layout.max_width = "920px"
+        super().__init__(controls, [*rows, self._progress, self._times, self._trouble, *both, self._code])
         self._update()
 
     @property
     def values(self) -> dict[str, Any]:
         """The setting, by name of the control."""
         return {name: control.value for name, control in self.controls.items()}
-
-    def set(self, **values: Any) -> None:
-        """Set several controls, and run and draw once."""
-        with self._hold():
-            for name, value in values.items():
-                self.controls[name].value = value
-        self._update()
-
-    @contextmanager
-    def _hold(self) -> Iterator[None]:
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-
-    def _changed(self, _change: Any) -> None:
-        if not self._held:
-            self._update()
 
     def _update(self) -> None:
         """Run what the controls say and show it. What cannot be run is said in words, and the last run stays."""
