@@ -120,6 +120,7 @@ cdef enum:
     TRACKED = 16            # tasks whose progress is sampled
     WIDTH = 1 + COLUMNS + TRACKED
     SAMPLES = 1 << 13       # at most
+    FRAMES = 1 << 8         # of a film, at most
 
 cdef int64_t FOREVER = <int64_t> 0x7fffffffffffffff
 
@@ -188,6 +189,7 @@ cdef struct MemoryState:
     uint32_t recent_at
     int64_t cursor
     int64_t free
+    int64_t generation      # of the numbers of classes: how often some were given away
 
 
 cdef struct ListState:

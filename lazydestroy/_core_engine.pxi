@@ -33,6 +33,9 @@ cdef int burst(EngineState *e, bint windows) noexcept nogil:
         if best.clock >= e.sample_next:
             sample(e, best.clock)
             e.sample_next = best.clock + e.sample_every
+        if best.clock >= e.film_next:
+            film(e, best.clock)
+        awake = min(awake, e.film_next)
         if best.state == AWAKE:
             return RESUME
         if windows and patience <= 0:
@@ -53,7 +56,7 @@ cdef int burst(EngineState *e, bint windows) noexcept nogil:
                 return code
             if best.clock > limit or (best.clock == limit and best.index > limit_index) or left <= 0:
                 break
-            if best.clock >= e.sample_next or (looping == 1 and patience <= 0):
+            if best.clock >= e.sample_next or best.clock >= e.film_next or (looping == 1 and patience <= 0):
                 break
     return PAUSE
 
@@ -111,13 +114,15 @@ cdef class Engine:
         self.s.m = &memory.s
         self.s.reserve = reserve
         self.s.spare = -1
-        self.s.sample_every = self.s.sample_next = FOREVER
+        self.s.sample_every = self.s.sample_next = self.s.film_next = FOREVER
         memset(self.s.variant, 0xff, sizeof(self.s.variant))
         memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
 
     def __dealloc__(self):
         free(self.s.table)
         free(self.s.samples)
+        free(self.s.watched)
+        free(self.s.film)
 
     # -- what steps and generators call -------------------------------------------------------------------------
 
@@ -761,8 +766,57 @@ cdef class Engine:
 
     def sample_now(self):
         """Note memory and progress at the present moment; once no task is left, at the end of the last one."""
-        if self.s.sample_every != FOREVER:
-            sample(&self.s, self.now if self.live else max(task.clock for task in self.tasks))
+        if self.s.sample_every == FOREVER:
+            return
+        now = self.now if self.live else max(task.clock for task in self.tasks)
+        sample(&self.s, now)
+        if self.s.watched_n:
+            film(&self.s, now)
+
+    def watch(self, pages, ns):
+        """Film these pages from now on, every `ns` nanoseconds; more rarely as the film gets longer than 256 frames.
+
+        Parameters
+        ----------
+        pages : sequence of int
+            Frame numbers.
+        ns : int
+        """
+        cdef int64_t i, n = len(pages)
+        numbers = [int(pfn) for pfn in pages]
+        if n < 1 or min(numbers) < 0 or max(numbers) >= self.s.m.pages:
+            raise ValueError(f"pages={pages!r}: use frame numbers from 0 to {self.s.m.pages - 1}, at least one")
+        if ns < 1:
+            raise ValueError(f"ns={ns}: frames are at least one nanosecond apart")
+        if self.s.watched != NULL:
+            raise RuntimeError("pages are watched already")
+        self.s.watched = <int64_t *> malloc(n * sizeof(int64_t))
+        self.s.film = <uint8_t *> malloc(FRAMES * n)
+        if self.s.watched == NULL or self.s.film == NULL:
+            raise MemoryError("no memory for the film")
+        for i in range(n):
+            self.s.watched[i] = numbers[i]
+        self.s.watched_n = n
+        self.s.film_every = ns
+        self.s.film_next = self.now
+
+    def film(self):
+        """What was filmed.
+
+        Returns
+        -------
+        times : numpy.ndarray of int64, shape (frames,)
+        classes : numpy.ndarray of uint8, shape (frames, pages watched)
+        records : list of list of Record
+            For each frame of the film, what its classes stand for, by number.
+        """
+        cdef int64_t frames = self.s.film_n, n = self.s.watched_n
+        if frames == 0:
+            return np.zeros(0, np.int64), np.zeros((0, n), np.uint8), []
+        known = [*self.memory.generations, self.memory.records_]
+        times = np.asarray(<int64_t[:frames]> self.s.film_time).copy()
+        classes = np.asarray(<uint8_t[:frames, :n]> self.s.film).copy()
+        return times, classes, [known[self.s.film_generation[i]] for i in range(frames)]
 
     def samples(self):
         """What was noted: int64, one row a sample.

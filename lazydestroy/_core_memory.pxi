@@ -62,6 +62,7 @@ cdef class Memory:
     cdef MemoryState s
     cdef readonly int64_t pages
     cdef list records_
+    cdef list generations       # what the numbers of classes stood for, each time before some were given away
     cdef dict classes
     cdef dict scratch
     cdef int64_t scratch_free
@@ -81,6 +82,7 @@ cdef class Memory:
         self.pages = pages
         self.s.pages = pages
         self.records_ = [None] * CLASSES
+        self.generations = []
         self.classes = {}
         self.old_ = frozenset()
         self.wanted = set()
@@ -149,6 +151,8 @@ cdef class Memory:
         """Give away the numbers of classes that no page has."""
         cdef int cls
         cdef int found = -1
+        self.generations.append(self.records_[:])
+        self.s.generation += 1
         for cls in range(1, CLASSES):
             if self.s.count[cls] == 0 and self.records_[cls] is not None and cls not in self.wanted:
                 del self.classes[self.records_[cls]]

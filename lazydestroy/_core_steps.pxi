@@ -16,6 +16,13 @@ cdef struct EngineState:
     # samples: time, COLUMNS counts, pages done by each of the first TRACKED tasks
     int64_t *samples
     int64_t sample_n, sample_every, sample_next
+    # a film: the classes of the watched pages, over and over
+    int64_t *watched        # frame numbers
+    int64_t watched_n
+    uint8_t *film           # [frame of the film][watched page]
+    int64_t film_time[FRAMES]
+    int64_t film_generation[FRAMES]
+    int64_t film_n, film_every, film_next
     int64_t steps
 
 
@@ -54,6 +61,29 @@ cdef void sample(EngineState *e, int64_t time) noexcept nogil:
         if e.ring[i].index < TRACKED:
             row[1 + COLUMNS + e.ring[i].index] = e.ring[i].done
     e.sample_n += 1
+
+
+cdef void film(EngineState *e, int64_t time) noexcept nogil:
+    """Note of what class each watched page is at `time`."""
+    cdef uint8_t *frame
+    cdef int64_t i
+    if e.film_n and e.film_time[e.film_n - 1] == time:
+        e.film_n -= 1
+    if e.film_n == FRAMES:
+        # as for samples; the first one stays
+        e.film_n //= 2
+        for i in range(1, e.film_n):
+            memcpy(e.film + i * e.watched_n, e.film + 2 * i * e.watched_n, e.watched_n)
+            e.film_time[i] = e.film_time[2 * i]
+            e.film_generation[i] = e.film_generation[2 * i]
+        e.film_every *= 2
+    frame = e.film + e.film_n * e.watched_n
+    for i in range(e.watched_n):
+        frame[i] = e.m.cls[e.watched[i]]
+    e.film_time[e.film_n] = time
+    e.film_generation[e.film_n] = e.m.generation
+    e.film_n += 1
+    e.film_next = time + e.film_every
 
 
 cdef inline int variant_of(EngineState *e, Actor *t) noexcept nogil:

@@ -29,6 +29,53 @@ MEMORY = np.dtype(
 `charged` (to the memory cgroup of the guest's process) is, too; the six others add up to the host's memory."""
 
 
+KINDS = (
+    "free",
+    "clean",
+    "guest",
+    "old guest",
+    "shared",
+    "set aside",
+    "donated",
+    "other process",
+    "leaked",
+)
+"""What a page on a film can be. "clean": mapped, cleaned, not used again yet; "old guest": not yet clean; "shared":
+that, and the old guest had opened it to the host; "guest": the running guest's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Film:
+    """What became of some of the host's pages, evenly spread, over the time of a run.
+
+    The host's memory is cut into cells of equally many pages, give or take one, and the film shows the page in the
+    middle of each cell: first the cells of the memory that the guest had at time 0, by guest address, then those of
+    the rest of the host.
+
+    Attributes
+    ----------
+    times_ns : numpy.ndarray of int64, shape (frames,)
+        Nanoseconds since time 0; a frame holds until the next.
+    kinds : numpy.ndarray of uint8, shape (frames, guest_cells + rest_cells)
+        Numbers of `KINDS`.
+    guest_cells, rest_cells : int
+    guest_pages, rest_pages : int
+        How many pages they stand for.
+    """
+
+    times_ns: np.ndarray
+    kinds: np.ndarray
+    guest_cells: int
+    rest_cells: int
+    guest_pages: int
+    rest_pages: int
+
+    def at(self, time_ns: int) -> tuple[np.ndarray, np.ndarray]:
+        """The guest's memory and the rest of the host at a moment: numbers of `KINDS`, one a cell."""
+        frame = self.kinds[max(0, int(np.searchsorted(self.times_ns, time_ns, side="right")) - 1)]
+        return frame[: self.guest_cells], frame[self.guest_cells :]
+
+
 class Event(NamedTuple):
     """Something that a log would show.
 
@@ -86,13 +133,15 @@ class Run:
     Attributes
     ----------
     scenario : str
-        "reboot" or "shutdown".
+        "reboot", "shutdown" or "reboot_loop".
     pages : int
         N, the pages that the old guest had made secure.
     downtime_ns : int or None
         Reboot: until the new guest's first instruction. Shutdown: until ``wait()`` returns. None: never.
     downtimes_ns : tuple of int
         The downtime of each reset, if there was more than one.
+    resets_ns : tuple of int
+        When each of these downtimes began: a reset request, or the kill. The last one may have no downtime.
     cleanup_ns : int or None
         Until the last old page is clean and the last old configuration destroyed. None: never.
     uvcs, noop_uvcs, failed_uvcs : Counter of UVC to int
@@ -144,12 +193,15 @@ class Run:
         What it took to compute, on this computer.
     steps : int
         Page steps computed.
+    film : Film or None
+        If it was asked for.
     """
 
     scenario: str
     pages: int
     downtime_ns: int | None
     downtimes_ns: tuple[int, ...]
+    resets_ns: tuple[int, ...]
     cleanup_ns: int | None
     uvcs: Counter[UVC]
     noop_uvcs: Counter[UVC]
@@ -180,6 +232,7 @@ class Run:
     call: str
     seconds: float = field(default=0.0)
     steps: int = field(default=0)
+    film: Film | None = field(default=None)
 
     @property
     def downtime(self) -> float | None:
@@ -212,7 +265,7 @@ class Run:
 
     def _rows(self) -> list[tuple[str, str]]:
         """What a reader wants to know first: label and value."""
-        old = "the new guest runs" if self.scenario == "reboot" else "wait() returns"
+        old = "wait() returns" if self.scenario == "shutdown" else "the new guest runs"
         rows = [
             ("pages the old guest made secure", f"{format_count(self.pages)} ({format_size(self.pages * 4096)})"),
             (f"downtime, until {old}", "never" if self.downtime_ns is None else format_duration(self.downtime_ns)),

@@ -23,7 +23,7 @@ EXPERIMENTS: dict[int, Experiment] = {}
 _SCENARIOS: dict[int, tuple[Callable[..., Any] | None, tuple[str, ...]]] = {}
 """To which scenario each experiment hands its further parameters, and which of that one's it chooses itself."""
 
-_NEVER = ("progress", "_engine")
+_NEVER = ("film", "progress", "_engine")
 
 _ABOUT = {1: (8,), 2: (3, 4, 7, 8), 3: (9,), 4: (9,), 5: (8,), 6: (8,), 7: (3, 4, 8), 8: (9,), 12: (1,)}
 """Patches that the author's answers are about. Nothing he says applies to a kernel without them."""

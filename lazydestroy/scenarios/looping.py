@@ -67,6 +67,7 @@ def reboot_loop(
     segment_table: int | str = SEGMENT_TABLE,
     destroy_loop_threshold: int = DESTROY_LOOP_THRESHOLD,
     list_page_capacity: int = PV_MAX_LAZY_COUNT,
+    film: bool = False,
     progress: Progress | None = None,
     _engine: Mapping[str, bool] | None = None,
 ) -> Run:
@@ -78,7 +79,7 @@ def reboot_loop(
     Parameters
     ----------
     memory, kernel, lazy_destroy, costs, touch, host_memory, swap, vcpus, seed, loader, image, image_at, features, \
-    process_memory, low_memory, segment_table, destroy_loop_threshold, list_page_capacity, progress
+    process_memory, low_memory, segment_table, destroy_loop_threshold, list_page_capacity, film, progress
         As for `reboot`; `touch` may not be "none".
     habit : {"at once", "fill", "share", "exit"}
         What a new guest does before it is reset. "at once": nothing, it has touched what its loader and its image
@@ -168,6 +169,7 @@ class Looping(Rebooting):
         machine = self.machine
         self.stage.show_jump()
         began = machine.now
+        self.stage.resets_ns.append(began - machine.time_zero)
         answer: Answer = yield from machine.ioctl(machine.resetting())
         if answer.r and machine.alive:
             machine.event("userspace", "KVM_PV_DISABLE fails: QEMU exits")

@@ -64,7 +64,7 @@ FOR_THE_MACHINE = (
 )
 """Parameters of a scenario that the machine reads, and checks, itself."""
 
-NOT_INPUTS = ("progress", "_engine")
+NOT_INPUTS = ("film", "progress", "_engine")
 """Parameters that do not change the result."""
 
 

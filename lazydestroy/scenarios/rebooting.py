@@ -68,6 +68,7 @@ def reboot(
     list_page_capacity: int = PV_MAX_LAZY_COUNT,
     destroy_needs_no_cpus: bool = True,
     destroy_fails: bool = False,
+    film: bool = False,
     progress: Progress | None = None,
     _engine: Mapping[str, bool] | None = None,
 ) -> Run:
@@ -129,6 +130,9 @@ def reboot(
         Rule 1. False asks: what if a running guest's pages could be destroyed? See `Run.harmful_uvcs`.
     destroy_fails : bool
         Fault injection: DESTROY_SEC_CONF of the old configuration fails, with rc 0xfff, and always will.
+    film : bool
+        Keep a film of the host's pages, for a map of them: ``run.film``. Nothing else changes, but that ``run.memory``
+        and ``run.timeline`` may have their rows at other moments.
     progress : callable, optional
         Called now and then with the share of the work that is done, 0 to 1.
 

@@ -35,6 +35,7 @@ def shutdown(
     destroy_loop_threshold: int = DESTROY_LOOP_THRESHOLD,
     list_page_capacity: int = PV_MAX_LAZY_COUNT,
     destroy_fails: bool = False,
+    film: bool = False,
     progress: Progress | None = None,
     _engine: Mapping[str, bool] | None = None,
 ) -> Run:
@@ -43,7 +44,7 @@ def shutdown(
     Parameters
     ----------
     memory, used, shared, kernel, lazy_destroy, costs, host_memory, swap, vcpus, features, process_memory, \
-    low_memory, segment_table, destroy_loop_threshold, list_page_capacity, destroy_fails, progress
+    low_memory, segment_table, destroy_loop_threshold, list_page_capacity, destroy_fails, film, progress
         As for `reboot`.
     demand : int or str, optional
         Bytes a second that another process allocates, from the end of the downtime on, such as "2 GiB/s".

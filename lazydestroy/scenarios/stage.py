@@ -18,6 +18,7 @@ from ..page import PAGE_SHIFT, PAGE_SIZE, Content, Holder, Page, Record, State
 from ..run import Configuration, Run
 from ..ultravisor import HARMFUL, NOOP, REFUSED, Ultravisor
 from ..uvcb import UVC
+from .filming import film_of, watched
 from .host import Host
 from .parameters import (
     ENGINE_MEMORY,
@@ -55,7 +56,7 @@ class Stage:
         self.pace, self.total = demand_of(given["demand"], given["demand_total"], guest)
         process = units.size(given["process_memory"], "process_memory", multiple_of=PAGE_SIZE, zero=True)
         host = host_memory_of(given["host_memory"], guest, process)
-        for name in ("destroy_fails", "destroy_needs_no_cpus"):
+        for name in ("destroy_fails", "destroy_needs_no_cpus", "film"):
             true_or_false(given.get(name, True), name)
         require_memory((host >> PAGE_SHIFT) + ENGINE_MEMORY, f"a run with a host of {units.format_size(host)}")
         self.host = host
@@ -85,6 +86,7 @@ class Stage:
         self.by_actor_then: dict[str, Counter[UVC]] = {}
         self.oom_wait_ns = 0
         self.downtimes_ns: list[int] = []
+        self.resets_ns = [0]
         self.oom = self.booted = False
         self.stopped = ""
         self._old_guest_has_run()
@@ -117,6 +119,7 @@ class Stage:
             machine.uv.fail(UVC.DESTROY_SEC_CONF, INJECTED_RC, handle=handle)
         machine.set_aside_running()
         machine.time_zero = machine.now
+        self.first_frame = base
         self.setup = machine.engine.calls()
         self.setup_tasks = len(machine.engine.tasks)
         self.setup_steps = machine.engine.steps_done
@@ -184,7 +187,10 @@ class Stage:
         """Let it run to the end. `others` come in later: flow, name, moment after time 0."""
         machine, engine = self.machine, self.machine.engine
         began = time.perf_counter()
-        engine.sample_every(max(1000, machine.guest_pages))
+        often = max(1000, machine.guest_pages)
+        engine.sample_every(often)
+        if self.given["film"]:
+            engine.watch(watched(self.first_frame, machine.guest_pages, len(machine.memory)), 16 * often)
         if self.progress is not None:
             engine.progress = self._report
         engine.spawn(flow, name, machine.time_zero)
@@ -219,6 +225,7 @@ class Stage:
             pages=self.pages,
             downtime_ns=self.downtime_ns,
             downtimes_ns=tuple(self.downtimes_ns),
+            resets_ns=tuple(self.resets_ns),
             cleanup_ns=None if cleaned_at is None else cleaned_at - machine.time_zero,
             uvcs=everything,
             noop_uvcs=by_command(calls, NOOP),
@@ -249,6 +256,7 @@ class Stage:
             call=call_of(self.scenario, self.given),
             seconds=seconds,
             steps=machine.engine.steps_done - self.setup_steps,
+            film=film_of(machine, self.first_frame) if self.given["film"] else None,
         )
 
     def _tasks(self) -> list[Task]:

@@ -1,0 +1,78 @@
+"""A film of the host's pages: which are watched, and what a reader is told of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..machine import Machine
+from ..page import Content, Holder, Record, State
+from ..run import KINDS, Film
+
+GUEST_CELLS = 64 * 16
+REST_CELLS = 64 * 4
+
+_NUMBER = {kind: number for number, kind in enumerate(KINDS)}
+_HELD = {
+    Holder.FREE: "free",
+    Holder.SET_ASIDE: "set aside",
+    Holder.DONATED: "donated",
+    Holder.OTHER: "other process",
+    Holder.LEAKED: "leaked",
+}
+
+
+def cells(pages: int, most: int) -> int:
+    """Into how many cells so many pages are cut."""
+    return min(pages, most)
+
+
+def middles(pages: int, most: int) -> Iterator[int]:
+    """The page in the middle of each cell."""
+    number = cells(pages, most)
+    for cell in range(number):
+        first, following = cell * pages // number, (cell + 1) * pages // number
+        yield (first + following) // 2
+
+
+def watched(base: int, guest: int, host: int) -> list[int]:
+    """Frame numbers to watch: of the guest's memory, which begins at frame `base`, then of the rest of the host."""
+    rest = (pfn if pfn < base else pfn + guest for pfn in middles(host - guest, REST_CELLS))
+    return [*(base + page for page in middles(guest, GUEST_CELLS)), *rest]
+
+
+def kind_of(record: Record, old: frozenset[int]) -> str:
+    """What a page is for a reader: one of `KINDS`. `old`: configurations whose guests are gone."""
+    unclean = record.state in (State.SECURE, State.SHARED) and record.owner in old
+    if record.holder == Holder.FREE and unclean:
+        return "old guest"
+    if record.holder != Holder.MAPPED:
+        return _HELD[record.holder]
+    if unclean:
+        return "shared" if record.state == State.SHARED else "old guest"
+    cleaned = record.state == State.NON_SECURE and record.content in (Content.ZERO, Content.CIPHERTEXT)
+    return "clean" if cleaned else "guest"
+
+
+def film_of(machine: Machine, base: int) -> Film:
+    """The film of a machine that has come to its end, of pages that `watched` chose."""
+    times, classes, records = machine.engine.film()
+    kinds = np.zeros_like(classes)
+    for frame, (time, known) in enumerate(zip(times.tolist(), records, strict=True)):
+        old = frozenset(
+            handle for handle, life in machine.lives.items() if life.ended is not None and life.ended <= time
+        )
+        number = np.zeros(len(known), np.uint8)
+        for cls in np.unique(classes[frame]).tolist():
+            number[cls] = _NUMBER[kind_of(known[cls], old)]
+        kinds[frame] = number[classes[frame]]
+    guest, host = machine.guest_pages, len(machine.memory)
+    return Film(
+        times_ns=times - machine.time_zero,
+        kinds=kinds,
+        guest_cells=cells(guest, GUEST_CELLS),
+        rest_cells=cells(host - guest, REST_CELLS),
+        guest_pages=guest,
+        rest_pages=host - guest,
+    )
