@@ -18,6 +18,7 @@ from lazydestroy.plots import PALETTE, plot_memory, plot_pages, plot_run, plot_s
 from lazydestroy.plots import lanes as what_is_drawn
 from lazydestroy.plots.pages import MAP_PAGES
 from lazydestroy.plots.picture import DPI
+from lazydestroy.scenarios import zombies_over_time
 from lazydestroy.units import format_count, format_duration
 
 BEFORE, V1 = ld.series.v1.upto(0), ld.series.v1
@@ -34,6 +35,10 @@ RUNS = {
     "shutdown before": lambda: ld.shutdown("4 GiB", kernel=BEFORE),
     "shutdown": lambda: ld.shutdown("4 GiB"),
     "demand": lambda: ld.shutdown("4 GiB", host_memory="8 GiB", demand="1 GiB/s"),
+    "reboot loop": lambda: ld.reboot_loop("4 GiB", times=5),
+    "reboot loop before": lambda: ld.reboot_loop("1 GiB", times=3, kernel=BEFORE),
+    "reboot loop that exits": lambda: ld.reboot_loop("1 GiB", times=3, habit="exit"),
+    "reboot loop cut short": lambda: ld.reboot_loop("4 GiB", times=5, max_num_sec_conf=2),
     "out of memory": lambda: ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"),
 }
 
@@ -75,6 +80,18 @@ def test_text_stays_inside_the_picture(make):
         if text.get_text() and text.get_visible() and text.get_in_layout():
             box = text.get_window_extent()
             assert box.x0 >= whole.x0 - 1 and box.x1 <= whole.x1 + 1, text.get_text()
+
+
+def test_a_loop_of_reboots_shows_each_downtime():
+    run = ld.reboot_loop("4 GiB", times=5)
+    spans = what_is_drawn.downtimes_of(run)
+    assert [end - start for start, end in spans] == list(run.downtimes_ns)
+    assert [start for start, _ in spans] == list(run.resets_ns) and len(spans) == 5
+    picture = plot_run(run)
+    most, least = (format_duration(ns) for ns in (max(run.downtimes_ns), min(run.downtimes_ns)))
+    assert f"5 resets, downtime {least} to {most}" in picture.title
+    zombies = max(number for _, number in zombies_over_time(run))
+    assert 1 < zombies < 5 and f"up to {zombies} zombies" in picture.title
 
 
 def test_the_title_of_a_synchronous_reboot_has_its_numbers():

@@ -9,37 +9,59 @@ from .answer import plot_answer
 from .demonstration import plot_demonstration
 from .lanes import run_end
 from .memory import MemoryPanel
+from .pagemap import MapPanel, describe_map, map_finding, map_picture, plot_map
 from .pages import plot_pages
-from .picture import PALETTE, Look, Picture, words_html
-from .runs import plot_memory, plot_run, plot_timeline
+from .picture import PALETTE, Look, Picture, png_of, words_html
+from .runs import plot_memory, plot_run, plot_timeline, write_name
 from .scaling import ScalingPanel, describe_scaling, downtimes, plot_scaling, scaling_finding
 from .timeline import TimelinePanel
 from .trace import plot_trace
-from .words import describe, finding, kernel_name, memory_finding, setting
+from .words import (
+    compared,
+    comparison,
+    describe,
+    describe_memory,
+    finding,
+    in_common,
+    kernel_name,
+    memory_finding,
+    setting,
+)
 
 __all__ = [
     "PALETTE",
     "Look",
+    "MapPanel",
     "MemoryPanel",
     "Picture",
     "ScalingPanel",
     "TimelinePanel",
+    "compared",
+    "comparison",
     "describe",
+    "describe_map",
+    "describe_memory",
     "describe_scaling",
     "downtimes",
     "finding",
+    "in_common",
     "kernel_name",
+    "map_finding",
+    "map_picture",
     "memory_finding",
     "plot_answer",
     "plot_demonstration",
+    "plot_map",
     "plot_memory",
     "plot_pages",
     "plot_run",
     "plot_scaling",
     "plot_timeline",
     "plot_trace",
+    "png_of",
     "run_end",
     "scaling_finding",
     "setting",
     "words_html",
+    "write_name",
 ]

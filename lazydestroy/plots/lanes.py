@@ -51,7 +51,7 @@ def lanes_of(run: Run) -> list[Lane]:
         return Lane(name, actors, PALETTE[_LOOKS.get(actors, actors)], found, idle, common)
 
     lanes = [lane("QEMU", "QEMU", "does nothing")]
-    if run.scenario == "reboot":
+    if run.scenario != "shutdown":
         lanes.append(lane("guest's vCPUs", "vCPU", "never run", tuple(_standing_still(run, "vCPU 0" in rows))))
     lanes.append(lane("clean-up thread", "clean-up thread", "there is none"))
     if run.parameters.get("demand"):
@@ -63,11 +63,18 @@ _LOOKS = {"vCPU": "guest"}
 
 
 def _standing_still(run: Run, busy: bool) -> Iterator[Stretch]:
-    """What all vCPUs do: they stand still until the downtime ends, then they are free to run."""
-    end = run_end(run) if run.downtime_ns is None else run.downtime_ns
-    yield Stretch(0, end, "wait for QEMU", waits=True)
+    """What all vCPUs do: they stand still while their guest is down, and are free to run afterwards."""
+    end = 0
+    for start, end in downtimes_of(run):
+        yield Stretch(start, end, "wait for QEMU", waits=True)
     if run.booted and not busy and end < run_end(run):
         yield Stretch(end, run_end(run), "may run, touch nothing")
+
+
+def downtimes_of(run: Run) -> list[tuple[int, int]]:
+    """From when to when the guest is down, or the process has not ended; one that never ends lasts until the end."""
+    lasts = [*run.downtimes_ns, *(run_end(run) - start for start in run.resets_ns[len(run.downtimes_ns) :])]
+    return [(start, start + ns) for start, ns in zip(run.resets_ns, lasts, strict=True)]
 
 
 def _merged(stretches: Iterable[Stretch]) -> Iterator[Stretch]:

@@ -47,6 +47,7 @@ PALETTE: Mapping[str, Look] = MappingProxyType(
         "guest": Look("#56B4E9", "", "guest's, clean or new"),
         "clean-up thread": Look("#009E73", "", "clean-up thread"),
         "other process": Look("#CC79A7", "\\\\\\", "other process"),
+        "clean": Look("#D6F0E6", "", "cleaned, not used again yet"),
         "old guest": Look("#D55E00", "///", "old guest's, not yet clean"),
         "set aside": Look("#E69F00", "xxx", "set aside: neither used nor free"),
         "shared": Look("#F0E442", "oo", "shared with the host"),
@@ -101,7 +102,8 @@ GREY = "#555555"
 
 
 COLOURS = 64
-"""Colours in a PNG file: enough for letters with smooth edges, and a lesson with six pictures stays small."""
+"""Colours in a PNG file, beside those of the palette: enough for letters with smooth edges, and a lesson with six
+pictures stays small."""
 
 
 class Picture(Figure):
@@ -150,7 +152,7 @@ class Picture(Figure):
 
     def png(self) -> bytes:
         """The picture as a PNG file."""
-        return _written(_few_colours(self.image()), optimize=True)
+        return png_of(self.image())
 
     def quick_png(self) -> bytes:
         """The same, made as fast as can be: five times as large."""
@@ -176,11 +178,18 @@ class Picture(Figure):
         display(words, raw=True)  # type: ignore[no-untyped-call]
 
 
+def png_of(image: Image.Image) -> bytes:
+    """An image as a small PNG file."""
+    return _written(_few_colours(image), optimize=True)
+
+
 def _few_colours(image: Image.Image) -> Image.Image:
-    """The same with its most frequent colours only, unchanged: areas keep theirs exactly, edges of letters nearly."""
+    """The same with its most frequent colours and those of the palette only: areas keep theirs, letters nearly."""
     pixels = np.asarray(image).astype(np.int64) @ (1 << 16, 1 << 8, 1)
     found, place, times = np.unique(pixels, return_inverse=True, return_counts=True)
-    kept = found[np.argsort(-times, kind="stable")[:COLOURS]]
+    palette = [int(look.colour[1:], 16) for look in PALETTE.values()]
+    often = np.argsort(-times, kind="stable")
+    kept = found[often[(np.arange(len(often)) < COLOURS) | np.isin(found[often], palette)]]
     rgb, kept_rgb = (np.stack([colour >> 16, colour >> 8 & 255, colour & 255], axis=-1) for colour in (found, kept))
     nearest = ((rgb[:, None, :] - kept_rgb[None, :, :]) ** 2).sum(axis=-1).argmin(axis=1).astype(np.uint8)
     small = Image.fromarray(nearest[place].reshape(pixels.shape), "P")

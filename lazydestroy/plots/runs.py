@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.text import Text
+
 from ..run import Run
 from .lanes import lanes_of, run_end
 from .memory import MemoryPanel
@@ -99,10 +101,10 @@ def _lanes_height(run: Run) -> float:
     return LANE * (len(lanes_of(run)) + 0.6)
 
 
-def write_name(picture: Picture, name: str, top: float) -> None:
+def write_name(picture: Picture, name: str, top: float) -> Text:
     """Write what was run, above its panel, `top` inches from the upper edge."""
     place = 1 - top / picture.get_figheight()
-    picture.text(0.008, place, name, fontsize=12, fontweight="bold", va="center")
+    return picture.text(0.008, place, name, fontsize=12, fontweight="bold", va="center")
 
 
 def plot_memory(run: Run) -> Picture:

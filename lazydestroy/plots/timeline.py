@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from ..run import Run
-from ..units import format_duration
-from .lanes import Lane, Stretch, lanes_of, run_end
+from .lanes import Lane, Stretch, downtimes_of, lanes_of, run_end
 from .panel import Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, STYLE, WIDTH, Look
-from .words import kind_of, marked_events
+from .words import downtime_words, kind_of, marked_events
 
 Span = tuple[int, int]
 """From when to when, in nanoseconds."""
@@ -129,13 +128,15 @@ class TimelinePanel(Panel):
 
     def _downtime(self, run: Run, lanes: int) -> None:
         look = PALETTE["downtime"]
-        ends = self.end if run.downtime_ns is None else run.downtime_ns
-        words = "downtime: never ends" if run.downtime_ns is None else f"downtime {format_duration(ends)}"
-        self._add(
-            self.axes.axvspan(0, ends, color=look.colour, alpha=0.09, lw=0, zorder=1),
-            self.axes.hlines(-0.72, 0, ends, color=look.colour, lw=4, capstyle="butt", zorder=3),
-            self.axes.vlines(ends, -0.95, lanes - 0.5, color=look.colour, lw=1.6, ls=(0, (4, 2)), zorder=5),
-        )
+        spans = downtimes_of(run)
+        for start, end in spans:
+            self._add(
+                self.axes.axvspan(start, end, color=look.colour, alpha=0.09, lw=0, zorder=1),
+                self.axes.hlines(-0.72, start, end, color=look.colour, lw=4, capstyle="butt", zorder=3),
+            )
+        ends = self.end if run.downtime_ns is None and len(spans) == 1 else spans[-1][1]
+        words = downtime_words(run)
+        self._add(self.axes.vlines(ends, -0.95, lanes - 0.5, color=look.colour, lw=1.6, ls=(0, (4, 2)), zorder=5))
         inside = ends > 0.3 * self.end
         self._add(
             self.axes.text(
@@ -211,7 +212,7 @@ def brightness(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-START = {"reboot": "the reset request", "shutdown": "the kill"}
+START = {"reboot": "the reset request", "shutdown": "the kill", "reboot_loop": "the first reset request"}
 """What begins each scenario: time is counted from there."""
 
 

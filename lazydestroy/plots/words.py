@@ -7,6 +7,7 @@ from typing import Any
 
 from ..page import PAGE_SHIFT
 from ..run import Run
+from ..scenarios import zombies_over_time
 from ..series import Series
 from ..units import format_count, format_duration, format_size
 from ..units import size as read_size
@@ -29,18 +30,27 @@ def setting(run: Run) -> str:
     """What was run, in a line."""
     given = run.parameters
     memory = read_size(given["memory"])
-    parts = [f"{run.scenario} of {format_size(memory)}", f"kernel: {kernel_name(run)}"]
+    scenario = run.scenario.replace("_", " ")
+    parts = [f"{scenario} of {format_size(memory)}", f"kernel: {kernel_name(run)}"]
     if given["used"] != 1:
         parts.append(f"{given['used']:.0%} used")
     if run.scenario == "reboot":
         uses = _TOUCHES[given["touch"]] if given["touched"] else _TOUCHES["none"]
         parts.append(f"new guest: {given['new_guest']}, {uses}")
+    elif run.scenario == "reboot_loop":
+        parts.append(f"{given['times']} resets; each guest: {_HABITS[given['habit']]}")
     else:
         parts.append(f"host: {format_size(given['host_memory'])}")
         parts.append(f"another process asks for {given['demand']}" if given["demand"] else "nobody asks for memory")
     return "  ·  ".join(parts)
 
 
+_HABITS = {
+    "at once": "is reset at once",
+    "fill": "touches all first",
+    "share": "touches and opens all first",
+    "exit": "exits first",
+}
 _TOUCHES = {
     "sequential": "uses its memory in order",
     "reverse": "uses its memory downwards",
@@ -52,8 +62,10 @@ _TOUCHES = {
 def finding(run: Run) -> str:
     """What a run shows, in a sentence made of its values."""
     if run.downtime_ns is None:
-        return f"{'The new guest never runs' if run.scenario == 'reboot' else 'QEMU never ends'}{_why(run)}"
+        return f"{'QEMU never ends' if run.scenario == 'shutdown' else 'The new guest never runs'}{_why(run)}"
     waited = format_duration(run.downtime_ns)
+    if run.scenario == "reboot_loop":
+        return _finding_of_loop(run)
     if run.scenario == "reboot":
         return _finding_of_reboot(run, waited)
     out_of_memory = next((event for event in run.events if event.kind == "oom"), None)
@@ -64,6 +76,23 @@ def finding(run: Run) -> str:
     if run.cleanup_ns <= run.downtime_ns:
         return f"QEMU is gone only after {waited}: all {format_count(run.pages)} pages are cleaned first"
     return f"QEMU is gone after {waited}; its memory is clean after {format_duration(run.cleanup_ns)}"
+
+
+def _finding_of_loop(run: Run) -> str:
+    zombies, done = max(number for _, number in zombies_over_time(run)), len(run.downtimes_ns)
+    resets = f"{format_count(done)} reset{'s' if done != 1 else ''}"
+    piled = f"up to {zombies} zombie{'s' if zombies != 1 else ''}" if zombies else "no zombie"
+    if run.stopped:
+        return f"{resets} and {piled}, then the loop ends: {run.stopped}"
+    return f"{resets}, {downtime_words(run)}, {piled} at a time"
+
+
+def downtime_words(run: Run) -> str:
+    """How long the downtime was; of several, the shortest and the longest."""
+    if not run.downtimes_ns:
+        return "downtime: never ends"
+    least, most = (format_duration(ns) for ns in (min(run.downtimes_ns), max(run.downtimes_ns)))
+    return f"downtime {most}" if least == most else f"downtime {least} to {most}"
 
 
 def _finding_of_reboot(run: Run, waited: str) -> str:
@@ -112,7 +141,8 @@ def describe(run: Run) -> str:
         )
         sentences.append(f"{capital(lane.name)}: {doing or lane.idle}.")
     end = "never ends" if run.downtime_ns is None else f"ends at {format_duration(run.downtime_ns)}"
-    sentences.append(f"The downtime {end}.")
+    several = len(run.resets_ns) > 1
+    sentences.append(f"{capital(downtime_words(run))}." if several else f"The downtime {end}.")
     sentences += [
         f"At {format_duration(event.time_ns)}: {kind_of(event)}, {event.text}." for event in marked_events(run)
     ]
@@ -142,7 +172,8 @@ def comparison(runs: tuple[Run, ...]) -> str:
     if len(runs) == 1 or not first or not last:
         return finding(runs[-1])
     before, after = (f"{format_duration(ns)}" for ns in (first, last))
-    words = f"Downtime {before} {kernel_name(runs[0])}, {after} with {kernel_name(runs[-1])}"
+    which = "First downtime" if runs[0].scenario == "reboot_loop" else "Downtime"
+    words = f"{which} {before} {kernel_name(runs[0])}, {after} with {kernel_name(runs[-1])}"
     if first > last:
         return f"{words}: {ratio(first / last)} times shorter"
     return f"{words}: no shorter"

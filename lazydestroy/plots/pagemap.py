@@ -1,0 +1,325 @@
+"""The host's memory as a map, a cell a bunch of pages: who holds what, at a moment of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+
+from ..page import PAGE_SHIFT
+from ..run import KINDS, Film, Run
+from ..units import format_duration, format_size
+from .lanes import run_end
+from .panel import Panel
+from .picture import DPI, GREY, HEAD, PALETTE, STYLE, WIDTH, Picture
+from .words import capital, setting
+
+ACROSS = 64
+"""Cells in a row."""
+
+CELL = (11, 14)
+"""Width and height of a cell, in dots."""
+
+LOOKS: Mapping[str, str] = MappingProxyType(
+    {
+        "old guest": "old guest's, not yet clean",
+        "shared": "opened to the host, not yet clean",
+        "clean": "cleaned, not used again yet",
+        "guest": "new guest's",
+        "set aside": "set aside: neither used nor free",
+        "other process": "other process",
+        "donated": "donated to the Ultravisor",
+        "leaked": "leaked",
+        "free": "free",
+    }
+)
+"""What a legend calls each kind of page, in the order of the legend."""
+
+_LEFT = 116
+"""Dots from the left edge to the cells."""
+
+_DOWN = 16
+_BELOW = 4
+"""Rows of the guest's memory and of the rest of the host, at most."""
+
+_TOP = round(HEAD * DPI) + 20
+_GAP = 30
+_LEGEND = 84
+_HEIGHT = _TOP + _DOWN * CELL[1] + _GAP + _BELOW * CELL[1] + 12 + _LEGEND
+"""Dots above the cells, between the two, below them, and in all."""
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def _tile(kind: str) -> np.ndarray:
+    """A cell of that kind, of shape (height, width, 3): its colour, and lines that tell it apart without."""
+    width, height = CELL
+    y, x = np.mgrid[:height, :width]
+    tile = np.empty((height, width, 3), np.uint8)
+    tile[:] = _rgb(PALETTE[kind].colour)
+    strokes = {
+        "old guest": (x + y) % 5 == 0,
+        "shared": (x - 5) ** 2 + (y - 6) ** 2 <= 5,
+        "set aside": (x == y - 1) | (x + y == 11),
+        "other process": (x - y) % 5 == 0,
+        "donated": (x % 4 < 2) & (y % 4 < 2),
+        "clean": (x - 5) ** 2 + (y - 6) ** 2 <= 1,
+    }
+    if kind in strokes:
+        tile[strokes[kind]] = _rgb({"clean": "#009E73", "old guest": "#7A3500"}.get(kind, "#333333"))
+    tile[-1], tile[:, -1] = (_rgb("#D0D0D0" if kind == "free" else "#FFFFFF"),) * 2
+    return tile
+
+
+_TILES = np.stack([_tile(kind) for kind in KINDS])
+"""Of shape (kinds, height, width, 3)."""
+
+
+def _picture_of(kinds: np.ndarray, rows: int) -> np.ndarray:
+    """Cells, row by row, as an image; what is missing in the last row is white."""
+    width, height = CELL
+    tiles = np.full((rows * ACROSS, height, width, 3), 255, np.uint8)
+    tiles[: len(kinds)] = _TILES[kinds]
+    return tiles.reshape(rows, ACROSS, height, width, 3).swapaxes(1, 2).reshape(rows * height, ACROSS * width, 3)
+
+
+class MapPanel(Panel):
+    """The guest's memory as a map, and the rest of the host's below it.
+
+    Parameters
+    ----------
+    picture : Picture
+        As `map_picture` makes them.
+    """
+
+    def __init__(self, picture: Picture) -> None:
+        with mpl.rc_context(STYLE):
+            self.guest = _axes(picture, _TOP, _DOWN)
+            self.rest = _axes(picture, _TOP + _DOWN * CELL[1] + _GAP, _BELOW)
+            _explain(picture, self.rest)
+        super().__init__(self.guest)
+        self._images: list[AxesImage] = []
+        self._names: list[Text] = []
+        self._made_for: tuple[int, ...] | None = None
+
+    def show(self, run: Run, time_ns: int) -> None:
+        """Show the pages of a run at a moment.
+
+        Raises
+        ------
+        ValueError
+            If no film was made of it.
+        """
+        film = film_of(run)
+        with mpl.rc_context(STYLE):
+            self._prepare(film)
+            for image, kinds, rows in zip(self._images, film.at(time_ns), (_DOWN, _BELOW), strict=True):
+                image.set_data(_picture_of(kinds, rows))
+            self._name(film.at(time_ns)[0])
+
+    def _prepare(self, film: Film) -> None:
+        """Axes, labels and legend: only where they are not as they should be already."""
+        wanted = (film.guest_cells, film.rest_cells, film.guest_pages, film.rest_pages)
+        if wanted == self._made_for:
+            return
+        self._made_for = wanted
+        self._clear()
+        self._images = []
+        self.rest.set_yticks([])
+        for axes, pages, cells, rows, name in (
+            (self.guest, film.guest_pages, film.guest_cells, _DOWN, "the guest's memory"),
+            (self.rest, film.rest_pages, film.rest_cells, _BELOW, "the rest of the host"),
+        ):
+            image = axes.imshow(
+                np.full((rows * CELL[1], ACROSS * CELL[0], 3), 255, np.uint8),
+                extent=(0, ACROSS, rows, 0),
+                aspect="auto",
+                interpolation="none",
+            )
+            self._images.append(image)
+            self._add(image)
+            each = "a page" if pages == cells else format_size(round(pages / cells) << PAGE_SHIFT)
+            self._add(
+                axes.text(
+                    0,
+                    -0.35,
+                    f"{name}, {format_size(pages << PAGE_SHIFT)}: a cell is {each}",
+                    va="bottom",
+                    fontsize=10.5,
+                    color=GREY,
+                )
+            )
+        rows = -(-film.guest_cells // ACROSS)
+        marks = range(0, rows + 1, max(1, rows // 4))
+        self.guest.set_yticks(list(marks), [_address(row, film.guest_pages, film.guest_cells) for row in marks])
+
+    def _name(self, kinds: np.ndarray) -> None:
+        """Write into the largest area of each kind what it is."""
+        for text in self._names:
+            text.remove()
+        self._names.clear()
+        for kind, name in LOOKS.items():
+            first, length = _longest(kinds == KINDS.index(kind))
+            if length < 1.4 * ACROSS:
+                continue
+            row = (first + length / 2) / ACROSS
+            self._names.append(
+                self.guest.text(
+                    ACROSS / 2,
+                    min(max(row, 0.7), _DOWN - 0.7),
+                    name.split(":")[0],
+                    ha="center",
+                    va="center",
+                    fontsize=11,
+                    fontweight="bold",
+                    bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "#888888", "lw": 0.6},
+                    zorder=6,
+                )
+            )
+
+
+def _longest(here: np.ndarray) -> tuple[int, int]:
+    """Beginning and length of the longest run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], here, [False]))))
+    if len(edges) == 0:
+        return 0, 0
+    lengths = edges[1::2] - edges[::2]
+    at = int(lengths.argmax())
+    return int(edges[2 * at]), int(lengths[at])
+
+
+def _explain(picture: Picture, above: Axes) -> None:
+    """A legend of tiles."""
+    width, height = CELL
+    tall = picture.get_figheight() * DPI
+    top = above.get_position().y0 * tall - 14
+    for number, (kind, name) in enumerate(LOOKS.items()):
+        left, low = 10 + number % 3 * 300, top - number // 3 * 23 - height
+        picture.figimage(np.tile(_TILES[KINDS.index(kind)], (1, 2, 1)), left, low, origin="upper", zorder=5)
+        frame = Rectangle((left, low), 2 * width, height, fill=False, ec="#888888", lw=0.6, transform=None, zorder=6)
+        picture.add_artist(frame)
+        picture.text(
+            (left + 2 * width + 8) / (WIDTH * DPI), (low + height / 2) / tall, name, va="center", fontsize=10.5
+        )
+
+
+def _axes(picture: Picture, top: int, rows: int) -> Axes:
+    """Axes whose every dot is a dot of the picture."""
+    wide, tall = WIDTH * DPI, picture.get_figheight() * DPI
+    height = rows * CELL[1]
+    axes = picture.add_axes((_LEFT / wide, (tall - top - height) / tall, ACROSS * CELL[0] / wide, height / tall))
+    axes.set(xlim=(0, ACROSS), ylim=(rows, 0))
+    axes.set_xticks([])
+    axes.tick_params(axis="y", length=3)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.add_artist(Line2D([0, 0], [0, rows], color="#AAAAAA", lw=1, clip_on=False))
+    return axes
+
+
+def _address(row: int, pages: int, cells: int) -> str:
+    """Where a row of the map begins."""
+    page = min(row * ACROSS, cells) * pages // cells
+    return format_size(page << PAGE_SHIFT) if page else "0"
+
+
+def film_of(run: Run) -> Film:
+    """The film of a run.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if run.film is None:
+        call = run.reproduce().removesuffix(")")
+        raise ValueError(f"run: no film was made of it; make it with {call}, film=True)")
+    return run.film
+
+
+def map_finding(run: Run, time_ns: int) -> str:
+    """What the map of a run shows at a moment, in a sentence made of its values."""
+    unclean, aside = _amounts(run, time_ns)
+    at = f"At {format_duration(time_ns)}" if time_ns else "At the start"
+    if not unclean:
+        return f"{at}: no page of the old guest is left to clean"
+    share = "all" if aside == unclean else format_size(aside << PAGE_SHIFT)
+    where = f", {share} of it set aside" if aside else ""
+    return f"{at}: {format_size(unclean << PAGE_SHIFT)} of the old guest's not yet clean{where}"
+
+
+def _amounts(run: Run, time_ns: int) -> tuple[int, int]:
+    """Pages not yet clean, and those of them that are set aside, at a moment. Between two rows they change evenly."""
+    times = run.memory["time"]
+    unclean, aside = (round(float(np.interp(time_ns, times, run.memory[name]))) for name in ("uncleaned", "set_aside"))
+    return unclean, min(aside, unclean)
+
+
+def describe_map(run: Run, time_ns: int) -> str:
+    """What the map of a run shows at a moment, for those who do not see it."""
+    film = film_of(run)
+    parts = []
+    for name, kinds in zip(("the guest's memory", "the rest of the host"), film.at(time_ns), strict=True):
+        counts = np.bincount(kinds, minlength=len(KINDS))
+        shares = [
+            f"{LOOKS[kind]} {counts[KINDS.index(kind)] / len(kinds):.0%}" for kind in LOOKS if counts[KINDS.index(kind)]
+        ]
+        where = _stretches(kinds) if name == "the guest's memory" else ""
+        parts.append(f"Cells of {name}: {', '.join(shares)}{where}.")
+    return f"{map_finding(run, time_ns)}. " + " ".join(capital(part) for part in parts)
+
+
+def _stretches(kinds: np.ndarray) -> str:
+    """From the lowest address to the highest, what lies there; nothing, if it is too mixed to be told."""
+    cuts = np.flatnonzero(np.diff(kinds)) + 1
+    if len(cuts) > 7:
+        return "; they are mixed"
+    if len(cuts) == 0:
+        return ""
+    order = [LOOKS[KINDS[kinds[start]]] for start in (0, *cuts.tolist())]
+    return f"; from address 0 upwards: {', then '.join(order)}"
+
+
+def plot_map(run: Run, time_ns: int | None = None) -> Picture:
+    """The host's memory as a map at a moment of a run: the guest's above, the rest below.
+
+    A cell shows the page in its middle (`lazydestroy.run.Film`).
+
+    Parameters
+    ----------
+    run : Run
+        Made with ``film=True``.
+    time_ns : int, optional
+        Nanoseconds since time 0; default: a third of the way to its end.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    ValueError
+        If no film was made of the run, or `time_ns` is before time 0.
+    """
+    film_of(run)
+    moment = run_end(run) // 3 if time_ns is None else time_ns
+    if moment < 0:
+        raise ValueError(f"time_ns={time_ns!r}: use nanoseconds from time 0 on")
+    picture = map_picture()
+    MapPanel(picture).show(run, moment)
+    picture.say(map_finding(run, moment), setting(run), describe_map(run, moment))
+    return picture
+
+
+def map_picture() -> Picture:
+    """An empty picture for a map."""
+    return Picture(_HEIGHT / DPI)
