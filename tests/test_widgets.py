@@ -139,18 +139,18 @@ def test_stopping_a_run_is_no_error(reboot, monkeypatch):
 
 def test_a_long_run_shows_how_far_it_is(reboot, monkeypatch):
     seen = []
-    monkeypatch.setattr(widgets.explorer, "PATIENCE", 0)
+    monkeypatch.setattr(widgets.controlled, "PATIENCE", 0)
     simulate = reboot._simulate
 
     def slow(progress, **values):
         progress(0.5)
-        seen.append((reboot._progress.layout.visibility, reboot._progress.value))
+        seen.append((reboot.waiting.layout.visibility, reboot._bar.value))
         return simulate(progress=progress, **values)
 
     monkeypatch.setattr(reboot, "_simulate", slow)
     reboot.controls["memory"].value = 8 * GIB
     assert seen == [("visible", 0.5)]
-    assert reboot._progress.layout.visibility == "hidden"
+    assert reboot.waiting.layout.visibility == "hidden"
 
 
 # Controls
@@ -262,11 +262,12 @@ def test_another_choice_is_searched_once(dropper, monkeypatch):
 
 
 def test_a_long_search_says_how_far_it_is(dropper, monkeypatch):
-    monkeypatch.setattr(widgets.dropper, "PATIENCE", 0)
+    monkeypatch.setattr(widgets.controlled, "PATIENCE", 0)
     said = []
-    monkeypatch.setattr(dropper, "_say", said.append)
+    dropper._far.observe(lambda change: said.append((change["new"], dropper.waiting.layout.visibility)), "value")
     dropper.menu.value = next(option for option in dropper.menu.options if "missing return" in option)
-    assert any("States seen: " in words for words in said)
+    assert any("states seen: " in words for words, _ in said)
+    assert dropper.waiting.layout.visibility == "hidden"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Controls to explore with in a notebook: move a slider, and the pictures follow.
 
+`bench` is the lab bench: all controls and pictures on one page; its parts serve the lessons.
 `explore_reboot` and `explore_shutdown` return an `Explorer`, which is a widget and which Jupyter shows; where there is
 no kernel, its picture. `explore_question` returns an `Asker`: one of the reviewers' questions with controls for what
 decides the answer. `drop_a_patch` returns a `PatchDropper`: a menu, and the shortest way to trouble. Nothing else in
@@ -10,12 +11,15 @@ from .asking import Asker, explore_question
 from .controls import KERNELS, memory_sizes
 from .dropper import PatchDropper, drop_a_patch
 from .explorer import Explorer, explore_reboot, explore_shutdown
+from .lab import Bench, bench
 
 __all__ = [
     "KERNELS",
     "Asker",
+    "Bench",
     "Explorer",
     "PatchDropper",
+    "bench",
     "drop_a_patch",
     "explore_question",
     "explore_reboot",

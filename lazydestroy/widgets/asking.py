@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from html import escape
 from typing import Any
@@ -14,7 +14,8 @@ from ..plots import words_html
 from ..questions import Answer, accepted, ask, question
 from ..series import Series, v1
 from ..units import exact_duration, exact_size
-from .controls import GIB, HOSTS, KERNELS, TOUCHES, Controlled, checked, choice, cost_slider, memory_slider
+from .controlled import Controlled, Hear
+from .controls import GIB, HOSTS, KERNELS, TOUCHES, USUAL_HOST, checked, choice, cost_slider, memory_slider
 
 _COSTS = tuple(field.name for field in fields(Costs))
 
@@ -41,7 +42,6 @@ _KERNELS: Mapping[int, Mapping[str, Series]] = {
 
 _AT_RANDOM = ("sequential", "reverse", "random")
 _EXITS = {f"{seconds} s after the reset": f"{seconds} s" for seconds in (1, 2, 5, 10, 20)}
-_USUAL_HOST = "an eighth more and 4 GiB"
 
 
 class Asker(Controlled):
@@ -58,60 +58,54 @@ class Asker(Controlled):
     """
 
     def __init__(self, number: int, controls: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
+        super().__init__(controls)
         self.question = question(number)
         self.answer: Answer | None = None
-        self.message = ""
         self._fixed = dict(fixed)
         self._status = ipywidgets.HTML()
         self._answer = ipywidgets.HTML()
         self._image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
         self._words = ipywidgets.HTML()
-        for control in controls.values():
+        for control in self.controls.values():
             control.continuous_update = False
-        shown = [*controls.values(), self._status, self._answer, self._image, self._words]
-        super().__init__(controls, shown)
+        self.children = [*self.controls.values(), self.waiting, self._status, self._answer, self._image, self._words]
         self._update()
 
-    def parameters(self) -> dict[str, Any]:
-        """What the controls say, as `ask` takes it."""
-        values = {name: control.value for name, control in self.controls.items()}
+    def parameters(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the controls say, as `ask` takes it; or what they would say with these values."""
+        values = dict(self.values if values is None else values)
         found = dict(self._fixed)
         costs = {name: exact_duration(values.pop(name)) for name in _COSTS if name in values and name != "touch"}
         if Costs(**costs) != Costs():
             found["costs"] = Costs(**costs)
-        host = values.pop("host", None)
+        host = values.pop("host", 0)
         if "memory" in values:
             memory = values["memory"]
             found["memory"] = exact_size(memory)
-            if host is not None:
+            if host:
                 found["host_memory"] = exact_size(memory + host * GIB)
         usual = accepted(self.question.number)
         return found | {name: value for name, value in values.items() if name != "memory" and value != usual[name]}
 
-    def _update(self) -> None:
-        """Ask, and show the answer. What cannot be asked is said in words, and the last answer stays."""
-        self._say("Asking ...")
-        try:
-            answer = ask(self.question.number, **self.parameters())
-        except (ValueError, TypeError, MemoryError) as error:
-            self._fail(str(error) or "this computer's memory does not suffice")
-            return
-        except KeyboardInterrupt:
-            self._fail("Stopped")
-            return
-        self.answer, self.message = answer, ""
-        picture = answer.plot()
+    def _compute(self, values: Mapping[str, Any], hear: Hear) -> Answer:
+        return ask(
+            self.question.number, progress=lambda done, of: hear(done / of) if of else None, **self.parameters(values)
+        )
+
+    def _show(self, result: Answer) -> Iterator[None]:
+        self._say("")
+        self.answer = result
+        picture = result.plot()
         self._image.value = picture.quick_png()
         self._image.layout.display = None
         self._words.value = words_html(picture.words)
-        self._answer.value = answer._repr_html_()
-        self._say("")
+        self._answer.value = result._repr_html_()
+        yield
 
-    def _fail(self, message: str) -> None:
+    def _say(self, message: str) -> None:
         self.message = message
-        self._say(f"This does not work: {message.rstrip('.')}.{' Below is the last answer.' if self.answer else ''}")
-
-    def _say(self, words: str) -> None:
+        below = " Below is the last answer." if self.answer else ""
+        words = self._sentence(message) + below if message else ""
         self._status.value = f'<div role="status" style="line-height: 1.4">{escape(words)}</div>'
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
@@ -176,7 +170,7 @@ def _control(number: int, name: str, value: Any) -> ipywidgets.Widget:
         orders = [(words, order) for words, order in TOUCHES.items() if order in (*_AT_RANDOM, value)]
         return choice("it uses its memory", orders, value)
     if name == "host":
-        return choice("host, compared to the guest", [(_USUAL_HOST, None), *HOSTS.items()], value)
+        return choice("host, compared to the guest", [(USUAL_HOST, 0), *HOSTS.items()], value or 0)
     if name == "exit_at":
         moments = _EXITS if value in _EXITS.values() or value is None else {**_EXITS, str(value): value}
         return choice("killed", list(moments.items()), value or "5 s")

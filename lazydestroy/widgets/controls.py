@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ipywidgets
@@ -13,6 +12,7 @@ from ..limits import available_memory
 from ..page import PAGE_SHIFT
 from ..series import Series, v1
 from ..units import duration, format_duration, format_size
+from ..units import share as read_share
 from ..units import size as read_size
 
 GIB = 1 << 30
@@ -20,56 +20,22 @@ GIB = 1 << 30
 KERNELS: Mapping[str, Series] = {"before the series": v1.upto(0), "v1": v1}
 """Kernels to choose from, by name."""
 
+PATCH_LEVELS: Mapping[str, Series] = {
+    "before the series": v1.upto(0),
+    "patch 1": v1.upto(1),
+    **{f"patches 1 to {last}": v1.upto(last) for last in range(2, len(v1))},
+    "v1: all patches": v1,
+}
+"""The series as it grows, by name."""
+
 COSTS = (*(step * 10**power for power in (1, 2, 3) for step in (10, 15, 20, 30, 50, 70)), 100_000)
 """Costs of a call to choose from, in nanoseconds: 0.1 µs to 100 µs, in steps that look even on a logarithmic scale."""
 
+NOBODY = "nobody"
 TOUCHES = {"in order": "sequential", "downwards": "reverse", "at random": "random", "not at all": "none"}
 HOSTS = {"1 GiB more": 1, "4 GiB more": 4, "8 GiB more": 8, "16 GiB more": 16, "64 GiB more": 64}
-DEMANDS = {"nobody": None, **{f"{rate} GiB/s": f"{rate} GiB/s" for rate in (1, 2, 3, 4, 8, 16)}}
-
-PATIENCE = 0.3
-"""Seconds after which a run shows how far it is."""
-
-
-class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
-    """Controls, and what is shown for what they say; base of the widgets here.
-
-    Attributes
-    ----------
-    controls : dict of str to ipywidgets.Widget
-        By name; setting one's `value` updates what is shown.
-    """
-
-    def __init__(self, controls: Mapping[str, Any], shown: Iterable[Any]) -> None:
-        self.controls = dict(controls)
-        self._held = False
-        for control in self.controls.values():
-            control.observe(self._changed, "value")
-        super().__init__(list(shown))
-        self.layout.max_width = "920px"
-
-    def set(self, **values: Any) -> None:
-        """Set several controls, and update once."""
-        with self._hold():
-            for name, value in values.items():
-                self.controls[name].value = value
-        self._update()
-
-    @contextmanager
-    def _hold(self) -> Iterator[None]:
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-
-    def _changed(self, _change: Any) -> None:
-        if not self._held:
-            self._update()
-
-    def _update(self) -> None:
-        """Do what the controls say, and show it."""
-        raise NotImplementedError
+USUAL_HOST = "an eighth more and 4 GiB"
+DEMANDS = {NOBODY: "", **{f"{rate} GiB/s": f"{rate} GiB/s" for rate in (1, 2, 3, 4, 8, 16)}}
 
 
 def memory_sizes() -> list[int]:
@@ -88,7 +54,7 @@ _WIDE = {"width": "560px", "max_width": "100%"}
 _STYLE = {"description_width": "190px"}
 
 
-def slider(label: str, options: list[tuple[str, int]], value: int) -> ipywidgets.SelectionSlider:
+def slider(label: str, options: list[tuple[str, Any]], value: Any) -> ipywidgets.SelectionSlider:
     """A slider whose readout has units. While it is dragged, the browser sends a value when the last one is drawn."""
     return ipywidgets.SelectionSlider(
         options=options, value=value, description=label, style=_STYLE, layout=_WIDE, continuous_update=True
@@ -96,7 +62,7 @@ def slider(label: str, options: list[tuple[str, int]], value: int) -> ipywidgets
 
 
 def choice(label: str, options: Any, value: Any) -> ipywidgets.Dropdown:
-    """A menu."""
+    """A menu. None is no value for it: that would be nothing chosen."""
     return ipywidgets.Dropdown(options=options, value=value, description=label, style=_STYLE, layout=_WIDE)
 
 
@@ -117,11 +83,25 @@ def cost_slider(label: str, cost: int | str, name: str) -> ipywidgets.SelectionS
     return slider(label, [(format_duration(ns), ns) for ns in options], chosen)
 
 
+def share_slider(label: str, share: float) -> ipywidgets.SelectionSlider:
+    """A share, in steps of a tenth."""
+    chosen = round(read_share(share, "used") * 100)
+    options = sorted({*range(10, 101, 10), chosen})
+    return slider(label, [(f"{percent} %", percent / 100) for percent in options], chosen / 100)
+
+
 def kernel_choice(kernels: Mapping[str, Series], kernel: str) -> ipywidgets.Dropdown:
     """A menu of kernels, beginning with that of a name."""
     if kernel not in kernels:
         raise ValueError(f"kernel={kernel!r}: use one of {', '.join(map(repr, kernels))}")
     return choice("kernel", list(kernels.items()), kernels[kernel])
+
+
+def one_of(value: Any, known: Iterable[Any], parameter: str) -> None:
+    """Refuse a value that a menu does not have."""
+    accepted = list(known)
+    if value not in accepted:
+        raise ValueError(f"{parameter}={value!r}: use one of {', '.join(map(repr, accepted))}")
 
 
 def checked(names: Iterable[str], known: Iterable[str], parameter: str) -> list[str]:

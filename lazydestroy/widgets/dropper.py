@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import time
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -11,7 +11,7 @@ import ipywidgets
 
 from ..plots import words_html
 from ..series import BUGS, Series, Verdict, check, v1, v1_fixed
-from .controls import PATIENCE
+from .controlled import Controlled, Hear
 
 
 def _dropped() -> dict[str, tuple[Series, dict[str, Any]]]:
@@ -26,7 +26,7 @@ def _dropped() -> dict[str, tuple[Series, dict[str, Any]]]:
     return kernels
 
 
-class PatchDropper(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class PatchDropper(Controlled):
     """A menu of what to leave out, and the shortest way to trouble that a search then finds.
 
     Attributes
@@ -41,67 +41,58 @@ class PatchDropper(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         self._choices = _dropped()
         if leave_out not in self._choices:
             raise ValueError(f"leave_out={leave_out!r}: use one of {', '.join(map(repr, self._choices))}")
-        self.verdict: Verdict | None = None
-        self._found: dict[str, Verdict] = {}
-        self._began = 0.0
         self.menu = ipywidgets.Dropdown(
             options=list(self._choices), value=leave_out, description="leave out", layout={"width": "36em"}
         )
+        super().__init__({"leave_out": self.menu})
+        self.verdict: Verdict | None = None
+        self._found: dict[str, Verdict] = {}
         self._state = ipywidgets.HTML()
         self._image = ipywidgets.Image(format="png", layout={"width": "100%"})
         self._words = ipywidgets.HTML()
         self._code = ipywidgets.HTML()
-        self.menu.observe(lambda _change: self._update(), "value")
-        super().__init__([self.menu, self._state, self._image, self._words, self._code])
-        self.layout.max_width = "920px"
+        self.children = [self.menu, self.waiting, self._state, self._image, self._words, self._code]
         self._update()
 
-    def _update(self) -> None:
-        """Search, unless that has been done before, and show what was found."""
-        chosen = self.menu.value
+    def _compute(self, values: Mapping[str, Any], hear: Hear) -> tuple[str, Verdict]:
+        """Search, unless that has been done before. Nobody knows beforehand how many states there are."""
+        chosen = values["leave_out"]
         kernel, bounds = self._choices[chosen]
         if chosen not in self._found:
-            self._began = time.perf_counter()
-            try:
-                self._found[chosen] = check(kernel, progress=self._show_progress, **bounds)
-            except (ValueError, MemoryError) as error:
-                self._fail(f"This does not work: {str(error).rstrip('.') or 'memory does not suffice'}.")
-                return
-            except KeyboardInterrupt:
-                self._fail("Stopped.")
-                return
-        self.verdict = self._found[chosen]
-        self._show(self.verdict)
 
-    def _fail(self, words: str) -> None:
-        """Say why there is nothing new to see; what was shown before stays."""
-        shown = f" Below is what was found for {self.verdict.kernel!r}." if self.verdict else ""
-        self._say(words + shown)
+            def progress(states: int) -> None:
+                hear(states / (states + 10_000), f"states seen: {states:,}")
 
-    def _show_progress(self, states: int) -> None:
-        now = time.perf_counter()
-        if now - self._began > PATIENCE:
-            self._began = now
-            self._say(f"Searching. States seen: {states:,}")
+            self._found[chosen] = check(kernel, progress=progress, **bounds)
+        return chosen, self._found[chosen]
 
-    def _say(self, words: str) -> None:
-        large = "font-size: 120%; font-weight: 600; line-height: 1.4"
-        self._state.value = f'<div role="status" style="{large}">{escape(words)}</div>'
-
-    def _show(self, verdict: Verdict) -> None:
-        arguments = "".join(f", {name}={value!r}" for name, value in self._choices[self.menu.value][1].items())
+    def _show(self, result: tuple[str, Verdict]) -> Iterator[None]:
+        chosen, verdict = result
+        self.message, self.verdict = "", verdict
+        arguments = "".join(f", {name}={value!r}" for name, value in self._choices[chosen][1].items())
         call = f"ld.series.check({verdict.kernel!r}{arguments})"
-        self._code.value = f"<div>The same in code: <code>{escape(call)}</code></div>"
+        self._code.value = f'<div>The same in code: <code style="user-select: all">{escape(call)}</code></div>'
         if verdict.trace is None:
-            self._say(f"Nothing breaks: all {verdict.states:,} states have been seen.")
+            self._write(f"Nothing breaks: all {verdict.states:,} states have been seen.")
             self._image.layout.display = "none"
             self._words.value = ""
-            return
-        self._say(f"It breaks. The search saw {verdict.states:,} states to find the shortest way:")
-        picture = verdict.plot()
-        self._image.value = picture.quick_png()
-        self._image.layout.display = ""
-        self._words.value = words_html(picture.words)
+        else:
+            self._write(f"It breaks. The search saw {verdict.states:,} states to find the shortest way:")
+            picture = verdict.plot()
+            self._image.value = picture.quick_png()
+            self._image.layout.display = ""
+            self._words.value = words_html(picture.words)
+        yield
+
+    def _say(self, message: str) -> None:
+        """Say why there is nothing new to see; what was shown before stays."""
+        self.message = message
+        shown = f" Below is what was found for {self.verdict.kernel!r}." if self.verdict else ""
+        self._write(self._sentence(message) + shown if message else "")
+
+    def _write(self, words: str) -> None:
+        large = "font-size: 120%; font-weight: 600; line-height: 1.4"
+        self._state.value = f'<div role="status" style="{large}">{escape(words)}</div>'
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """As a widget; where there is no kernel, as the picture of the first choice."""

@@ -1,0 +1,203 @@
+"""What the widgets here have in common: controls that are followed, without a queue and without standing still."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from typing import Any, Protocol
+
+import ipywidgets
+
+PATIENCE = 0.3
+"""Seconds after which work shows how far it is, and may be given up for something newer."""
+
+
+class Hear(Protocol):
+    """Called by work now and then, with the share of it that is done. Raises `Stopped` if it is to stop."""
+
+    def __call__(self, share: float, words: str = "", /) -> None:
+        """So much is done."""
+
+
+STOPPED = "Stopped."
+"""What is said then."""
+
+
+class Stopped(Exception):  # nothing has gone wrong
+    """Nobody wants the result any more."""
+
+
+class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
+    """Controls, and what is shown for what they say; base of the widgets here.
+
+    A control that is moved in a browser is followed in a thread, so that the next move is seen at once: the work for a
+    setting that is no longer wanted is left undone, or given up when it has taken more than `PATIENCE`, and the last
+    setting always ends up on the screen. `set`, and controls moved by code where no event loop runs, wait for it.
+
+    Attributes
+    ----------
+    controls : dict of str to ipywidgets.Widget
+        By name; setting one's `value` updates what is shown.
+    message : str
+        What is wrong with the setting; empty if nothing is.
+    waiting : ipywidgets.HBox
+        How far long work is, and a button to stop it. It keeps its place when there is nothing to show.
+    """
+
+    def __init__(self, controls: Mapping[str, Any]) -> None:
+        self.controls = dict(controls)
+        self.message = ""
+        self._held = False
+        self._newest = self._done = 0
+        self._began = 0.0
+        self._halt = threading.Event()
+        self._work: asyncio.Task[None] | None = None
+        self._bar = ipywidgets.FloatProgress(min=0, max=1, description="computing", layout={"width": "300px"})
+        cancel = ipywidgets.Button(description="Cancel", tooltip="Stop computing; the last pictures stay")
+        cancel.on_click(lambda _button: self._halt.set())
+        self._far = ipywidgets.HTML()
+        self.waiting = ipywidgets.HBox([self._bar, cancel, self._far], layout={"visibility": "hidden"})
+        super().__init__()
+        self.add_class("lazydestroy")
+        self.layout.max_width = "920px"
+        for control in self.controls.values():
+            control.observe(self._changed, "value")
+
+    # -- what a widget does ------------------------------------------------------------------------------------
+
+    def _compute(self, values: Mapping[str, Any], hear: Hear) -> Any:
+        """What is to be shown for these values. Runs in a thread: it touches no widget and no picture."""
+        raise NotImplementedError
+
+    def _show(self, result: Any) -> Iterator[None]:
+        """Show a result; yields between its parts, where something newer may come first."""
+        raise NotImplementedError
+
+    def _say(self, message: str) -> None:
+        """Say what is wrong, where it is seen; empty: nothing is."""
+        raise NotImplementedError
+
+    def _sentence(self, message: str) -> str:
+        """What is wrong, as a sentence."""
+        return message if message in ("", STOPPED) else f"This does not work: {message.rstrip('.')}."
+
+    # -- following ---------------------------------------------------------------------------------------------
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The setting, by name of the control."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def set(self, **values: Any) -> None:
+        """Set several controls, and show what they say; returns when it is shown."""
+        with self._hold():
+            for name, value in values.items():
+                self.controls[name].value = value
+        self._update()
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def _changed(self, _change: Any) -> None:
+        if not self._held:
+            self._wanted()
+
+    def _wanted(self) -> None:
+        """Follow the controls: at once, or, where an event loop runs, as soon as it comes to that."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._update()
+            return
+        self._newest += 1
+        if self._work is None or self._work.done():
+            self._work = loop.create_task(self._follow(loop))
+        elif time.perf_counter() - self._began > PATIENCE:
+            self._halt.set()
+
+    def _update(self) -> None:
+        """Show what the controls say, and return when it is shown. An interrupt stops it."""
+        self._halt.set()
+        self._newest += 1
+        wanted = self._newest
+        self._began = time.perf_counter()
+        try:
+            for _ in self._show(self._compute(self.values, self._listener(wanted))):
+                pass
+        except (ValueError, TypeError, MemoryError) as error:
+            self._fail(error)
+        except KeyboardInterrupt:
+            self._fail(Stopped())
+        finally:
+            self._ends(wanted)
+
+    async def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Show what the controls say, until that is what is shown."""
+        while self._done != self._newest:
+            wanted = self._newest
+            halt = self._halt = threading.Event()
+            self._began = time.perf_counter()
+            patience = loop.call_later(PATIENCE, self._show_progress, wanted, 0.0, "")
+            try:
+                result = await asyncio.to_thread(self._compute, self.values, self._listener(wanted, loop, halt))
+                for _ in self._show(result):
+                    await asyncio.sleep(0.001)
+                    if self._newest != wanted:
+                        break
+            except Exception as error:
+                # whatever it is: nobody waits for this task, so it is said where it is seen
+                if self._newest == wanted:
+                    self._fail(error)
+            finally:
+                patience.cancel()
+                self._ends(wanted)
+
+    def _listener(
+        self, wanted: int, loop: asyncio.AbstractEventLoop | None = None, halt: threading.Event | None = None
+    ) -> Hear:
+        """Hands on how far work is, ten times a second at most. In a thread: to the event loop; and stops it."""
+        last = 0.0
+
+        def hear(share: float, words: str = "", /) -> None:
+            nonlocal last
+            if halt is not None and halt.is_set():
+                raise Stopped
+            now = time.perf_counter()
+            if now - last < 0.1:
+                return
+            last = now
+            if loop is None:
+                self._show_progress(wanted, share, words)
+            else:
+                loop.call_soon_threadsafe(self._show_progress, wanted, share, words)
+
+        return hear
+
+    def _show_progress(self, wanted: int, share: float, words: str) -> None:
+        if self._done < wanted and time.perf_counter() - self._began > 0.99 * PATIENCE:
+            self._bar.value = share
+            self._far.value = escape(words)
+            self.waiting.layout.visibility = "visible"
+
+    def _ends(self, wanted: int) -> None:
+        self._done = max(self._done, wanted)
+        self.waiting.layout.visibility = "hidden"
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, Stopped):
+            self._say(STOPPED)
+        elif isinstance(error, MemoryError):
+            self._say(str(error) or "this computer's memory does not suffice")
+        elif isinstance(error, (ValueError, TypeError)):
+            self._say(str(error))
+        else:
+            self._say(f"{type(error).__name__}: {error}")

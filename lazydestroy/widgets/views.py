@@ -1,0 +1,246 @@
+"""The pictures of the widgets: made once, drawn into again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets
+
+from ..page import PAGE_SHIFT
+from ..plots import (
+    MapPanel,
+    MemoryPanel,
+    Picture,
+    ScalingPanel,
+    TimelinePanel,
+    compared,
+    comparison,
+    describe,
+    describe_map,
+    describe_memory,
+    describe_scaling,
+    downtimes,
+    finding,
+    in_common,
+    kernel_name,
+    map_finding,
+    map_picture,
+    memory_finding,
+    run_end,
+    scaling_finding,
+    setting,
+    words_html,
+    write_name,
+)
+from ..plots.picture import HEAD, LANE
+from ..plots.runs import AXIS, NAME
+from ..run import Run
+from ..series import Series, v1
+from ..units import format_duration
+from .controlled import Hear
+from .controls import GIB, memory_sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the pictures are to show.
+
+    Attributes
+    ----------
+    run : Run
+    again : callable
+        Makes the same run on another kernel.
+    kernels : dict of str to Series
+        What it is compared with.
+    """
+
+    run: Run
+    again: Callable[[Series], Run]
+    kernels: Mapping[str, Series]
+
+
+class View:
+    """A picture in a widget of its own, with its words below."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
+        self.words = ipywidgets.HTML()
+        self.parts: tuple[ipywidgets.Widget, ...] = (self.image, self.words)
+
+    def prepare(self, seen: Seen, hear: Hear) -> Any:
+        """What takes long, done in a thread: touches no widget and no picture."""
+
+    def lasts(self, seen: Seen, prepared: Any) -> int:
+        """How many nanoseconds what is shown takes."""
+        return run_end(seen.run)
+
+    def show(self, seen: Seen, prepared: Any, end: int) -> None:
+        """Draw, on a time axis that ends at `end` (nanoseconds) if there is one."""
+        raise NotImplementedError
+
+    def publish(self, title: str, below: str, words: str) -> None:
+        """Let the browser have it."""
+        self.picture.say(title, below, words)
+        self.image.value = self.picture.quick_png()
+        self.image.layout.display = None
+        self.words.value = words_html(words)
+
+
+class TimelineView(View):
+    """Who does what."""
+
+    LANES = 3
+
+    def __init__(self) -> None:
+        height = LANE * (self.LANES + 0.6)
+        super().__init__(Picture(HEAD + height + AXIS))
+        self.panel = TimelinePanel(self.picture.panel(HEAD, height))
+
+    def show(self, seen: Seen, prepared: Any, end: int) -> None:
+        """Draw the run."""
+        self.panel.show(seen.run, end, self.LANES)
+        self.publish(finding(seen.run), setting(seen.run), describe(seen.run))
+
+
+class BeforeAndAfterView(View):
+    """Who does what before the series, and on the kernel at hand, one above the other on one time scale."""
+
+    LANES = 3
+
+    def __init__(self) -> None:
+        height = LANE * (self.LANES + 0.6)
+        super().__init__(Picture(HEAD + 2 * (NAME + height) + AXIS))
+        self.names, self.panels = [], []
+        for place in range(2):
+            top = HEAD + place * (NAME + height)
+            self.names.append(write_name(self.picture, "", top + NAME * 0.75))
+            self.panels.append(TimelinePanel(self.picture.panel(top + NAME, height), label=place == 1))
+
+    def prepare(self, seen: Seen, hear: Hear) -> Run:
+        """The run before the series."""
+        before = v1.upto(0)
+        return seen.run if seen.run.parameters["kernel"] == before else seen.again(before)
+
+    def lasts(self, seen: Seen, prepared: Run) -> int:
+        """The longer of the two."""
+        return max(run_end(seen.run), run_end(prepared))
+
+    def show(self, seen: Seen, prepared: Run, end: int) -> None:
+        """Draw both."""
+        runs = (prepared, seen.run)
+        for name, panel, run in zip(self.names, self.panels, runs, strict=True):
+            name.set_text(kernel_name(run))
+            panel.show(run, end, self.LANES)
+        self.publish(comparison(runs), in_common(runs), compared(runs))
+
+
+class MemoryView(View):
+    """What memory is used for."""
+
+    def __init__(self) -> None:
+        super().__init__(Picture(HEAD + 2.3 + 1.0))
+        self.panel = MemoryPanel(self.picture.panel(HEAD, 2.3))
+
+    def show(self, seen: Seen, prepared: Any, end: int) -> None:
+        """Draw the run."""
+        self.panel.show(seen.run, end)
+        words = f"{memory_finding(seen.run)}. {describe_memory(seen.run)}"
+        self.publish(memory_finding(seen.run), setting(seen.run), words)
+
+
+class MapView(View):
+    """Who holds which page, at a moment that a slider chooses, or from moment to moment."""
+
+    STEPS = 60
+
+    def __init__(self) -> None:
+        super().__init__(map_picture())
+        self.panel = MapPanel(self.picture)
+        self.seen: Seen | None = None
+        self.play = ipywidgets.Play(min=0, max=self.STEPS, value=self.STEPS // 3, interval=250, show_repeat=False)
+        self.moment = ipywidgets.IntSlider(
+            min=0,
+            max=self.STEPS,
+            value=self.STEPS // 3,
+            readout=False,
+            description="virtual time",
+            style={"description_width": "90px"},
+            layout={"flex": "1 1 120px", "width": "auto"},
+        )
+        self.time = ipywidgets.HTML(layout={"flex": "0 0 auto"})
+        self._linked = ipywidgets.jslink((self.play, "value"), (self.moment, "value"))
+        self.moment.observe(lambda _change: self._draw(), "value")
+        bar = ipywidgets.HBox([self.play, self.moment, self.time])
+        self.parts = (self.image, bar, self.words)
+
+    @property
+    def time_ns(self) -> int:
+        """The moment that is shown."""
+        return run_end(self.seen.run) * int(self.moment.value) // self.STEPS if self.seen else 0
+
+    def show(self, seen: Seen, prepared: Any, end: int) -> None:
+        """Draw the moment that the slider says."""
+        self.seen = seen
+        self._draw()
+
+    def _draw(self) -> None:
+        if self.seen is None:
+            return
+        run, moment = self.seen.run, self.time_ns
+        self.panel.show(run, moment)
+        of = f"{format_duration(moment) if moment else '0'}</b> of {format_duration(run_end(run))}"
+        self.time.value = f'<span style="white-space: nowrap"><b>{of}</span>'
+        self.publish(map_finding(run, moment), setting(run), describe_map(run, moment))
+
+
+class ScalingView(View):
+    """Downtime against memory, with the present setting as a dot."""
+
+    SIZES = tuple(GIB << power for power in (0, 1, 2, 4, 6, 8))
+    TIMES = (10**7, 6 * 10**13)
+
+    def __init__(self) -> None:
+        super().__init__(Picture(HEAD + 3.2 + 0.65))
+        self.panel = ScalingPanel(self.picture.panel(HEAD, 3.2))
+        self.sizes = memory_sizes()
+
+    def prepare(self, seen: Seen, hear: Hear) -> tuple[dict[Series, list[int | None]], list[int]]:
+        """Downtimes of all kernels, for sizes as far as this computer's memory goes."""
+        run = seen.run
+        sizes = [size for size in self.SIZES if size <= self.sizes[-1]]
+        scenario = "shutdown" if run.scenario == "shutdown" else "reboot"
+        costs = run.parameters["costs"]
+        kernels = dict.fromkeys(seen.kernels.values())
+        return {kernel: downtimes(kernel, sizes, scenario=scenario, costs=costs) for kernel in kernels}, sizes
+
+    def show(self, seen: Seen, prepared: tuple[dict[Series, list[int | None]], list[int]], end: int) -> None:
+        """Draw the lines and the dot."""
+        run, (lines, sizes) = seen.run, prepared
+        memory = run.pages << PAGE_SHIFT
+        title, words = scaling_finding(lines, sizes), describe_scaling(lines, sizes)
+        if memory > sizes[-1]:  # a run that large is not made for the sake of a line: the one at hand makes it longer
+            own = run.parameters["kernel"]
+            lines = {kernel: [*line, run.downtime_ns if kernel == own else None] for kernel, line in lines.items()}
+            sizes = [*sizes, memory]
+        dot = (memory, run.downtime_ns) if run.downtime_ns else None
+        self.panel.show(lines, sizes, dot, ((self.sizes[0], self.sizes[-1]), self.TIMES))
+        scenario = "shutdown" if run.scenario == "shutdown" else "reboot"
+        self.publish(title, f"{scenario}; diamond: the present setting; both scales are logarithmic", words)
+
+
+VIEWS: Mapping[str, Callable[[], View]] = {
+    "timeline": TimelineView,
+    "before and after": BeforeAndAfterView,
+    "map": MapView,
+    "memory": MemoryView,
+    "scaling": ScalingView,
+}
+"""The pictures to choose from, by name."""
+
+
+def parts_of(views: Iterable[View]) -> list[ipywidgets.Widget]:
+    """The widgets of some views, one after the other."""
+    return [part for view in views for part in view.parts]
