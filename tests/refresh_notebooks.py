@@ -5,7 +5,7 @@
 
 A notebook is committed executed, without what differs from one execution or computer to the next: times of execution,
 versions, the state of widgets. Solutions are Python in a Markdown cell: they are executed as well, after the cells, and
-what a block ``text`` behind one shows is replaced by what it prints. With all notebooks, the README's picture is drawn
+what a block ``text`` behind one shows is replaced by what it prints. With all notebooks, the README's pictures are drawn
 again. ``tests/test_notebooks.py`` uses the functions.
 """
 
@@ -26,8 +26,8 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 
-PICTURE = FOLDER / "images" / "before-and-after.png"
-"""The picture of the README."""
+IMAGES = FOLDER / "images"
+"""The pictures of the README."""
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -177,14 +177,15 @@ def with_solutions(notebook: Any, printed: Iterable[str]) -> Any:
     return notebook
 
 
-def draw_picture() -> None:
-    """Draw the README's picture: a reboot before the series, and with it."""
+def draw_pictures() -> None:
+    """Draw the README's pictures: a reboot before the series and with it, and the pages in the middle of it."""
     import lazydestroy as ld
-    from lazydestroy.plots import plot_timeline
+    from lazydestroy.plots import plot_map, plot_timeline
 
-    runs = (ld.reboot("64 GiB", kernel=kernel) for kernel in (ld.series.v1.upto(0), ld.series.v1))
-    PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_bytes(plot_timeline(*runs).png())
+    before, after = ld.reboot("64 GiB", kernel=ld.series.v1.upto(0)), ld.reboot("64 GiB", film=True)
+    IMAGES.mkdir(exist_ok=True)
+    (IMAGES / "before-and-after.png").write_bytes(plot_timeline(before, after).png())
+    (IMAGES / "page-map.png").write_bytes(plot_map(after, "12 s").png())
 
 
 def main(arguments: list[str]) -> None:
@@ -195,7 +196,7 @@ def main(arguments: list[str]) -> None:
         memory = "" if done.peak is None else f", {done.peak >> 20} MiB at most"
         print(f"{path.relative_to(ROOT)}: {len(done.solutions)} solutions{memory}")
     if not arguments:
-        draw_picture()
+        draw_pictures()
 
 
 if __name__ == "__main__":

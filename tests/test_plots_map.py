@@ -114,5 +114,6 @@ def test_without_a_film_there_is_no_map():
 
 
 def test_a_moment_before_the_beginning_is_refused(run):
-    with pytest.raises(ValueError, match="time_ns=-1"):
+    with pytest.raises(ValueError, match="at=-1"):
         plot_map(run, -1)
+    assert plot_map(run, "8 s").title.startswith("At 8 s")

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 
 from ..page import PAGE_SHIFT
 from ..run import KINDS, Film, Run
-from ..units import format_duration, format_size
+from ..units import duration, format_duration, format_size
 from .lanes import run_end
 from .panel import Panel
 from .picture import DPI, GREY, HEAD, PALETTE, STYLE, WIDTH, Picture
@@ -289,7 +289,7 @@ def _stretches(kinds: np.ndarray) -> str:
     return f"; from address 0 upwards: {', then '.join(order)}"
 
 
-def plot_map(run: Run, time_ns: int | None = None) -> Picture:
+def plot_map(run: Run, at: int | str | None = None) -> Picture:
     """The host's memory as a map at a moment of a run: the guest's above, the rest below.
 
     A cell shows the page in its middle (`lazydestroy.run.Film`).
@@ -298,8 +298,8 @@ def plot_map(run: Run, time_ns: int | None = None) -> Picture:
     ----------
     run : Run
         Made with ``film=True``.
-    time_ns : int, optional
-        Nanoseconds since time 0; default: a third of the way to its end.
+    at : int or str, optional
+        Nanoseconds since time 0, or a time such as "8 s"; default: a third of the way to its end.
 
     Returns
     -------
@@ -308,12 +308,10 @@ def plot_map(run: Run, time_ns: int | None = None) -> Picture:
     Raises
     ------
     ValueError
-        If no film was made of the run, or `time_ns` is before time 0.
+        If no film was made of the run, or `at` is no time.
     """
     film_of(run)
-    moment = run_end(run) // 3 if time_ns is None else time_ns
-    if moment < 0:
-        raise ValueError(f"time_ns={time_ns!r}: use nanoseconds from time 0 on")
+    moment = run_end(run) // 3 if at is None else duration(at, "at", zero=True)
     picture = map_picture()
     MapPanel(picture).show(run, moment)
     picture.say(map_finding(run, moment), setting(run), describe_map(run, moment))

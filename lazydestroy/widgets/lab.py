@@ -101,9 +101,10 @@ class Bench(Explorer):
         return {"before": before, "at hand": v1 if own == before else own}
 
     def _still(self) -> tuple[bytes, str]:
-        """All pictures, one below the other."""
-        images = [np.asarray(picture.image()) for picture in self.pictures.values()]
-        words = " ".join(f"{picture.title}. {picture.words}" for picture in self.pictures.values())
+        """The first two pictures, one below the other."""
+        pictures = list(self.pictures.values())[:2]
+        images = [np.asarray(picture.image()) for picture in pictures]
+        words = " ".join(f"{picture.title}. {picture.words}" for picture in pictures)
         return png_of(Image.fromarray(np.concatenate(images))), words
 
 
