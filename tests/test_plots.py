@@ -82,6 +82,12 @@ def test_text_stays_inside_the_picture(make):
             assert box.x0 >= whole.x0 - 1 and box.x1 <= whole.x1 + 1, text.get_text()
 
 
+def test_a_guest_runs_no_longer_than_its_process():
+    run = ld.reboot("4 GiB", new_guest="normal", touch="none", exit_at="1 s")
+    (vcpus,) = (lane for lane in what_is_drawn.lanes_of(run) if lane.name == "guest's vCPUs")
+    assert vcpus.merged()[-1].end == 10**9 < run.end_ns
+
+
 def test_a_loop_of_reboots_shows_each_downtime():
     run = ld.reboot_loop("4 GiB", times=5)
     spans = what_is_drawn.downtimes_of(run)

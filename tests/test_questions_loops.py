@@ -163,7 +163,7 @@ def test_a_kernel_that_has_a_bound_is_not_given_another():
 def test_a_host_too_small_for_all_the_storage_makes_the_answer_yes():
     found = ld.ask(6, **{**SMALL, "memory": "128 MiB"}, host_memory="136 MiB")
     assert found.values["found"]["at once"].ended == "no memory to donate"
-    assert found.verdict.startswith("Yes, a guest of 128 MiB here")
+    assert found.verdict.startswith("Yes: a guest of 128 MiB")
 
 
 @pytest.mark.parametrize("begins_after", [0, 10**9])

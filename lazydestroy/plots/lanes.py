@@ -67,8 +67,10 @@ def _standing_still(run: Run, busy: bool) -> Iterator[Stretch]:
     end = 0
     for start, end in downtimes_of(run):
         yield Stretch(start, end, "wait for QEMU", waits=True)
-    if run.booted and not busy and end < run_end(run):
-        yield Stretch(end, run_end(run), "may run, touch nothing")
+    exits = [int(row["start"]) for row in run.timeline if row["actor"] == "QEMU exits"]
+    last = min([*exits, run_end(run) if run.exited_ns is None else run.exited_ns])
+    if run.booted and not busy and end < last:
+        yield Stretch(end, last, "may run, touch nothing")
 
 
 def downtimes_of(run: Run) -> list[tuple[int, int]]:

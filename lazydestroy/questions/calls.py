@@ -49,7 +49,7 @@ def in_the_background(question: Question, *, memory: int | str = "64 GiB", kerne
         verdict=_verdict(runs, by_thread, worked),
         claims=claims,
         evidence=_table(runs),
-        agrees="yes" if held else "no",
+        agrees="yes" if all(worked.values()) else "refines" if held else "no",
         agreement=(
             f"The thread makes them, DESTROY_SEC_CONF among them ({format_count(ends)} in the two runs)."
             if held
@@ -92,7 +92,9 @@ def _verdict(runs: Mapping[str, Run], by_thread: Mapping[str, Counter[UVC]], wor
         )
         words += counted(total, "calls") if total else "none"
         parts.append(words + (f", {format_count(idle)} of them without effect or refused" if idle else ""))
-    return f"{'Yes' if any(worked.values()) else 'No'}: {'; '.join(parts)}."
+    some = [name for name, calls in worked.items() if calls]
+    answer = "Yes" if len(some) == len(runs) else f"In a {some[0]} only" if some else "No"
+    return f"{answer}: {'; '.join(parts)}."
 
 
 def _table(runs: Mapping[str, Run]) -> Table:

@@ -124,10 +124,10 @@ def _picture(run: Run, end: int, both: int) -> Lanes:
         look = "guest" if each.created_ns >= 0 else "old guest"
         spans = [Span(begins, ended, "has CPUs", look)]
         if ended is not None and each.set_aside_ns is None and each.destroyed_ns != ended:
-            spans.append(Span(ended, each.destroyed_ns, "is ended", "donated"))
+            spans.append(Span(ended, each.destroyed_ns, "loses its CPUs", "donated"))
         elif ended is not None and each.set_aside_ns is not None:
             if each.set_aside_ns > ended:
-                spans.append(Span(ended, each.set_aside_ns, "is ended", "donated"))
+                spans.append(Span(ended, each.set_aside_ns, "loses its CPUs", "donated"))
             spans.append(Span(each.set_aside_ns, each.destroyed_ns, "set aside: a zombie, no CPUs", "set aside"))
         lanes.append((f"configuration {each.name}", tuple(spans)))
     marks = [(0, "reset")]

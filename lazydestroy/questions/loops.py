@@ -311,8 +311,8 @@ def _piles_up(values: Mapping[str, Any], size: str, times: int) -> str:
     worst = found[values["worst"]]
     harm = any(each.ended in (LIMIT, NO_DONATION, OUT_OF_MEMORY) for each in found.values())
     words = (
-        f"{'Yes,' if harm else 'Not'} a guest of {size} here: reset {counted(times, 'times')}, "
-        f"{_HOW[values['worst']]}, it leaves up to {counted(worst.zombies, 'zombies')} at a time"
+        f"{'Yes' if harm else 'Not with this much room'}: a guest of {size}, reset {counted(times, 'times')}, "
+        f"{_HOW[values['worst']]}, leaves up to {counted(worst.zombies, 'zombies')} at a time"
     )
     words += ", none of which is gone when the last one comes" if worst.grows else ""
     if worst.lasting is not None and worst.lasting < worst.zombies:

@@ -238,7 +238,7 @@ def _verdict(
         parts.append(f"As far as tried it could be: turning it off does no harm in any of {tried} tries")
     own = next(iter(kernels))
     if own != returned:
-        does = "does no harm" if not off[own] else f"does harm in {len(off[own])}"
+        does = "does no more harm than its own bugs" if not off[own] else f"does harm in {len(off[own])}"
         parts.append(
             f"{own} itself, without the return, "
             f"{does}{': its second tear-down empties the list' if not off[own] else ''}"
