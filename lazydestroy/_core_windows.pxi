@@ -164,7 +164,8 @@ cdef struct Region:
     Actor *actor
     int64_t low, high       # the frames that it may touch, inclusive
     int64_t begin, length   # the entries that it may get to
-    bint equal              # they are all of one class
+    bint equal              # they are all of one class, but for the first `lead`
+    int64_t lead            # 1: the page at hand is of another class, since its step is being done again
     int64_t ends            # it gets to no other before
 
 
@@ -211,6 +212,12 @@ cdef int time_region(EngineState *e, Region *r) noexcept nogil:
     cdef int cls, code
     cdef bint down = t.source == DOWNWARDS
     run = equal_run_down(e.m.cls + r.begin, r.length) if down else equal_run_up(e.m.cls + r.begin, r.length)
+    r.lead = 0
+    if run == 1 and r.length > SHORT:
+        pfn = r.begin - 1 if down else r.begin + 1
+        i = equal_run_down(e.m.cls + pfn, r.length - 1) if down else equal_run_up(e.m.cls + pfn, r.length - 1)
+        if i >= SHORT:
+            r.lead, run = 1, i + 1
     r.equal = run >= SHORT
     r.length = run if r.equal else min(r.length, <int64_t> MIXED)
     if not r.equal:
@@ -237,12 +244,10 @@ cdef int time_region(EngineState *e, Region *r) noexcept nogil:
             elif a.effect != NOTHING:
                 return BLOCKED
             gather_ns[cls] = a.ns
-        if r.equal:
-            ns, each = r.length * gather_ns[cls], r.length * each_ns[cls]
-            break
-        ns += gather_ns[cls]
-        each += each_ns[cls]
-        i += 1
+        run = 1 if not r.equal or i < r.lead else r.length - i
+        ns += run * gather_ns[cls]
+        each += run * each_ns[cls]
+        i += run
     # the last batch need not have been worked off, when the walk gets to the end
     r.ends = t.clock + ns + max(<int64_t> 0, each - t.batch * most)
     for i in range(t.batch_i if t.working else 0, t.batch_n):
@@ -362,7 +367,7 @@ cdef int window(EngineState *e, int64_t limit) noexcept nogil:
     cdef Actor *roaming[TASKS]
     cdef Actor *t
     cdef int n = 0, roaming_n = 0, i, j, code
-    cdef int64_t moment = limit, steps = e.steps
+    cdef int64_t moment = limit, steps = e.steps, pfn
     for i in range(e.ring_n):
         t = e.ring[i]
         if t.state != LOOPING:
@@ -398,7 +403,9 @@ cdef int window(EngineState *e, int64_t limit) noexcept nogil:
                 return BLOCKED
     for i in range(n):
         if regions[i].equal:
-            note_slope(e, regions[i].actor, e.m.cls[regions[i].begin])
+            t = regions[i].actor
+            pfn = regions[i].begin + (-regions[i].lead if t.source == DOWNWARDS else regions[i].lead)
+            note_slope(e, t, e.m.cls[pfn])
     if roaming_n:
         code = roam(e, roaming, roaming_n, regions, n, &moment)
         if code != STEPPED:
