@@ -58,6 +58,13 @@ cdef extern from *:
     #endif
     }
 
+    /* Where the sanitizer looks for what is used after its end, nothing is kept for later. */
+    #if defined(__SANITIZE_ADDRESS__)
+    enum { LAZYDESTROY_SPARE_MAX = 0 };
+    #else
+    enum { LAZYDESTROY_SPARE_MAX = 1 << 26 };
+    #endif
+
     /* How many of the n bytes at p equal p[0]. Blocks of 64 are compared without a branch, so that the compiler can
        use vector instructions. */
     static inline int64_t equal_run_up(const uint8_t *p, int64_t n)
@@ -97,6 +104,7 @@ cdef extern from *:
     }
     """
     ctypedef long long int128 "lazydestroy_int128"
+    int64_t SPARE_MAX "LAZYDESTROY_SPARE_MAX"
     int64_t equal_run_up(const uint8_t *p, int64_t n) nogil
     int64_t equal_run_down(const uint8_t *p, int64_t n) nogil
     void advise_huge_pages(void *p, int64_t n) nogil

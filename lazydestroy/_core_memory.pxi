@@ -45,6 +45,41 @@ cdef int64_t find_free(MemoryState *m) noexcept nogil:
         m.cursor += equal_run_up(m.cls + m.cursor, m.pages - m.cursor)
 
 
+# What the last memory kept its records in, for the next one: to get as much from the operating system takes longer than
+# a run does. 64 MiB at most.
+cdef uint8_t *spare_records = NULL
+cdef int64_t spare_pages = 0
+
+
+cdef uint8_t *records_for(int64_t pages):
+    """Records of free pages full of zeros; NULL if there is no memory for them."""
+    global spare_records, spare_pages
+    cdef uint8_t *records = spare_records
+    if records != NULL and pages <= spare_pages <= 4 * pages:
+        spare_records = NULL
+        memset(records, 0, pages)
+        return records
+    if spare_pages < pages:
+        free(spare_records)
+        spare_records = NULL
+    records = <uint8_t *> calloc(pages, 1)
+    if records != NULL:
+        advise_huge_pages(records, pages)
+    return records
+
+
+cdef void give_back(uint8_t *records, int64_t pages):
+    """Keep them for the next memory, or give them back to the operating system."""
+    global spare_records, spare_pages
+    if records == NULL:
+        return
+    if pages > SPARE_MAX or (spare_records != NULL and spare_pages >= pages):
+        free(records)
+        return
+    free(spare_records)
+    spare_records, spare_pages = records, pages
+
+
 cdef class Memory:
     """All page frames of a host: one byte each.
 
@@ -75,10 +110,9 @@ cdef class Memory:
     def __cinit__(self, int64_t pages):
         if pages < 1:
             raise ValueError(f"pages={pages}: a memory needs at least one page")
-        self.s.cls = <uint8_t *> calloc(pages, 1)
+        self.s.cls = records_for(pages)
         if self.s.cls == NULL:
             raise MemoryError(f"no memory for the records of {pages} pages")
-        advise_huge_pages(self.s.cls, pages)
         self.pages = pages
         self.s.pages = pages
         self.records_ = [None] * CLASSES
@@ -95,14 +129,14 @@ cdef class Memory:
             self.s.recent[i] = -1
 
     def __dealloc__(self):
-        free(self.s.cls)
+        give_back(self.s.cls, self.pages)
 
     def __len__(self):
         return self.pages
 
     def close(self):
         """Give the memory of the records back at once; there are no pages any more."""
-        free(self.s.cls)
+        give_back(self.s.cls, self.pages)
         self.s.cls = NULL
         self.pages = self.s.pages = self.s.free = 0
         memset(self.s.count, 0, sizeof(self.s.count))

@@ -5,8 +5,8 @@
 
 A notebook is committed executed, without what differs from one execution or computer to the next: times of execution,
 versions, the state of widgets. Solutions are Python in a Markdown cell: they are executed as well, after the cells, and
-what a block ``text`` behind one shows is replaced by what it prints. With all notebooks, the README's pictures are drawn
-again. ``tests/test_notebooks.py`` uses the functions.
+what a block ``text`` behind one shows is replaced by what it prints. With all notebooks, the README's pictures are
+drawn again. ``tests/test_notebooks.py`` uses the functions.
 """
 
 from __future__ import annotations

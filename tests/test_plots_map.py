@@ -45,8 +45,8 @@ def test_each_cell_has_the_colour_of_what_the_film_shows(run, share):
     picture = map_picture()
     panel = MapPanel(picture)
     panel.show(run, moment)
-    for name in panel._names:
-        name.set_visible(False)
+    for text in panel._drawn:
+        text.set_visible(False)
     kinds = run.film.at(moment)[0]
     drawn = [most_frequent(dots) for dots in cells_of(picture)]
     assert drawn == [PALETTE[KINDS[kind]].colour.upper() for kind in kinds]
@@ -55,7 +55,7 @@ def test_each_cell_has_the_colour_of_what_the_film_shows(run, share):
 def test_kinds_can_be_told_apart_without_colour():
     from lazydestroy.plots.pagemap import _TILES
 
-    grey = (_TILES @ np.array([0.299, 0.587, 0.114])).reshape(len(KINDS), -1)
+    grey = (_TILES[..., :3] @ np.array([0.299, 0.587, 0.114])).reshape(len(KINDS), -1)
     for one in range(len(KINDS)):
         for other in range(one):
             assert np.abs(grey[one] - grey[other]).mean() > 12, (KINDS[one], KINDS[other])

@@ -19,6 +19,10 @@ def images(explorer):
     return [bytes(view.image.value) for view in explorer._views.values()]
 
 
+def heads(explorer):
+    return [view.head.value for view in explorer._views.values()]
+
+
 def everything_shown(explorer):
     return " ".join(child.value for child in explorer.children if isinstance(child, widgets.explorer.ipywidgets.HTML))
 
@@ -69,10 +73,11 @@ def test_each_control_of_a_reboot_changes_the_run_and_the_picture(reboot, name, 
     ],
 )
 def test_each_control_of_a_shutdown_changes_the_run_and_the_picture(shutdown, name, value, says):
-    before = images(shutdown)
+    before = images(shutdown), heads(shutdown)
     shutdown.controls[name].value = value
     assert says in shutdown.run.reproduce()
-    assert images(shutdown)[0] != before[0]
+    assert images(shutdown) != before[0]
+    assert heads(shutdown)[0] != before[1][0] or images(shutdown)[0] != before[0][0]
 
 
 def test_the_figures_are_made_once_and_updated(reboot):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -15,7 +14,7 @@ from ..run import Run
 from ..units import format_duration, format_size
 from .lanes import run_end
 from .memory import MemoryPanel
-from .picture import DPI, GREY, HEAD, PALETTE, RIGHT, STYLE, WIDTH, Picture
+from .picture import DPI, GREY, HEAD, PALETTE, RIGHT, WIDTH, Picture, styled
 from .runs import NAME, timelines, write_name
 from .words import capital, describe, kernel_name
 
@@ -90,7 +89,7 @@ def _bars(shown: Demonstration, head: float) -> Picture:
     crowded = [_crowded(measure, (each - 0.24) / 2) for measure in measures]
     room = 1.28 if any(crowded) else 1.18
     for place, (measure, name, narrow) in enumerate(zip(measures, names, crowded, strict=True)):
-        with mpl.rc_context(STYLE):
+        with styled():
             left, width = (0.1 + each * place + 0.12) / WIDTH, (each - 0.24) / WIDTH
             axes = picture.add_axes((left, 0.35 / whole, width, 1.9 / whole))
             _pair(axes, measure, narrow, room)
@@ -199,7 +198,7 @@ def _scaling(shown: Demonstration, head: float) -> tuple[Picture, str]:
     height = 3.2
     picture = Picture(head + height + AXES_BOTTOM)
     axes = picture.panel(head, height)
-    with mpl.rc_context(STYLE):
+    with styled():
         for points, look, marker, stroke in zip(shown.series.values(), LOOKS, "os", ("--", "-"), strict=True):
             # the first line is drawn larger and hollow, so that it is seen where the second lies over it
             hollow = look is LOOKS[0]

@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ..questions.pictures import Cell, Grid, Mood
 from .fitting import broken, widest, width, words_of
-from .picture import GREY, STYLE, WIDTH, Picture
+from .picture import GREY, WIDTH, Picture, styled
 from .words import capital
 
 SIGNS: Mapping[Mood, str] = {"good": "✓", "bad": "✗", "mixed": "~", "plain": "", "none": ""}
@@ -197,7 +196,7 @@ def height(spec: Grid) -> float:
 def draw(picture: Picture, spec: Grid, top: float) -> None:
     """Draw the grid into a picture, `top` inches from the upper edge."""
     layout, whole = _layout(spec), picture.get_figheight()
-    with mpl.rc_context(STYLE):
+    with styled():
         axes = picture.add_axes((0, 1 - (top + layout.height) / whole, 1, layout.height / whole))
         axes.set_axis_off()
         axes.set_xlim(0, WIDTH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ class Lane(NamedTuple):
         return list(_merged([*self.common, *(stretch for row in self.rows for stretch in row)]))
 
 
+@functools.lru_cache(maxsize=8)
 def lanes_of(run: Run) -> list[Lane]:
     """The lanes of a run, always the same ones for a scenario and a demand."""
     rows: dict[str, list[Stretch]] = {}

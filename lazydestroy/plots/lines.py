@@ -6,14 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ..questions.pictures import Line, Lines
 from .axes import ACROSS, Mark, Scale, draw_marks, marks_height, marks_of, scale_of, written
 from .fitting import broken, widest
-from .picture import GREY, LEFT, PALETTE, STYLE, WIDTH, Picture
+from .picture import GREY, LEFT, PALETTE, WIDTH, Picture, styled
 from .timeline import brightness
 from .words import capital
 
@@ -135,7 +134,7 @@ def draw(picture: Picture, spec: Lines, top: float) -> None:
     """Draw the lines into a picture, `top` inches from the upper edge."""
     marks = _marks(spec)
     axes = picture.panel(top + marks_height(marks), HEIGHT)
-    with mpl.rc_context(STYLE):
+    with styled():
         for scale, name in zip(_scales_of(spec), "xy", strict=True):
             scale.set(axes, name)
         axes.set_xlabel("\n".join(_x_label(spec)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
@@ -14,7 +14,7 @@ from ..run import Run
 from ..units import format_duration, format_size
 from .lanes import bands_of, run_end
 from .panel import Panel
-from .picture import GREY, LEFT, PALETTE, RIGHT, STYLE, Look
+from .picture import GREY, LEFT, PALETTE, RIGHT, Look, styled
 from .timeline import START, brightness, time_axis
 
 
@@ -25,35 +25,43 @@ class MemoryPanel(Panel):
         super().__init__(axes)
         axes.set_facecolor("#FFFFFF")
 
+    def changing(self) -> list[Artist]:
+        """All that is not ground; the host may be larger or smaller than before."""
+        return [*self._drawn, self.axes.yaxis]
+
     def show(self, run: Run, end: int | None = None) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds)."""
         self._clear()
-        with mpl.rc_context(STYLE):
+        with styled():
             host = int(run.parameters["host_memory"])
             unit, base = ("GiB", 1 << 30) if host >= 1 << 30 else ("MiB", 1 << 20)
             end = end or run_end(run)
-            time_axis(self.axes, end, START[run.scenario], label=True)
+            bands = [(look, pages * (PAGE_SIZE / base)) for look, pages in bands_of(run)]
+            shown = [look for look, values in bands if values.max() > 0.004 * host / base]
+            if self._needs_ground(end, run.scenario, shown):
+                time_axis(self.axes, end, START[run.scenario], label=True)
+                self._legend(shown)
             self.axes.set_ylim(0, host / base)
             self.axes.set_ylabel(f"memory ({unit})")
             step = 2.0 ** np.floor(np.log2(host / base / 3))
             self.axes.set_yticks(np.arange(0, host / base, step))
-            self._stack(run, base / PAGE_SIZE, max(end, run_end(run)))
             self._host(host, host / base)
+            self._stack(run.memory["time"], bands, max(end, run_end(run)))
             self._exhaustion(run, host / base)
 
-    def _stack(self, run: Run, pages_per_unit: float, end: int) -> None:
-        times = np.append(run.memory["time"], end)
+    def _stack(self, times: np.ndarray, bands: list[tuple[Look, np.ndarray]], end: int) -> None:
+        times = np.append(times, end)
         below = np.zeros(len(times))
-        handles = []
-        for look, pages in bands_of(run):
-            values = np.append(pages, pages[-1]) / pages_per_unit
+        for look, pages in bands:
+            values = np.append(pages, pages[-1])
             if look is not PALETTE["free"] and values.any():
                 self._add(self.axes.fill_between(times, below, below + values, **_area(look)))
-            if values.max() > 0.004 * len_of_axis(self.axes):
-                handles.append(Patch(label=look.label, **_area(look)))
             below = below + values
+
+    def _legend(self, shown: list[Look]) -> None:
+        """What the areas are, the uppermost first."""
         legend = self.axes.legend(
-            handles=handles[::-1],
+            handles=[Patch(label=look.label, **_area(look)) for look in reversed(shown)],
             loc="upper left",
             bbox_to_anchor=(-LEFT / (RIGHT - LEFT) + 0.01, -0.25),
             borderpad=0,
@@ -64,7 +72,7 @@ class MemoryPanel(Panel):
             handleheight=1.3,
             columnspacing=1.4,
         )
-        self._add(legend)
+        self._keep(legend)
 
     def _host(self, size: int, top: float) -> None:
         """The line above which there is no memory."""
@@ -99,12 +107,6 @@ class MemoryPanel(Panel):
                     zorder=8,
                 ),
             )
-
-
-def len_of_axis(axes: Axes) -> float:
-    """How much the vertical axis spans."""
-    low, high = axes.get_ylim()
-    return abs(high - low)
 
 
 def _area(look: Look) -> dict[str, Any]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
+from matplotlib.image import FigureImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 
 from ..page import PAGE_SHIFT
 from ..run import KINDS, Film, Run
 from ..units import duration, format_duration, format_size
 from .lanes import run_end
 from .panel import Panel
-from .picture import DPI, GREY, HEAD, PALETTE, STYLE, WIDTH, Picture
+from .picture import DPI, GREY, HEAD, PALETTE, WIDTH, Picture, styled
 from .words import capital, setting
 
 ACROSS = 64
@@ -61,11 +60,11 @@ def _rgb(colour: str) -> tuple[int, ...]:
 
 
 def _tile(kind: str) -> np.ndarray:
-    """A cell of that kind, of shape (height, width, 3): its colour, and lines that tell it apart without."""
+    """A cell of that kind, of shape (height, width, 4): its colour, and lines that tell it apart without."""
     width, height = CELL
     y, x = np.mgrid[:height, :width]
-    tile = np.empty((height, width, 3), np.uint8)
-    tile[:] = _rgb(PALETTE[kind].colour)
+    tile = np.full((height, width, 4), 255, np.uint8)
+    tile[..., :3] = _rgb(PALETTE[kind].colour)
     strokes = {
         "old guest": (x + y) % 5 == 0,
         "shared": (x - 5) ** 2 + (y - 6) ** 2 <= 5,
@@ -75,21 +74,21 @@ def _tile(kind: str) -> np.ndarray:
         "clean": (x - 5) ** 2 + (y - 6) ** 2 <= 1,
     }
     if kind in strokes:
-        tile[strokes[kind]] = _rgb({"clean": "#009E73", "old guest": "#7A3500"}.get(kind, "#333333"))
-    tile[-1], tile[:, -1] = (_rgb("#D0D0D0" if kind == "free" else "#FFFFFF"),) * 2
+        tile[strokes[kind], :3] = _rgb({"clean": "#009E73", "old guest": "#7A3500"}.get(kind, "#333333"))
+    tile[-1, :, :3] = tile[:, -1, :3] = _rgb("#D0D0D0" if kind == "free" else "#FFFFFF")
     return tile
 
 
 _TILES = np.stack([_tile(kind) for kind in KINDS])
-"""Of shape (kinds, height, width, 3)."""
+"""Of shape (kinds, height, width, 4)."""
 
 
 def _picture_of(kinds: np.ndarray, rows: int) -> np.ndarray:
     """Cells, row by row, as an image; what is missing in the last row is white."""
     width, height = CELL
-    tiles = np.full((rows * ACROSS, height, width, 3), 255, np.uint8)
+    tiles = np.full((rows * ACROSS, height, width, 4), 255, np.uint8)
     tiles[: len(kinds)] = _TILES[kinds]
-    return tiles.reshape(rows, ACROSS, height, width, 3).swapaxes(1, 2).reshape(rows * height, ACROSS * width, 3)
+    return tiles.reshape(rows, ACROSS, height, width, 4).swapaxes(1, 2).reshape(rows * height, ACROSS * width, 4)
 
 
 class MapPanel(Panel):
@@ -102,14 +101,16 @@ class MapPanel(Panel):
     """
 
     def __init__(self, picture: Picture) -> None:
-        with mpl.rc_context(STYLE):
+        with styled():
             self.guest = _axes(picture, _TOP, _DOWN)
             self.rest = _axes(picture, _TOP + _DOWN * CELL[1] + _GAP, _BELOW)
             _explain(picture, self.rest)
+            self._images = [_image(picture, self.guest, _DOWN), _image(picture, self.rest, _BELOW)]
         super().__init__(self.guest)
-        self._images: list[AxesImage] = []
-        self._names: list[Text] = []
-        self._made_for: tuple[int, ...] | None = None
+
+    def changing(self) -> list[Artist]:
+        """All that is not ground: there is none but the legend."""
+        return [*self._images, self.guest.yaxis, *self._drawn]
 
     def show(self, run: Run, time_ns: int) -> None:
         """Show the pages of a run at a moment.
@@ -120,59 +121,32 @@ class MapPanel(Panel):
             If no film was made of it.
         """
         film = film_of(run)
-        with mpl.rc_context(STYLE):
-            self._prepare(film)
-            for image, kinds, rows in zip(self._images, film.at(time_ns), (_DOWN, _BELOW), strict=True):
-                image.set_data(_picture_of(kinds, rows))
-            self._name(film.at(time_ns)[0])
+        with styled():
+            self._clear()
+            guest, rest = film.at(time_ns)
+            self._images[0].set_data(_picture_of(guest, _DOWN))
+            self._images[1].set_data(_picture_of(rest, _BELOW))
+            self._say(self.guest, "the guest's memory", film.guest_pages, film.guest_cells)
+            self._say(self.rest, "the rest of the host", film.rest_pages, film.rest_cells)
+            rows = -(-film.guest_cells // ACROSS)
+            marks = range(0, rows + 1, max(1, rows // 2))
+            self.guest.set_yticks(list(marks), [_address(row, film.guest_pages, film.guest_cells) for row in marks])
+            self._name(guest)
 
-    def _prepare(self, film: Film) -> None:
-        """Axes, labels and legend: only where they are not as they should be already."""
-        wanted = (film.guest_cells, film.rest_cells, film.guest_pages, film.rest_pages)
-        if wanted == self._made_for:
-            return
-        self._made_for = wanted
-        self._clear()
-        self._images = []
-        self.rest.set_yticks([])
-        for axes, pages, cells, rows, name in (
-            (self.guest, film.guest_pages, film.guest_cells, _DOWN, "the guest's memory"),
-            (self.rest, film.rest_pages, film.rest_cells, _BELOW, "the rest of the host"),
-        ):
-            image = axes.imshow(
-                np.full((rows * CELL[1], ACROSS * CELL[0], 3), 255, np.uint8),
-                extent=(0, ACROSS, rows, 0),
-                aspect="auto",
-                interpolation="none",
-            )
-            self._images.append(image)
-            self._add(image)
-            each = "a page" if pages == cells else format_size(round(pages / cells) << PAGE_SHIFT)
-            self._add(
-                axes.text(
-                    0,
-                    -0.35,
-                    f"{name}, {format_size(pages << PAGE_SHIFT)}: a cell is {each}",
-                    va="bottom",
-                    fontsize=10.5,
-                    color=GREY,
-                )
-            )
-        rows = -(-film.guest_cells // ACROSS)
-        marks = range(0, rows + 1, max(1, rows // 4))
-        self.guest.set_yticks(list(marks), [_address(row, film.guest_pages, film.guest_cells) for row in marks])
+    def _say(self, axes: Axes, name: str, pages: int, cells: int) -> None:
+        """Write above an area what it is."""
+        each = "a page" if pages == cells else format_size(round(pages / cells) << PAGE_SHIFT)
+        words = f"{name}, {format_size(pages << PAGE_SHIFT)}: a cell is {each}"
+        self._add(axes.text(0, -0.35, words, va="bottom", fontsize=10.5, color=GREY))
 
     def _name(self, kinds: np.ndarray) -> None:
         """Write into the largest area of each kind what it is."""
-        for text in self._names:
-            text.remove()
-        self._names.clear()
         for kind, name in LOOKS.items():
             first, length = _longest(kinds == KINDS.index(kind))
             if length < 1.4 * ACROSS:
                 continue
             row = (first + length / 2) / ACROSS
-            self._names.append(
+            self._add(
                 self.guest.text(
                     ACROSS / 2,
                     min(max(row, 0.7), _DOWN - 0.7),
@@ -224,6 +198,15 @@ def _axes(picture: Picture, top: int, rows: int) -> Axes:
         spine.set_visible(False)
     axes.add_artist(Line2D([0, 0], [0, rows], color="#AAAAAA", lw=1, clip_on=False))
     return axes
+
+
+def _image(picture: Picture, axes: Axes, rows: int) -> FigureImage:
+    """An image over the axes, a dot of it a dot of the picture; white to begin with."""
+    axes.set_yticks([])
+    axes.patch.set_visible(False)
+    height, width = rows * CELL[1], ACROSS * CELL[0]
+    low = round(axes.get_position().y0 * picture.get_figheight() * DPI)
+    return picture.figimage(np.full((height, width, 4), 255, np.uint8), _LEFT, low, origin="upper")
 
 
 def _address(row: int, pages: int, cells: int) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ..machine import Machine
-from .picture import GREY, PALETTE, STYLE, Picture
+from .picture import GREY, PALETTE, Picture, styled
 from .words import capital
 
 
@@ -44,7 +43,7 @@ def plot_pages(machine: Machine, title: str | None = None) -> Picture:
     axes.set(xlim=(0, 8), ylim=(down, 0))
     axes.set_axis_off()
     old = {machine.name(handle) for handle in machine.old}
-    with mpl.rc_context(STYLE):
+    with styled():
         for row in rows:
             _cell(axes, row, row["page"] % across, row["page"] // across, old)
     words = "; ".join(f"page {row['page']}: {in_words(row, old)}" for row in rows)

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
@@ -20,7 +19,7 @@ from ..series import Series, v1
 from ..units import format_duration, format_size
 from ..units import size as read_size
 from .panel import Panel
-from .picture import GREY, HEAD, PALETTE, STYLE, Picture
+from .picture import GREY, HEAD, PALETTE, Picture, styled
 from .words import capital, growth, name_of_kernel, with_kernel
 
 
@@ -89,13 +88,15 @@ class ScalingPanel(Panel):
         """Show `lines` over `sizes` (bytes to nanoseconds), and a dot, on `scales` (from and to, of each) that stay."""
         self._clear()
         sizes = list(sizes)
-        with mpl.rc_context(STYLE):
+        with styled():
             known = [ns for line in lines.values() for ns in line if ns] + ([dot[1]] if dot else [])
-            self._scales(*(scales or ((sizes[0], sizes[-1]), (min(known, default=1), max(known, default=1)))))
-            for (kernel, line), (marker, stroke) in zip(lines.items(), _STROKES * 3, strict=False):
-                self._line(name_of_kernel(kernel), sizes, line, marker, stroke)
-            if _flat_from(lines, sizes):
-                self._two_gib()
+            scales = scales or ((sizes[0], sizes[-1]), (min(known, default=1), max(known, default=1)))
+            if self._needs_ground(lines, sizes, scales):
+                self._scales(*scales)
+                for (kernel, line), (marker, stroke) in zip(lines.items(), _STROKES * 3, strict=False):
+                    self._line(name_of_kernel(kernel), sizes, line, marker, stroke)
+                if _flat_from(lines, sizes):
+                    self._two_gib()
             if dot:
                 others = [
                     ns for line in lines.values() for size, ns in zip(sizes, line, strict=True) if ns and size == dot[0]
@@ -118,7 +119,7 @@ class ScalingPanel(Panel):
         drawn = self.axes.plot(
             *zip(*known, strict=True), color=PALETTE["downtime"].colour, marker=marker, ls=stroke, lw=2, ms=6
         )
-        self._add(
+        self._keep(
             *drawn,
             self.axes.annotate(
                 name,
@@ -134,7 +135,7 @@ class ScalingPanel(Panel):
         )
 
     def _two_gib(self) -> None:
-        self._add(
+        self._keep(
             self.axes.axvline(LOW_MEMORY, color=GREY, lw=1.2, ls=(0, (2, 2))),
             self.axes.text(LOW_MEMORY * 1.06, 0.93, "2 GiB", transform=self.axes.get_xaxis_transform(), color=GREY),
         )

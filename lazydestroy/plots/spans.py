@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
 from ..questions.pictures import Lanes, Span
 from .axes import ACROSS, Mark, Scale, draw_marks, marks_height, marks_of, scale_of, written
 from .fitting import broken, width
-from .picture import LEFT, PALETTE, STYLE, WIDTH, Picture
+from .picture import LEFT, PALETTE, WIDTH, Picture, styled
 from .timeline import brightness
 from .words import capital
 
@@ -158,7 +157,7 @@ def draw(picture: Picture, spec: Lanes, top: float) -> None:
     """Draw the lanes into a picture, `top` inches from the upper edge."""
     marks, lanes, inches = _marks(spec), _lanes(spec), _axes_height(spec)
     axes = picture.panel(top + marks_height(marks), inches)
-    with mpl.rc_context(STYLE):
+    with styled():
         scale = _scale(spec)
         scale.set(axes, "x")
         axes.set_ylim(inches, 0)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from ..run import Run
 from .lanes import Lane, Stretch, downtimes_of, lanes_of, run_end
 from .panel import Panel
-from .picture import GREY, LEFT, PALETTE, RIGHT, STYLE, WIDTH, Look
+from .picture import GREY, LEFT, PALETTE, RIGHT, WIDTH, Look, styled
 from .words import downtime_words, kind_of, marked_events
 
 Span = tuple[int, int]
@@ -43,12 +43,10 @@ class TimelinePanel(Panel):
     def show(self, run: Run, end: int | None = None, room: int = 0) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds), with room for so many lanes."""
         self._clear()
-        with mpl.rc_context(STYLE):
+        with styled():
             lanes = lanes_of(run)
             self.end = end or run_end(run)
-            time_axis(self.axes, self.end, self.since or START[run.scenario], self.label)
-            self.axes.set_ylim(max(room, len(lanes)) - 0.5, -1.02)
-            self.axes.set_yticks(range(len(lanes)), [lane.name for lane in lanes])
+            self._prepare([lane.name for lane in lanes], self.since or START[run.scenario], room)
             for place, lane in enumerate(lanes):
                 marks = [event.time_ns for event in marked_events(run) if event.actor.startswith(lane.actors)]
                 self._lane(place, lane, marks, [self._label(mark) for mark in self._marks(run, lanes, place)])
@@ -57,8 +55,16 @@ class TimelinePanel(Panel):
                 for mark in self._marks(run, lanes, place):
                     self._mark(place, mark)
 
+    def _prepare(self, names: list[str], since: str, room: int) -> None:
+        """The time axis, and the lanes without what is done in them."""
+        if self._needs_ground(names, since, room, self.end):
+            time_axis(self.axes, self.end, since, self.label)
+            self.axes.set_ylim(max(room, len(names)) - 0.5, -1.02)
+            self.axes.set_yticks(range(len(names)), names)
+            for place in range(len(names)):
+                self._keep(self.axes.axhspan(place - 0.46, place + 0.46, color="#F4F4F4", lw=0, zorder=0))
+
     def _lane(self, place: int, lane: Lane, marks: list[int], labels: list[Span]) -> None:
-        self._add(self.axes.axhspan(place - 0.46, place + 0.46, color="#F4F4F4", lw=0, zorder=0))
         self._row(lane.common, lane.look, place - self.BAR / 2, self.BAR)
         height = self.BAR / max(1, len(lane.rows))
         for number, row in enumerate(lane.rows):
@@ -67,9 +73,13 @@ class TimelinePanel(Panel):
 
     def _row(self, stretches: Iterable[Stretch], look: Look, top: float, height: float) -> None:
         for waits in (False, True):
-            spans = [(stretch.start, stretch.end - stretch.start) for stretch in stretches if stretch.waits is waits]
-            if spans:
-                self._add(self.axes.broken_barh(spans, (top, height), **_bar(look, waits), zorder=2))
+            bars = [
+                [(a, top), (b, top), (b, top + height), (a, top + height)]
+                for a, b in ((stretch.start, stretch.end) for stretch in stretches if stretch.waits is waits)
+            ]
+            if bars:
+                drawn = PolyCollection(bars, **_bar(look, waits), zorder=2)
+                self._add(self.axes.add_collection(drawn, autolim=False))
 
     def _write(self, place: int, lane: Lane, marks: list[int], labels: list[Span]) -> None:
         """Write activities into their bars; the longest that does not fit, beside its bar, if no mark is there."""

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from .pages import draw_page, in_words, kind_of_page
-from .picture import GREY, PALETTE, STYLE, WIDTH, Picture
+from .picture import GREY, PALETTE, WIDTH, Picture, styled
 from .words import capital
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def plot_trace(trace: Trace) -> Picture:
     top = 0.66 + 0.24 * (len(title) - 1)
     picture = Picture(top + HEADS + sum(row.height for row in rows) + (CUT if left_out else 0) + 0.1)
     axes = _whole(picture)
-    with mpl.rc_context(STYLE):
+    with styled():
         _heads(axes, top, left, pages, cell)
         here = top + HEADS
         for place, row in enumerate(rows):

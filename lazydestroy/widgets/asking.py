@@ -14,7 +14,7 @@ from ..plots import words_html
 from ..questions import Answer, accepted, ask, question
 from ..series import Series, v1
 from ..units import exact_duration, exact_size
-from .controlled import Controlled, Hear
+from .controlled import Controlled, Hear, Show
 from .controls import GIB, HOSTS, KERNELS, TOUCHES, USUAL_HOST, checked, choice, cost_slider, memory_slider
 
 _COSTS = tuple(field.name for field in fields(Costs))
@@ -87,12 +87,14 @@ class Asker(Controlled):
         usual = accepted(self.question.number)
         return found | {name: value for name, value in values.items() if name != "memory" and value != usual[name]}
 
-    def _compute(self, values: Mapping[str, Any], hear: Hear) -> Answer:
-        return ask(
-            self.question.number, progress=lambda done, of: hear(done / of) if of else None, **self.parameters(values)
-        )
+    def _parts(self, values: Mapping[str, Any], hear: Hear) -> Iterator[Show]:
+        def progress(done: int, of: int) -> None:
+            hear(done / of if of else 0.0)
 
-    def _show(self, result: Answer) -> Iterator[None]:
+        answer = ask(self.question.number, progress=progress, **self.parameters(values))
+        yield lambda: self._show(answer)
+
+    def _show(self, result: Answer) -> None:
         self._say("")
         self.answer = result
         picture = result.plot()
@@ -100,7 +102,6 @@ class Asker(Controlled):
         self._image.layout.display = None
         self._words.value = words_html(picture.words)
         self._answer.value = result._repr_html_()
-        yield
 
     def _say(self, message: str) -> None:
         self.message = message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from typing import Any, Protocol
@@ -14,6 +14,9 @@ import ipywidgets
 
 PATIENCE = 0.3
 """Seconds after which work shows how far it is, and may be given up for something newer."""
+
+Show = Callable[[], None]
+"""Shows something that has been computed."""
 
 
 class Hear(Protocol):
@@ -69,12 +72,12 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
 
     # -- what a widget does ------------------------------------------------------------------------------------
 
-    def _compute(self, values: Mapping[str, Any], hear: Hear) -> Any:
-        """What is to be shown for these values. Runs in a thread: it touches no widget and no picture."""
-        raise NotImplementedError
+    def _parts(self, values: Mapping[str, Any], hear: Hear) -> Iterator[Show]:
+        """What is to be shown for these values, part by part: yields what shows a part.
 
-    def _show(self, result: Any) -> Iterator[None]:
-        """Show a result; yields between its parts, where something newer may come first."""
+        Runs in a thread, up to each yield, and touches no widget and no picture. Between two parts something newer may
+        come first.
+        """
         raise NotImplementedError
 
     def _say(self, message: str) -> None:
@@ -131,8 +134,8 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         wanted = self._newest
         self._began = time.perf_counter()
         try:
-            for _ in self._show(self._compute(self.values, self._listener(wanted))):
-                pass
+            for show in self._parts(self.values, self._listener(wanted)):
+                show()
         except (ValueError, TypeError, MemoryError) as error:
             self._fail(error)
         except KeyboardInterrupt:
@@ -148,11 +151,9 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
             self._began = time.perf_counter()
             patience = loop.call_later(PATIENCE, self._show_progress, wanted, 0.0, "")
             try:
-                result = await asyncio.to_thread(self._compute, self.values, self._listener(wanted, loop, halt))
-                for _ in self._show(result):
-                    await asyncio.sleep(0.001)
-                    if self._newest != wanted:
-                        break
+                parts = self._parts(self.values, self._listener(wanted, loop, halt))
+                while self._newest == wanted and (show := await asyncio.to_thread(next, parts, None)):
+                    show()
             except Exception as error:
                 # whatever it is: nobody waits for this task, so it is said where it is seen
                 if self._newest == wanted:

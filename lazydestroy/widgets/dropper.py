@@ -11,7 +11,7 @@ import ipywidgets
 
 from ..plots import words_html
 from ..series import BUGS, Series, Verdict, check, v1, v1_fixed
-from .controlled import Controlled, Hear
+from .controlled import Controlled, Hear, Show
 
 
 def _dropped() -> dict[str, tuple[Series, dict[str, Any]]]:
@@ -54,7 +54,7 @@ class PatchDropper(Controlled):
         self.children = [self.menu, self.waiting, self._state, self._image, self._words, self._code]
         self._update()
 
-    def _compute(self, values: Mapping[str, Any], hear: Hear) -> tuple[str, Verdict]:
+    def _parts(self, values: Mapping[str, Any], hear: Hear) -> Iterator[Show]:
         """Search, unless that has been done before. Nobody knows beforehand how many states there are."""
         chosen = values["leave_out"]
         kernel, bounds = self._choices[chosen]
@@ -64,10 +64,9 @@ class PatchDropper(Controlled):
                 hear(states / (states + 10_000), f"states seen: {states:,}")
 
             self._found[chosen] = check(kernel, progress=progress, **bounds)
-        return chosen, self._found[chosen]
+        yield lambda: self._show(chosen, self._found[chosen])
 
-    def _show(self, result: tuple[str, Verdict]) -> Iterator[None]:
-        chosen, verdict = result
+    def _show(self, chosen: str, verdict: Verdict) -> None:
         self.message, self.verdict = "", verdict
         arguments = "".join(f", {name}={value!r}" for name, value in self._choices[chosen][1].items())
         call = f"ld.series.check({verdict.kernel!r}{arguments})"
@@ -82,7 +81,6 @@ class PatchDropper(Controlled):
             self._image.value = picture.quick_png()
             self._image.layout.display = ""
             self._words.value = words_html(picture.words)
-        yield
 
     def _say(self, message: str) -> None:
         """Say why there is nothing new to see; what was shown before stays."""

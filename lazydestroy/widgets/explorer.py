@@ -11,11 +11,11 @@ from typing import Any
 import ipywidgets
 
 from .. import scenarios
-from ..plots import finding
+from ..plots import finding, styled
 from ..run import Run
 from ..series import Series
 from ..units import format_duration
-from .controlled import Controlled, Hear
+from .controlled import Controlled, Hear, Show
 from .controls import (
     DEMANDS,
     HOSTS,
@@ -76,28 +76,38 @@ class Explorer(Controlled):
         """The kernels that pictures compare the one at hand with."""
         return self._kernels
 
-    def _compute(self, values: Mapping[str, Any], hear: Hear) -> tuple[Seen, dict[str, Any]]:
+    def _parts(self, values: Mapping[str, Any], hear: Hear) -> Iterator[Show]:
         run = self._simulate(**values, film="map" in self._views, progress=hear)
 
         def again(kernel: Series) -> Run:
             return self._simulate(**{**values, "kernel": kernel}, film=False, progress=hear)
 
         seen = Seen(run, again, self._compared_with(values))
-        return seen, {name: view.prepare(seen, hear) for name, view in self._views.items()}
+        yield lambda: self._show(run)
+        # what has no time axis can be drawn before it is known how long that is to be
+        prepared = {}
+        views = sorted(self._views.values(), key=lambda view: view.effort)
+        for view in views:
+            prepared[view] = view.prepare(seen, hear)
+            if not view.timed:
+                yield partial(self._draw, view, seen, prepared[view], self._end)
+        timed = [view for view in views if view.timed]
+        end = _steady_end(max((view.lasts(seen, prepared[view]) for view in timed), default=1), self._end)
+        for view in timed:
+            yield partial(self._draw, view, seen, prepared[view], end)
 
-    def _show(self, result: tuple[Seen, dict[str, Any]]) -> Iterator[None]:
-        seen, prepared = result
+    def _show(self, run: Run) -> None:
         self._say("")
-        self.run = seen.run
-        longest = max((view.lasts(seen, prepared[name]) for name, view in self._views.items()), default=1)
-        self._end = _steady_end(longest, self._end)
+        self.run = run
         large = "font-size: 120%; font-weight: 600; line-height: 1.4"
-        self._times.value = f'<div role="status" style="{large}">{escape(_times(seen.run))}</div>'
-        call = escape(seen.run.reproduce())
+        self._times.value = f'<div role="status" style="{large}">{escape(_times(run))}</div>'
+        call = escape(run.reproduce())
         self._code.value = f'<div>The same in code: <code style="user-select: all">{call}</code></div>'
-        for name, view in self._views.items():
-            view.show(seen, prepared[name], self._end)
-            yield
+
+    def _draw(self, view: View, seen: Seen, prepared: Any, end: int) -> None:
+        self._end = end
+        with styled():
+            view.show(seen, prepared, end)
 
     def _say(self, message: str) -> None:
         self.message = message

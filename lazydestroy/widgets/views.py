@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import ipywidgets
@@ -62,13 +63,25 @@ class Seen:
 
 
 class View:
-    """A picture in a widget of its own, with its words below."""
+    """A picture in a widget of its own, with its words below.
+
+    Attributes
+    ----------
+    timed : bool
+        Whether it has a time axis.
+    effort : int
+        How long it takes to be drawn, about: those that take less come first.
+    """
+
+    timed = True
+    effort = 2
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
         self.image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
+        self.head = ipywidgets.HTML()
         self.words = ipywidgets.HTML()
-        self.parts: tuple[ipywidgets.Widget, ...] = (self.image, self.words)
+        self.parts: tuple[ipywidgets.Widget, ...] = (self.head, self.image, self.words)
 
     def prepare(self, seen: Seen, hear: Hear) -> Any:
         """What takes long, done in a thread: touches no widget and no picture."""
@@ -82,9 +95,13 @@ class View:
         raise NotImplementedError
 
     def publish(self, title: str, below: str, words: str) -> None:
-        """Let the browser have it."""
+        """Let the browser have it: the title as text, which needs no drawing, and can be read out."""
         self.picture.say(title, below, words)
-        self.image.value = self.picture.quick_png()
+        self.head.value = (
+            f'<div style="line-height: 1.35; min-height: 2.7em"><b style="font-size: 115%">{escape(title)}</b><br>'
+            f'<span style="opacity: 0.75">{escape(below)}</span></div>'
+        )
+        self.image.value = self.picture.quick_png(head=False)
         self.image.layout.display = None
         self.words.value = words_html(words)
 
@@ -109,6 +126,7 @@ class BeforeAndAfterView(View):
     """Who does what before the series, and on the kernel at hand, one above the other on one time scale."""
 
     LANES = 3
+    effort = 4
 
     def __init__(self) -> None:
         height = LANE * (self.LANES + 0.6)
@@ -118,6 +136,7 @@ class BeforeAndAfterView(View):
             top = HEAD + place * (NAME + height)
             self.names.append(write_name(self.picture, "", top + NAME * 0.75))
             self.panels.append(TimelinePanel(self.picture.panel(top + NAME, height), label=place == 1))
+        self.picture.changes(*self.names)
 
     def prepare(self, seen: Seen, hear: Hear) -> Run:
         """The run before the series."""
@@ -154,6 +173,9 @@ class MemoryView(View):
 class MapView(View):
     """Who holds which page, at a moment that a slider chooses, or from moment to moment."""
 
+    timed = False
+    effort = 3
+
     STEPS = 60
 
     def __init__(self) -> None:
@@ -174,7 +196,7 @@ class MapView(View):
         self._linked = ipywidgets.jslink((self.play, "value"), (self.moment, "value"))
         self.moment.observe(lambda _change: self._draw(), "value")
         bar = ipywidgets.HBox([self.play, self.moment, self.time])
-        self.parts = (self.image, bar, self.words)
+        self.parts = (self.head, self.image, bar, self.words)
 
     @property
     def time_ns(self) -> int:
@@ -199,6 +221,8 @@ class MapView(View):
 class ScalingView(View):
     """Downtime against memory, with the present setting as a dot."""
 
+    timed = False
+    effort = 1
     SIZES = tuple(GIB << power for power in (0, 1, 2, 4, 6, 8))
     TIMES = (10**7, 6 * 10**13)
 
