@@ -206,7 +206,7 @@ def _image(picture: Picture, axes: Axes, rows: int) -> FigureImage:
     axes.patch.set_visible(False)
     height, width = rows * CELL[1], ACROSS * CELL[0]
     low = round(axes.get_position().y0 * picture.get_figheight() * DPI)
-    return picture.figimage(np.full((height, width, 4), 255, np.uint8), _LEFT, low, origin="upper")
+    return picture.figimage(np.full((height, width, 4), 255, np.uint8), _LEFT, low, origin="upper", zorder=-1)
 
 
 def _address(row: int, pages: int, cells: int) -> str:

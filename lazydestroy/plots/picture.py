@@ -21,9 +21,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+from .quick import QuickCanvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Picture(Figure):
     def __init__(self, height: float) -> None:
         with styled():
             super().__init__(figsize=(WIDTH, height), dpi=DPI)
-        FigureCanvasAgg(self)
+        QuickCanvas(self)
         self.title = self.words = ""
         self.panels: list[Any] = []
         self._also_changing: list[Artist] = []
@@ -210,9 +211,14 @@ class Picture(Figure):
                 artist.set_animated(False)
         else:
             canvas.restore_region(self._ground)
-        with styled():
-            for artist in sorted([*(titles if head else ()), *changing, *above], key=Artist.get_zorder):
-                artist.draw(canvas.get_renderer())
+        renderer = canvas.get_renderer()
+        renderer.remembers = True
+        try:
+            with styled():
+                for artist in sorted([*(titles if head else ()), *changing, *above], key=Artist.get_zorder):
+                    artist.draw(renderer)
+        finally:
+            renderer.remembers = False
         return self._dots()
 
     def image(self) -> Image.Image:

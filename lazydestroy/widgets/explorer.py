@@ -95,14 +95,20 @@ class Explorer(Controlled):
         end = _steady_end(max((view.lasts(seen, prepared[view]) for view in timed), default=1), self._end)
         for view in timed:
             yield partial(self._draw, view, seen, prepared[view], end)
+        yield partial(self._tell, run)
 
     def _show(self, run: Run) -> None:
         self._say("")
         self.run = run
+
+    def _tell(self, run: Run) -> None:
+        """Say in words and in code what has been drawn."""
         large = "font-size: 120%; font-weight: 600; line-height: 1.4"
         self._times.value = f'<div role="status" style="{large}">{escape(_times(run))}</div>'
         call = escape(run.reproduce())
         self._code.value = f'<div>The same in code: <code style="user-select: all">{call}</code></div>'
+        for view in self._views.values():
+            view.tell()
 
     def _draw(self, view: View, seen: Seen, prepared: Any, end: int) -> None:
         self._end = end

@@ -32,6 +32,7 @@ from ..plots import (
     run_end,
     scaling_finding,
     setting,
+    styled,
     words_html,
     write_name,
 )
@@ -103,7 +104,10 @@ class View:
         )
         self.image.value = self.picture.quick_png(head=False)
         self.image.layout.display = None
-        self.words.value = words_html(words)
+
+    def tell(self) -> None:
+        """Say in words what the picture shows: after all pictures, since it is folded."""
+        self.words.value = words_html(self.picture.words)
 
 
 class TimelineView(View):
@@ -194,7 +198,7 @@ class MapView(View):
         )
         self.time = ipywidgets.HTML(layout={"flex": "0 0 auto"})
         self._linked = ipywidgets.jslink((self.play, "value"), (self.moment, "value"))
-        self.moment.observe(lambda _change: self._draw(), "value")
+        self.moment.observe(lambda _change: self._move(), "value")
         bar = ipywidgets.HBox([self.play, self.moment, self.time])
         self.parts = (self.head, self.image, bar, self.words)
 
@@ -207,6 +211,11 @@ class MapView(View):
         """Draw the moment that the slider says."""
         self.seen = seen
         self._draw()
+
+    def _move(self) -> None:
+        with styled():
+            self._draw()
+        self.tell()
 
     def _draw(self) -> None:
         if self.seen is None:

@@ -1,0 +1,67 @@
+"""Text that is drawn once: most of what a picture in a widget takes is letters, and most of them were there before."""
+
+# mypy: allow-untyped-calls
+# (matplotlib has no types for what draws)
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+
+REMEMBERED = 512
+"""Texts that are remembered, at most; then all are forgotten."""
+
+_EDGE = 3
+"""Dots around a text: letters may reach beyond the box that is measured."""
+
+_texts: dict[tuple[Any, ...], tuple[np.ndarray, int]] = {}
+
+
+class QuickRenderer(RendererAgg):
+    """Draws as its base does. While `remembers` is set, a text that was drawn before is copied, at a whole dot."""
+
+    remembers = False
+
+    def draw_text(  # noqa: D102  # as for the base
+        self, gc: Any, x: float, y: float, s: str, prop: Any, angle: float, ismath: Any = False, mtext: Any = None
+    ) -> None:
+        if not self.remembers or angle or ismath:
+            super().draw_text(gc, x, y, s, prop, angle, ismath, mtext)
+            return
+        key = (s, prop, gc.get_rgb(), gc.get_alpha(), self.dpi)
+        if key not in _texts:
+            if len(_texts) >= REMEMBERED:
+                _texts.clear()
+            _texts[key] = self._drawn(gc, s, prop.copy(), mtext)
+        image, below = _texts[key]
+        self.draw_image(gc, round(x) - _EDGE, round(self.height - y) - below, image)
+
+    def _drawn(self, gc: Any, s: str, prop: Any, mtext: Any) -> tuple[np.ndarray, int]:
+        """A text on nothing, of shape (height, width, 4), from below upwards, and how much of it is below its line."""
+        width, height, descent = self.get_text_width_height_descent(s, prop, False)
+        below = math.ceil(descent) + _EDGE
+        above = math.ceil(height - descent) + _EDGE
+        small = RendererAgg(math.ceil(width) + 2 * _EDGE, above + below, self.dpi)
+        alone = small.new_gc()
+        alone.copy_properties(gc)
+        alone.set_clip_rectangle(None)
+        alone.set_clip_path(None)
+        small.draw_text(alone, _EDGE, above, s, prop, 0, False, mtext)
+        return np.asarray(small.buffer_rgba())[::-1].copy(), below
+
+
+class QuickCanvas(FigureCanvasAgg):
+    """A canvas with such a renderer."""
+
+    _made: tuple[tuple[float, ...], QuickRenderer] | None = None
+
+    def get_renderer(self) -> QuickRenderer:  # noqa: D102  # as for the base
+        width, height = self.figure.bbox.size
+        size = (width, height, self.figure.dpi)
+        if self._made is None or self._made[0] != size:
+            self._made = size, QuickRenderer(*size)
+        self.renderer = self._made[1]
+        return self.renderer
