@@ -9,6 +9,7 @@ from PIL import Image
 
 import lazydestroy as ld
 from lazydestroy import limits, widgets
+from lazydestroy.plots import QUICK
 from lazydestroy.units import format_duration
 from lazydestroy.widgets import KERNELS, explore_reboot, explore_shutdown, memory_sizes
 
@@ -41,7 +42,7 @@ def test_it_begins_with_what_was_asked_for(reboot, shutdown):
     assert reboot.run.reproduce() == "ld.reboot('4 GiB')"
     assert shutdown.run.reproduce() == "ld.shutdown('4 GiB', host_memory='12 GiB')"
     for png in images(reboot) + images(shutdown):
-        assert Image.open(io.BytesIO(png)).format == "PNG"
+        assert Image.open(io.BytesIO(png)).format.lower() == QUICK
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_the_menu_offers_patches_and_bugs(dropper):
 def test_what_is_left_out_is_searched_and_drawn(dropper):
     assert dropper.verdict.kernel == ld.series.v1_fixed.without(4)
     assert "It breaks" in dropper._state.value
-    assert bytes(dropper._image.value).startswith(b"\x89PNG")
+    assert bytes(dropper._image.value).startswith((b"RIFF", b"\x89PNG"))
     assert "addressing exception" in dropper._words.value.lower()
     assert "ld.series.check(ld.series.v1_fixed.without(4), failures=())" in dropper._code.value
 

@@ -22,7 +22,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, features
 
 from .quick import QuickCanvas
 
@@ -178,15 +178,15 @@ class Picture(Figure):
         """The picture as a PNG file."""
         return png_of(self.image())
 
-    def quick_png(self, head: bool = True) -> bytes:
-        """The same, made as fast as can be: five times as large, and drawn on a ground that was drawn before.
+    def quick(self, head: bool = True) -> bytes:
+        """The picture as a file of format `QUICK`, made as fast as can be, on a ground that was drawn before.
 
         Without its `head`, the title and the line below it are left to who shows it.
         """
         image = self.quick_image(head)
         if not head:
             image = image.crop((0, round(TITLE * DPI), image.width, image.height))
-        return _written(image, compress_level=1)
+        return _written(image, QUICK, **_QUICKLY[QUICK])
 
     def changes(self, *artists: Artist) -> None:
         """Say what changes, beside the title and what panels say."""
@@ -228,7 +228,8 @@ class Picture(Figure):
 
     def _dots(self) -> Image.Image:
         canvas: Any = self.canvas
-        return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+        dots = np.asarray(canvas.buffer_rgba())
+        return Image.frombuffer("RGBA", dots.shape[1::-1], dots, "raw", "RGBA", 0, 1).convert("RGB")
 
     def bundle(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         """What Jupyter shows, by MIME type, and its metadata, with the words as alternative text."""
@@ -246,7 +247,7 @@ class Picture(Figure):
 
 def png_of(image: Image.Image) -> bytes:
     """An image as a small PNG file."""
-    return _written(_few_colours(image), optimize=True)
+    return _written(_few_colours(image), "png", dpi=(DPI, DPI), optimize=True)
 
 
 def _few_colours(image: Image.Image) -> Image.Image:
@@ -263,10 +264,19 @@ def _few_colours(image: Image.Image) -> Image.Image:
     return small
 
 
-def _written(image: Image.Image, **options: Any) -> bytes:
+def _written(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "png", dpi=(DPI, DPI), **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+_QUICKLY: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {"webp": {"lossless": True, "quality": 0, "method": 0}, "png": {"compress_level": 1}}
+)
+
+
+QUICK = "webp" if features.check("webp") else "png"
+"""Format of files that are made fast, all of them without a loss; it takes WebP half the time of PNG."""
 
 
 def words_html(words: str) -> str:

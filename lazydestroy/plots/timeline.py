@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from ..run import Run
@@ -140,8 +141,10 @@ class TimelinePanel(Panel):
         look = PALETTE["downtime"]
         spans = downtimes_of(run)
         for start, end in spans:
+            behind = Rectangle((start, 0), end - start, 1, color=look.colour, alpha=0.09, lw=0, zorder=1)
+            behind.set_transform(self.axes.get_xaxis_transform())
             self._add(
-                self.axes.axvspan(start, end, color=look.colour, alpha=0.09, lw=0, zorder=1),
+                self.axes.add_artist(behind),
                 self.axes.hlines(-0.72, start, end, color=look.colour, lw=4, capstyle="butt", zorder=3),
             )
         ends = self.end if run.downtime_ns is None and len(spans) == 1 else spans[-1][1]

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets
 
-from ..plots import words_html
+from ..plots import QUICK, words_html
 from ..series import BUGS, Series, Verdict, check, v1, v1_fixed
 from .controlled import Controlled, Hear, Show
 
@@ -48,7 +48,7 @@ class PatchDropper(Controlled):
         self.verdict: Verdict | None = None
         self._found: dict[str, Verdict] = {}
         self._state = ipywidgets.HTML()
-        self._image = ipywidgets.Image(format="png", layout={"width": "100%"})
+        self._image = ipywidgets.Image(format=QUICK, layout={"width": "100%"})
         self._words = ipywidgets.HTML()
         self._code = ipywidgets.HTML()
         self.children = [self.menu, self.waiting, self._state, self._image, self._words, self._code]
@@ -78,7 +78,7 @@ class PatchDropper(Controlled):
         else:
             self._write(f"It breaks. The search saw {verdict.states:,} states to find the shortest way:")
             picture = verdict.plot()
-            self._image.value = picture.quick_png()
+            self._image.value = picture.quick()
             self._image.layout.display = ""
             self._words.value = words_html(picture.words)
 

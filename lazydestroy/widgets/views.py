@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -11,6 +12,7 @@ import ipywidgets
 
 from ..page import PAGE_SHIFT
 from ..plots import (
+    QUICK,
     MapPanel,
     MemoryPanel,
     Picture,
@@ -79,9 +81,10 @@ class View:
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
-        self.image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
+        self.image = ipywidgets.Image(format=QUICK, layout={"width": "100%", "max_width": "900px", "display": "none"})
         self.head = ipywidgets.HTML()
         self.words = ipywidgets.HTML()
+        self._words: Callable[[], str] = str
         self.parts: tuple[ipywidgets.Widget, ...] = (self.head, self.image, self.words)
 
     def prepare(self, seen: Seen, hear: Hear) -> Any:
@@ -95,18 +98,20 @@ class View:
         """Draw, on a time axis that ends at `end` (nanoseconds) if there is one."""
         raise NotImplementedError
 
-    def publish(self, title: str, below: str, words: str) -> None:
+    def publish(self, title: str, below: str, words: Callable[[], str]) -> None:
         """Let the browser have it: the title as text, which needs no drawing, and can be read out."""
-        self.picture.say(title, below, words)
+        self.picture.say(title, below, "")
+        self._words = words
         self.head.value = (
             f'<div style="line-height: 1.35; min-height: 2.7em"><b style="font-size: 115%">{escape(title)}</b><br>'
             f'<span style="opacity: 0.75">{escape(below)}</span></div>'
         )
-        self.image.value = self.picture.quick_png(head=False)
+        self.image.value = self.picture.quick(head=False)
         self.image.layout.display = None
 
     def tell(self) -> None:
         """Say in words what the picture shows: after all pictures, since it is folded."""
+        self.picture.words = self._words()
         self.words.value = words_html(self.picture.words)
 
 
@@ -123,7 +128,7 @@ class TimelineView(View):
     def show(self, seen: Seen, prepared: Any, end: int) -> None:
         """Draw the run."""
         self.panel.show(seen.run, end, self.LANES)
-        self.publish(finding(seen.run), setting(seen.run), describe(seen.run))
+        self.publish(finding(seen.run), setting(seen.run), partial(describe, seen.run))
 
 
 class BeforeAndAfterView(View):
@@ -157,7 +162,7 @@ class BeforeAndAfterView(View):
         for name, panel, run in zip(self.names, self.panels, runs, strict=True):
             name.set_text(kernel_name(run))
             panel.show(run, end, self.LANES)
-        self.publish(comparison(runs), in_common(runs), compared(runs))
+        self.publish(comparison(runs), in_common(runs), partial(compared, runs))
 
 
 class MemoryView(View):
@@ -170,8 +175,8 @@ class MemoryView(View):
     def show(self, seen: Seen, prepared: Any, end: int) -> None:
         """Draw the run."""
         self.panel.show(seen.run, end)
-        words = f"{memory_finding(seen.run)}. {describe_memory(seen.run)}"
-        self.publish(memory_finding(seen.run), setting(seen.run), words)
+        said = memory_finding(seen.run)
+        self.publish(said, setting(seen.run), lambda: f"{said}. {describe_memory(seen.run)}")
 
 
 class MapView(View):
@@ -224,7 +229,7 @@ class MapView(View):
         self.panel.show(run, moment)
         of = f"{format_duration(moment) if moment else '0'}</b> of {format_duration(run_end(run))}"
         self.time.value = f'<span style="white-space: nowrap"><b>{of}</span>'
-        self.publish(map_finding(run, moment), setting(run), describe_map(run, moment))
+        self.publish(map_finding(run, moment), setting(run), partial(describe_map, run, moment))
 
 
 class ScalingView(View):
@@ -253,7 +258,7 @@ class ScalingView(View):
         """Draw the lines and the dot."""
         run, (lines, sizes) = seen.run, prepared
         memory = run.pages << PAGE_SHIFT
-        title, words = scaling_finding(lines, sizes), describe_scaling(lines, sizes)
+        title, words = scaling_finding(lines, sizes), partial(describe_scaling, lines, sizes)
         if memory > sizes[-1]:  # a run that large is not made for the sake of a line: the one at hand makes it longer
             own = run.parameters["kernel"]
             lines = {kernel: [*line, run.downtime_ns if kernel == own else None] for kernel, line in lines.items()}
