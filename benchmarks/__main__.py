@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .measure import surroundings, table
+from .measure import NotHereError, Row, surroundings, table
 from .rows import FULL, QUICK, ROWS, Sizes
+from .slider import slider
+
+ALL: dict[str, Callable[[Sizes], Row | list[Row]]] = {**ROWS, "slider": slider}
+"""In the order of the table; the names are those of ``--rows``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and print the table.")
     parser.add_argument("--quick", action="store_true", help="smaller sizes: a look, no verdict")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--rows", nargs="+", choices=ALL, default=list(ALL), metavar="ROW", help=", ".join(ALL))
     options = parser.parse_args(arguments)
     report(QUICK if options.quick else FULL, options.rows)
 
 
 def report(sizes: Sizes, names: Sequence[str]) -> None:
     """Print the rows of those names."""
-    measured = []
+    measured: list[Row] = []
+    left_out = []
     for name in names:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         try:
-            measured.append(ROWS[name](sizes))
+            found = ALL[name](sizes)
+            measured += found if isinstance(found, list) else [found]
+        except NotHereError as error:
+            left_out.append(f"left out: {name}: {error}")
         except ModuleNotFoundError as error:
             raise SystemExit(f'{error}: the row "{name}" needs the extra "bench": pip install -e ".[bench]"') from error
     print(surroundings())
@@ -36,6 +44,7 @@ def report(sizes: Sizes, names: Sequence[str]) -> None:
         measured = [replace(row, target=None) for row in measured]
     print()
     print(table(measured))
+    print(*left_out, sep="\n", end="\n" if left_out else "")
 
 
 if __name__ == "__main__":

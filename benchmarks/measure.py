@@ -18,6 +18,10 @@ Measurement = Callable[[], float]
 HEAD = ("work", "ours", "peer", "ratio", "target", "met?")
 
 
+class NotHereError(Exception):
+    """Something cannot be measured on this computer; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A line of the table.

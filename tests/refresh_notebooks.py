@@ -11,7 +11,6 @@ drawn again. ``tests/test_notebooks.py`` uses the functions.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
+
+from benchmarks.browser import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
@@ -110,19 +111,11 @@ def execute(path: Path) -> Executed:
         store_widget_state=False,
     )
     with tempfile.TemporaryDirectory() as settings:
-        client.execute(env=_environment(settings))
+        client.execute(env=environment(settings))
     printed = [_printed(cell) for cell in notebook.cells[there:]]
     del notebook.cells[there:]
     peak = int(printed.pop()) << 10 if extra and extra[-1] is PEAK else None
     return Executed(normalised(notebook), printed, peak)
-
-
-def _environment(settings: str) -> dict[str, str]:
-    """As on a computer whose user has changed no settings."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "PYTHONSTARTUP")}
-    if "PYTHONPATH" in kept:  # a kernel starts in another folder
-        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, kept["PYTHONPATH"].split(os.pathsep)))
-    return {**kept, "IPYTHONDIR": settings, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def _printed(cell: Any) -> str:

@@ -1,18 +1,14 @@
 """The benchmarks come out, and what they compare does the same work. Times are not tested."""
 
 import random
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-# at the end: lazydestroy itself must come from where it was installed
-sys.path.append(str(Path(__file__).parent.parent))
-
 import lazydestroy as ld
 from benchmarks import __main__ as command
-from benchmarks import measure, rows
+from benchmarks import measure, rows, slider
+from benchmarks.browser import missing
 from benchmarks.case import GIB, PAGE_SIZE, Reboot, outcome
 from benchmarks.plain_model import PlainModel
 from lazydestroy import scenarios
@@ -150,7 +146,7 @@ def test_a_missing_package_is_named(monkeypatch):
     def missing(_sizes):
         raise ModuleNotFoundError("No module named 'simpy'")
 
-    monkeypatch.setitem(rows.ROWS, "simpy", missing)
+    monkeypatch.setitem(command.ALL, "simpy", missing)
     with pytest.raises(SystemExit, match=r"simpy.*pip install -e"):
         command.report(TINY, ["simpy"])
 
@@ -189,3 +185,20 @@ def test_figures_have_three_digits():
     assert {figure: measure.significant(figure) for figure in figures} == figures
     times = {2.0: "2.00 s", 0.0162: "16.2 ms", 4.1e-6: "4.10 µs", 6.6e-10: "0.660 ns"}
     assert {time: measure.seconds(time) for time in times} == times
+
+
+def test_without_a_browser_the_row_of_the_slider_is_left_out_with_the_reason(monkeypatch, capsys):
+    monkeypatch.setattr(slider, "missing", lambda: "no Chromium: install it")
+    command.report(TINY, ["teardown", "slider"])
+    printed = capsys.readouterr().out
+    assert "left out: slider: no Chromium: install it" in printed
+    assert "slider step" not in printed
+
+
+@pytest.mark.notebooks
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_the_slider_is_measured_in_a_browser():
+    first, last, minute = slider.slider(rows.QUICK)
+    assert 0 < first.figure < last.figure
+    assert 1 < minute.figure < 300
+    assert "interact" in first.peer and minute.unit == " s"

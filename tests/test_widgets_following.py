@@ -79,6 +79,37 @@ def test_work_that_takes_long_gives_way_to_what_is_wanted_now(explorer, monkeypa
     assert explorer.message == ""
 
 
+def test_cancel_stops_what_is_still_to_come_as_well(explorer, monkeypatch):
+    monkeypatch.setattr(controlled, "PATIENCE", 5)
+    log = slowed(explorer, monkeypatch, 0.5)
+
+    async def cancelling():
+        explorer.controls["memory"].value = 2 * GIB
+        await asyncio.sleep(0.1)
+        explorer.controls["memory"].value = 4 * GIB
+        explorer.waiting.children[1].click()
+        await settled(explorer, within=1)
+
+    asyncio.run(cancelling())
+    assert [(size, end) for size, end, _ in log] == [(2 * GIB, "stopped")]
+    assert explorer.message == "Stopped."
+    assert explorer.run.reproduce() == "ld.reboot('1 GiB')"
+
+
+def test_what_is_out_of_date_is_not_worked_on_for_long(explorer, monkeypatch):
+    monkeypatch.setattr(controlled, "PATIENCE", 0.1)
+    log = slowed(explorer, monkeypatch, 0.5)
+
+    async def change_of_mind():
+        explorer.controls["memory"].value = 2 * GIB
+        await asyncio.sleep(0.05)
+        explorer.controls["memory"].value = 4 * GIB
+        await settled(explorer)
+
+    asyncio.run(change_of_mind())
+    assert [(size, end) for size, end, _ in log] == [(2 * GIB, "stopped"), (4 * GIB, "done")]
+
+
 def test_cancel_stops_it_and_the_last_pictures_stay(explorer, monkeypatch):
     monkeypatch.setattr(controlled, "PATIENCE", 0.05)
     log = slowed(explorer, monkeypatch, 5)

@@ -55,13 +55,13 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         self.controls = dict(controls)
         self.message = ""
         self._held = False
-        self._newest = self._done = 0
+        self._newest = self._done = self._given_up = 0
         self._began = 0.0
         self._halt = threading.Event()
         self._work: asyncio.Task[None] | None = None
         self._bar = ipywidgets.FloatProgress(min=0, max=1, description="computing", layout={"width": "300px"})
         cancel = ipywidgets.Button(description="Cancel", tooltip="Stop computing; the last pictures stay")
-        cancel.on_click(lambda _button: self._halt.set())
+        cancel.on_click(lambda _button: self._cancel())
         self._far = ipywidgets.HTML()
         self.waiting = ipywidgets.HBox([self._bar, cancel, self._far], layout={"visibility": "hidden"})
         super().__init__()
@@ -124,8 +124,11 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         self._newest += 1
         if self._work is None or self._work.done():
             self._work = loop.create_task(self._follow(loop))
-        elif time.perf_counter() - self._began > PATIENCE:
-            self._halt.set()
+
+    def _cancel(self) -> None:
+        """Nothing that has been wanted up to now is wanted any more."""
+        self._given_up = self._newest
+        self._halt.set()
 
     def _update(self) -> None:
         """Show what the controls say, and return when it is shown. An interrupt stops it."""
@@ -147,6 +150,10 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         """Show what the controls say, until that is what is shown."""
         while self._done != self._newest:
             wanted = self._newest
+            if wanted == self._given_up:
+                self._fail(Stopped())
+                self._ends(wanted)
+                return
             halt = self._halt = threading.Event()
             self._began = time.perf_counter()
             patience = loop.call_later(PATIENCE, self._show_progress, wanted, 0.0, "")
@@ -165,14 +172,18 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
     def _listener(
         self, wanted: int, loop: asyncio.AbstractEventLoop | None = None, halt: threading.Event | None = None
     ) -> Hear:
-        """Hands on how far work is, ten times a second at most. In a thread: to the event loop; and stops it."""
-        last = 0.0
+        """Hands on how far work is, ten times a second at most. In a thread: to the event loop.
+
+        There it also stops work that is to be halted, or that has taken long and is not wanted any more.
+        """
+        last, began = 0.0, time.perf_counter()
 
         def hear(share: float, words: str = "", /) -> None:
             nonlocal last
-            if halt is not None and halt.is_set():
-                raise Stopped
             now = time.perf_counter()
+            outdated = self._newest != wanted and now - began > PATIENCE
+            if halt is not None and (halt.is_set() or outdated):
+                raise Stopped
             if now - last < 0.1:
                 return
             last = now

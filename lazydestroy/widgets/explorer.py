@@ -106,7 +106,10 @@ class Explorer(Controlled):
         large = "font-size: 120%; font-weight: 600; line-height: 1.4"
         self._times.value = f'<div role="status" style="{large}">{escape(_times(run))}</div>'
         call = escape(run.reproduce())
-        self._code.value = f'<div>The same in code: <code style="user-select: all">{call}</code></div>'
+        self._code.value = (
+            '<div style="white-space: nowrap; overflow-x: auto">The same in code: '
+            f'<code style="user-select: all">{call}</code></div>'
+        )
         for view in self._views.values():
             view.tell()
 
