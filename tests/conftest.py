@@ -1,9 +1,11 @@
 """Settings for the whole suite."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # for benchmarks/; at the end: lazydestroy itself must come from where it was installed
@@ -13,3 +15,42 @@ sys.path.append(str(Path(__file__).parent.parent))
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A JupyterLab with a copy of the notebooks."""
+    from refresh_notebooks import FOLDER
+
+    from benchmarks.browser import server
+
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(FOLDER, folder / "root" / "notebooks")
+    with server(folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    """A browser without a window."""
+    from benchmarks.browser import browser
+
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture
+def opened(chrome, address):
+    """Opens notebooks and runs all of them."""
+    from benchmarks.browser import Notebook
+
+    there = []
+
+    def open_one(path):
+        there.append(Notebook(chrome, address, path))
+        there[-1].run_all()
+        return there[-1]
+
+    yield open_one
+    for notebook in there:
+        notebook.close()

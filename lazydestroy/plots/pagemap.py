@@ -237,7 +237,7 @@ def map_finding(run: Run, time_ns: int) -> str:
         return f"{at}: no page of the old guest is left to clean"
     share = "all" if aside == unclean else format_size(aside << PAGE_SHIFT)
     where = f", {share} of it set aside" if aside else ""
-    return f"{at}: {format_size(unclean << PAGE_SHIFT)} of the old guest's not yet clean{where}"
+    return f"{at}: {format_size(unclean << PAGE_SHIFT)} of the old guest's memory not yet clean{where}"
 
 
 def _amounts(run: Run, time_ns: int) -> tuple[int, int]:

@@ -70,7 +70,7 @@ class Bench(Explorer):
     def _arranged(self, rows: list[ipywidgets.Widget]) -> list[ipywidgets.Widget]:
         scenario, *rows = rows
         for row in rows:
-            row.layout.width = "100%"
+            row.layout.width = "98%"
         wrapped = {"flex_flow": "row wrap", "grid_gap": "4px"}
         stories = ipywidgets.HBox([ipywidgets.HTML("A story:"), *self.presets.values(), self.reset], layout=wrapped)
         happens = ipywidgets.HBox([ipywidgets.HTML("What happens:"), scenario])
