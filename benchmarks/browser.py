@@ -283,13 +283,22 @@ class Control:
         """The value that it shows."""
         return str(self.place.locator(".widget-readout").inner_text())
 
+    @property
+    def value(self) -> str:
+        """What it is set to; empty for what has no value."""
+        if self.kind == "slider":
+            return self.readout
+        return str(self.place.locator("select").evaluate("e => e.selectedIndex")) if self.kind == "dropdown" else ""
+
     def press(self, *keys: str) -> None:
-        """Press keys on it."""
+        """Press keys on it; in a menu one after the other, as it opens."""
         within = {"slider": ".noUi-handle", "dropdown": "select", "toggle": "button", "play": "button"}
         target = self.place.locator(within[self.kind]).first if self.kind in within else self.place
         target.focus()
         for key in keys:
             self.widget.notebook.page.keyboard.press(key)
+            if self.kind == "dropdown":
+                self.widget.notebook.page.wait_for_timeout(150)
 
     def ways(self) -> list[tuple[str, ...]]:
         """Keys that move it, one way after the other, until one shows."""
@@ -301,13 +310,16 @@ class Control:
             return [("Tab", "Space"), ("Space",)]
         return [("Space",)]
 
-    def moves_something(self, within: float = 30) -> bool:
+    def moves_something(self) -> bool:
         """Move it, and see whether what the widget shows changes."""
+        until = self.widget.notebook.until
         for keys in self.ways():
-            before = self.widget.at_rest()
+            before, was = self.widget.at_rest(), self.value
             self.press(*keys)
             with contextlib.suppress(AssertionError):
-                self.widget.notebook.until(lambda before=before: self.widget.shown() != before, "a change", within / 10)
+                if was:  # at its end it cannot be moved further
+                    until(lambda was=was: self.value != was, "another value", 3)
+                until(lambda before=before: self.widget.shown() != before, "a change", 30)
                 self.widget.at_rest()
                 return True
         return False

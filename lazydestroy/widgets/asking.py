@@ -41,7 +41,7 @@ _KERNELS: Mapping[int, Mapping[str, Series]] = {
 """Kernels to choose from, where they are others than usual."""
 
 _AT_RANDOM = ("sequential", "reverse", "random")
-_EXITS = {f"{seconds} s after the reset": f"{seconds} s" for seconds in (1, 2, 5, 10, 20)}
+_EXITS = {f"{seconds} s after the reset": f"{seconds} s" for seconds in (1, 2, 3, 5, 10)}
 
 
 class Asker(Controlled):
