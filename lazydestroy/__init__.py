@@ -2,13 +2,15 @@
 
 In May 2021 a series taught s390 KVM to tear down protected guests in the background. This package is a model on
 which the series runs: `reboot` and `shutdown` a guest, with any of the patches, and see what it costs; or drive a
-`Machine` by hand. Pictures (`plot`) and widgets are loaded when they are asked for.
+`Machine` by hand. Pictures (`plot`), widgets and exercises are loaded when they are asked for.
 
 >>> import lazydestroy as ld
 >>> run = ld.reboot("4 GiB", kernel=ld.series.v1.upto(0))
 >>> run.foreground[ld.UVC.DESTR_SEC_STOR]
 1048576
 """
+
+from typing import TYPE_CHECKING, Any
 
 from . import questions, series, uvcb
 from .costs import Costs
@@ -19,6 +21,10 @@ from .run import Event, Run
 from .scenarios import reboot, reboot_loop, shutdown
 from .ultravisor import Interruption, Ultravisor
 from .uvcb import UVC
+
+if TYPE_CHECKING:
+    from . import exercises
+    from .exercises import exercise, progress
 
 __version__ = "0.1.0"
 
@@ -36,6 +42,9 @@ __all__ = [
     "Run",
     "Ultravisor",
     "ask",
+    "exercise",
+    "exercises",
+    "progress",
     "questions",
     "reboot",
     "reboot_loop",
@@ -43,3 +52,17 @@ __all__ = [
     "shutdown",
     "uvcb",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Exercises are loaded when the first one is asked for: who measures something need not wait for them."""
+    if name not in ("exercise", "exercises", "progress"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    exercises = import_module(".exercises", __name__)
+    return exercises if name == "exercises" else getattr(exercises, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -354,3 +354,27 @@ def test_all_failures_that_are_named_can_happen():
         world.act(action)
     for name in ("exit", "reset"):
         assert {action[1] for action in world.actions() if action[0] == name} == {"", *FAILURES}
+
+
+def test_a_guest_whose_header_is_refused_goes_on_as_a_normal_one():
+    """QEMU ends the configuration again, and the guest may try once more: a count must survive that."""
+    bounds = {"failures": ("SET_SEC_CONF_PARAMS",), "resets": 0, "sharing": False}
+    assert ld.series.check(v1_fixed, **bounds).holds
+    assert ld.series.check(v1.upto(0), **bounds).holds
+
+    class CountedLate:
+        def configuration_created(self, mm):
+            pass
+
+        def configuration_refused(self, mm):
+            pass
+
+        def parameters_set(self, mm):
+            mm.context.is_protected += 1
+
+        def configuration_destroyed(self, mm, cc):
+            mm.context.is_protected -= 1
+
+    verdict = ld.series.check(v1_fixed.without(6, 10).plus(CountedLate), **bounds)
+    assert "the Ultravisor will refuse its header" in verdict.trace.story
+    assert verdict.trace.violation.startswith("a page is free and still secure")

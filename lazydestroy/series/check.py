@@ -18,7 +18,7 @@ from typing import Any
 from ..units import format_count
 from .layer import Series
 from .trace import Trace, told
-from .world import FAILURES, Action, Bounds, World, attempt
+from .world import FAILURES, START_FAILURES, Action, Bounds, World, attempt
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -277,7 +277,7 @@ def _bounds(kernel: Series, given: dict[str, Any]) -> Bounds:
     for name in ("sharing", "image_loaded", "destroy_needs_no_cpus"):
         if not isinstance(given.get(name, True), bool):
             raise ValueError(f"{name}={given[name]!r}: use True or False")
-    for name, known in (("failures", FAILURES), ("host", ("io", "swap"))):
+    for name, known in (("failures", FAILURES + START_FAILURES), ("host", ("io", "swap"))):
         value = given.get(name, getattr(Bounds(), name))
         chosen = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple | set) else None
         if chosen is None or not set(chosen) <= set(known):

@@ -191,6 +191,23 @@ def source(layer: type, below: Sequence[type[Layer]] = ()) -> Listing:
     return Listing(_title(layer), tuple(map(_code_of_class, classes)))
 
 
+def functions_listing(kernel: Series, names: Sequence[str]) -> Listing:
+    """The code of some functions of a kernel.
+
+    Parameters
+    ----------
+    kernel : Series
+    names : sequence of str
+        Those that the kernel does not have are left out.
+
+    Returns
+    -------
+    Listing
+    """
+    found = [getattr(kernel.kernel, name) for name in names if hasattr(kernel.kernel, name)]
+    return Listing(f"{', '.join(names)}, in the kernel without the patch", tuple(map(_code_of_function, found)))
+
+
 def _title(layer: type) -> str:
     number = getattr(layer, "number", None)
     if number is None:

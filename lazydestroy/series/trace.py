@@ -171,13 +171,13 @@ def _intent(world: World, action: Action) -> str:
     running = machine.running_handle(machine.kvm)
     guest = machine.name(running) if running else "the normal guest"
     name, *about = action
-    failing = f", and {_FAILING[about[0]]}" if name in ("reset", "exit") and about[0] else ""
+    failing = f", and {_FAILING[about[0]]}" if name in ("protect", "reset", "exit") and about and about[0] else ""
     page = about[0] if about else ""
     return {
         "step": "",
         "touch": f"{guest} touches page {page}",
         "share": f"{guest} shares page {page}",
-        "protect": "the guest goes protected",
+        "protect": f"the guest goes protected{failing}",
         "reset": f"{guest} is rebooted{failing}",
         "exit": f"the process exits{failing}",
         "io": f"the host does I/O on page {page}",
@@ -187,6 +187,7 @@ def _intent(world: World, action: Action) -> str:
 
 _FAILING = {
     "DESTROY_SEC_CONF": "the Ultravisor will refuse DESTROY_SEC_CONF",
+    "SET_SEC_CONF_PARAMS": "the Ultravisor will refuse its header",
     "deferred_priv": "there is no memory for the record",
     "top-level table": "there is no memory for a table",
     "kthread": "there is no kernel thread",

@@ -34,6 +34,10 @@ CLEAN_UP = "clean-up thread"
 FAILURES = ("DESTROY_SEC_CONF", "deferred_priv", "top-level table", "kthread", "list page")
 """What can be told to fail, once in a trace: the Ultravisor Call, or an allocation of the kernel."""
 
+START_FAILURES = ("SET_SEC_CONF_PARAMS",)
+"""What can be told to fail when a guest goes protected; not by default. QEMU then ends the configuration again
+(``s390_machine_protect`` in hw/s390x/s390-virtio-ccw.c), and the guest goes on as a normal one."""
+
 _COSTS = Costs()
 
 _OF_A_PROCESS = CRST_PAGES + 1
@@ -59,7 +63,7 @@ class Bounds:
     resets : int
         How often it may be reset.
     failures : tuple of str
-        Which of `FAILURES` may happen: one of them, once.
+        Which of `FAILURES` and `START_FAILURES` may happen: one of them, once. By default the former.
     host : tuple of str
         What the host does with the guest's pages: "io", "swap".
     sharing : bool
@@ -156,6 +160,9 @@ class World:
         loaded = self._present(records[0]) and records[0].state == State.NON_SECURE
         if not handle and self.configurations < bounds.configurations and (loaded or not bounds.image_loaded):
             found.append(("protect",))
+            found += [
+                ("protect", failure) for failure in START_FAILURES if failure in bounds.failures and not self.failed
+            ]
         found += [("exit", ""), *(("exit", failure) for failure in self._failures())]
         present = [page for page, record in enumerate(records) if self._present(record)]
         found += [("io", page) for page in present if "io" in bounds.host and records[page].state != State.NON_SECURE]
@@ -164,7 +171,7 @@ class World:
 
     def _failures(self) -> Iterator[str]:
         if not self.failed and self.machine.old | {self.machine.kvm.pv.handle} != {0}:
-            yield from self.bounds.failures
+            yield from (failure for failure in self.bounds.failures if failure in FAILURES)
 
     def _present(self, record: Record) -> bool:
         return record.holder == Holder.MAPPED and record.mm == self.machine.mm.number
@@ -214,15 +221,19 @@ class World:
     def _share(self, page: int) -> None:
         self.machine.share(page)
 
-    def _protect(self) -> None:
+    def _protect(self, failure: str = "") -> None:
         machine = self.machine
         self._stop_vcpus()
+        self._fail(failure)
         self.configurations += 1
         self.busy = machine.engine.spawn(self._protecting(), "QEMU", machine.now)
 
     def _protecting(self) -> Any:
+        refused = bool(self.machine.uv.faults) and self.failed in START_FAILURES
         if (yield from self.machine.protecting(0, 1)):
             self.written = frozenset({0})
+        elif refused:
+            yield from self.machine.resetting()
         else:
             self.wrong = self.wrong or "the guest cannot go protected"
 
@@ -251,6 +262,8 @@ class World:
     def _fail(self, failure: str) -> None:
         if failure == "DESTROY_SEC_CONF":
             self.machine.uv.fail(UVC.DESTROY_SEC_CONF, 0x111, times=1)
+        elif failure == "SET_SEC_CONF_PARAMS":
+            self.machine.uv.fail(UVC.SET_SEC_CONF_PARAMS, 0x103, times=1)
         elif failure:
             self.machine.fail_allocation(failure)
         self.failed = self.failed or failure
@@ -460,4 +473,4 @@ def attempt(world: World, action: Action, listener: Listener | None = None) -> N
         world.wrong = f"{name} fails with {type(error).__name__}: {error}"
 
 
-__all__ = ["FAILURES", "Action", "Bounds", "Listener", "World", "attempt"]
+__all__ = ["FAILURES", "START_FAILURES", "Action", "Bounds", "Listener", "World", "attempt"]

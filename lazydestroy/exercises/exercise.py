@@ -1,0 +1,84 @@
+"""What all exercises have in common: a task, answers that are checked, and a solution."""
+
+from __future__ import annotations
+
+import textwrap
+from abc import ABC, abstractmethod
+from html import escape
+from typing import Any
+
+from . import session
+from .feedback import Feedback, Solution
+
+WIDTH = 100
+"""Columns of what is printed."""
+
+
+class Exercise(ABC):
+    """A task that checks its answers.
+
+    Attributes
+    ----------
+    name : str
+        As in ``ld.exercise(name)``.
+    title : str
+    lesson : str
+        The lesson that it belongs to: a file in ``notebooks/``.
+    """
+
+    name: str
+    title: str
+    lesson: str
+
+    @property
+    def label(self) -> str:
+        """Under which name its progress is noted."""
+        return self.name
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """The task, in paragraphs; one with several lines is to be shown as it is."""
+
+    def check(self, answer: Any) -> Feedback:
+        """Say whether an answer is right, and if not, where to look.
+
+        Parameters
+        ----------
+        answer
+            What the task asks for.
+
+        Returns
+        -------
+        Feedback
+
+        Raises
+        ------
+        ValueError
+            If it is no answer at all: a time without a number, a layer that is no class.
+        """
+        feedback = self._judge(answer)
+        session.note(self.label, feedback.right)
+        return feedback
+
+    @abstractmethod
+    def _judge(self, answer: Any) -> Feedback: ...
+
+    @abstractmethod
+    def solution(self) -> Solution:
+        """How it is solved, step by step."""
+
+    def __repr__(self) -> str:
+        parts = [part if "\n" in part else textwrap.fill(part, WIDTH) for part in self.text.split("\n\n")]
+        return "\n\n".join([f"{self.label}: {self.title}", *parts, f"(lesson: {self.lesson})"])
+
+    def _repr_html_(self) -> str:
+        parts = self.text.split("\n\n")
+        paragraphs = "".join(
+            f"<pre>{escape(part)}</pre>" if "\n" in part else f"<p>{escape(part)}</p>" for part in parts
+        )
+        head = f"<b>{escape(self.label)}: {escape(self.title)}</b>"
+        return f"<div>{head}{paragraphs}<small>{escape(self.lesson)}</small></div>"
+
+
+__all__ = ["Exercise"]

@@ -1,0 +1,453 @@
+"""Problems about how long something takes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+from ...costs import Costs
+from ...machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY
+from ...page import PAGE_SIZE
+from ...run import Run
+from ...scenarios import reboot, shutdown
+from ...series import Series, v1
+from ...units import exact_duration, format_count, format_duration
+from ..numbers import TIME, Draw, Family, Numbers, Slip, Solved
+
+BEFORE = v1.upto(0)
+
+_DESTROYS = ("0.8 us", "1 us", "1.2 us", "1.5 us", "2 us", "2.5 us", "3 us", "4 us")
+
+
+def _draw_reboot(draw: Draw) -> dict[str, Any]:
+    return {
+        "memory": draw.choose("memory", ("4 GiB", "8 GiB", "16 GiB", "24 GiB", "32 GiB", "48 GiB", "64 GiB")),
+        "used": draw.choose("used", (0.25, 0.5, 0.75, 1.0)),
+        "destroy": draw.choose("destroy", _DESTROYS),
+        "walk": draw.choose("walk", ("20 ns", "40 ns", "100 ns", "200 ns")),
+    }
+
+
+def _costs(numbers: Numbers) -> Costs:
+    return Costs(destroy=numbers["destroy"], walk=numbers["walk"])
+
+
+def _share(numbers: Numbers) -> str:
+    return "all" if numbers["used"] == 1 else f"{numbers['used'] * 100:.0f} %"
+
+
+def _guest(numbers: Numbers) -> str:
+    return (
+        f"A guest of {numbers['memory']} has made {_share(numbers)} of its memory secure, from address 0 up. To "
+        f"destroy "
+        f"a page takes {numbers['destroy']}, to look at an entry of the page table, whether a page is there or not, "
+        f"{numbers['walk']}. (Both are assumptions, like all times here. What else there is to do is small beside it.)"
+    )
+
+
+def _reboot(numbers: Numbers, kernel: Series) -> Run:
+    return reboot(numbers["memory"], used=numbers["used"], kernel=kernel, costs=_costs(numbers), touch="none")
+
+
+def _code(numbers: Numbers, kernel: str) -> str:
+    return (
+        f'ld.reboot("{numbers["memory"]}", used={numbers["used"]}, kernel={kernel}, touch="none",\n'
+        f'          costs=ld.Costs(destroy="{numbers["destroy"]}", walk="{numbers["walk"]}")).downtime'
+    )
+
+
+def _reboot_before(numbers: Numbers) -> Solved:
+    run = _reboot(numbers, BEFORE)
+    costs, pages = _costs(numbers), _pages(numbers)
+    entries = pages * costs.walk
+    work = run.pages * costs.destroy + entries
+    assert run.downtime_ns is not None
+    return Solved(
+        run.downtime_ns,
+        (
+            f"The memory has {format_count(pages)} entries; {format_count(run.pages)} pages are secure (4 KiB each).",
+            (
+                f"Each of these is destroyed: {format_count(run.pages)} × {numbers['destroy']}. Each entry is "
+                f"looked at: "
+                f"{format_count(pages)} × {numbers['walk']}. Together {exact_duration(work)}."
+            ),
+            f"The model computes {exact_duration(run.downtime_ns)}: the rest is vCPUs and the configuration.",
+        ),
+        (
+            Slip(
+                pages * (costs.destroy + costs.walk),
+                "How many of the pages are secure? A page that the guest never used needs no destroy.",
+            )
+            if run.pages < pages
+            else Slip(work // 2, "Who destroys? One thread does it, however many vCPUs the guest has."),
+            Slip(run.pages * costs.destroy, "Almost: what is done for each entry, besides destroying?"),
+            Slip(work * 1000 // 1024, "Almost: 1 GiB is not 1,000,000,000 bytes, and a page is not 4,000 bytes."),
+            Slip(
+                int(_low_work(numbers)),
+                "That is what waits with the series. Before it, how much of the memory is cleaned while the guest "
+                "waits?",
+            ),
+        ),
+        _code(numbers, "ld.series.v1.upto(0)"),
+    )
+
+
+@cache
+def _size(memory: str) -> int:
+    from ...units import size
+
+    return size(memory)
+
+
+def _pages(numbers: Numbers) -> int:
+    return _size(numbers["memory"]) // PAGE_SIZE
+
+
+def _low_work(numbers: Numbers) -> int:
+    costs = _costs(numbers)
+    entries = min(LOW_MEMORY // PAGE_SIZE, _pages(numbers))
+    return int(min(entries, int(_pages(numbers) * numbers["used"])) * costs.destroy + entries * costs.walk)
+
+
+REBOOT_TIME = Family(
+    name="reboot-time",
+    title="how long the guest waits, before the series",
+    lesson="01-why-is-the-reboot-slow.ipynb",
+    draw=_draw_reboot,
+    state=lambda numbers: (
+        f"{_guest(numbers)} The guest is rebooted, with the kernel before the series. How long is its downtime, until "
+        "the next guest runs?"
+    ),
+    solve=_reboot_before,
+    hints=(
+        "How many pages of 4 KiB are secure, and what is done for each before the next guest runs?",
+        "What is done for the entries of pages that are not there?",
+    ),
+    kind=TIME,
+    tolerance=Fraction(1, 100),
+)
+
+
+def _draw_floor(draw: Draw) -> dict[str, Any]:
+    return {
+        "memory": draw.choose("memory", ("8 GiB", "16 GiB", "64 GiB", "128 GiB", "256 GiB", "512 GiB")),
+        "used": draw.choose("used", (0.125, 0.25, 0.5, 1.0)),
+        "destroy": draw.choose("destroy", _DESTROYS),
+        "walk": draw.choose("walk", ("20 ns", "40 ns", "100 ns", "200 ns")),
+    }
+
+
+def _reboot_after(numbers: Numbers) -> Solved:
+    run = _reboot(numbers, v1)
+    assert run.downtime_ns is not None
+    costs, entries = _costs(numbers), LOW_MEMORY // PAGE_SIZE
+    secure = min(run.pages, entries)
+    everything = run.pages * costs.destroy + _pages(numbers) * costs.walk
+    slips = [
+        Slip(
+            everything, "That is the whole memory. With the series, which part of it is still cleaned while one waits?"
+        ),
+        Slip(0, "Something still waits: where may a new guest's CPUs have their prefix areas?"),
+    ]
+    if run.pages < entries:
+        slips.append(
+            Slip(entries * (costs.destroy + costs.walk), "Has the old guest used all of the first 2 GiB?"),
+        )
+    else:
+        slips.append(
+            Slip(2 * _low_work(numbers), "The first 2 GiB are visited twice, but who waits for the second visit?")
+        )
+    return Solved(
+        run.downtime_ns,
+        (
+            (
+                "With the series only what is mapped of the first 2 GiB is destroyed while the guest waits: "
+                f"{format_count(entries)} entries, {format_count(secure)} secure pages."
+            ),
+            (
+                f"{format_count(secure)} × {numbers['destroy']} + {format_count(entries)} × {numbers['walk']} = "
+                f"{exact_duration(_low_work(numbers))}; the size of the guest does not matter any more."
+            ),
+            f"The model computes {exact_duration(run.downtime_ns)}: the rest is the vCPUs.",
+        ),
+        tuple(slips),
+        _code(numbers, "ld.series.v1"),
+    )
+
+
+FLAT_FLOOR = Family(
+    name="flat-floor",
+    title="how long the guest waits, with the series",
+    lesson="series/08-lazy-reboot.ipynb",
+    draw=_draw_floor,
+    state=lambda numbers: (
+        f"{_guest(numbers)} The guest is rebooted, with all eleven patches. How long is its downtime, until the next "
+        "guest runs?"
+    ),
+    solve=_reboot_after,
+    hints=(
+        "Which part of the memory is destroyed before the next guest's CPUs are there, and which one later?",
+        "How much of that part had the old guest used?",
+    ),
+    kind=TIME,
+    tolerance=Fraction(1, 100),
+)
+
+
+def _draw_wait(draw: Draw) -> dict[str, Any]:
+    return {
+        "memory": draw.choose("memory", ("8 GiB", "16 GiB", "32 GiB", "64 GiB", "128 GiB")),
+        "export": draw.choose("export", ("2 us", "3 us", "4 us", "6 us")),
+        "unmap": draw.choose("unmap", ("50 ns", "80 ns", "120 ns")),
+        "set_aside": draw.choose("set_aside", ("50 ns", "100 ns", "150 ns")),
+        "kernel": draw.choose("kernel", ("before", "with")),
+    }
+
+
+def _shutdown_costs(numbers: Numbers) -> Costs:
+    return Costs(export=numbers["export"], unmap=numbers["unmap"], set_aside=numbers["set_aside"])
+
+
+def _wait(numbers: Numbers) -> Solved:
+    costs = _shutdown_costs(numbers)
+    before, after = (shutdown(numbers["memory"], costs=costs, kernel=kernel) for kernel in (BEFORE, v1))
+    run, other = (before, after) if numbers["kernel"] == "before" else (after, before)
+    assert run.downtime_ns is not None and other.downtime_ns is not None
+    exported = -(-run.pages // 510)
+    lazy = run.pages * costs.unmap + (run.pages - exported) * costs.set_aside + exported * (costs.export + costs.free)
+    pages = format_count(run.pages)
+    kernel = "ld.series.v1.upto(0)" if numbers["kernel"] == "before" else "ld.series.v1"
+    steps = (
+        (
+            (
+                f"Each of the {pages} pages is exported, unmapped and freed: "
+                f"{exact_duration(costs.export + costs.unmap + costs.free)} a page."
+            ),
+        )
+        if numbers["kernel"] == "before"
+        else (
+            (
+                f"Each of the {pages} pages is unmapped, and set aside; one in 510 is exported instead, to have "
+                f"room for a "
+                f"list page: {format_count(exported)} pages."
+            ),
+            (
+                f"{pages} × {numbers['unmap']} + {format_count(run.pages - exported)} × {numbers['set_aside']} + "
+                f"{format_count(exported)} × {exact_duration(costs.export + costs.free)} = {exact_duration(lazy)}."
+            ),
+        )
+    )
+    return Solved(
+        run.downtime_ns,
+        (*steps, f"The model computes {exact_duration(run.downtime_ns)}: the rest is vCPUs and the configuration."),
+        (
+            Slip(other.downtime_ns, "That is the other kernel. What happens to a page that is unmapped, in this one?"),
+            Slip(
+                run.pages * (costs.unmap + costs.set_aside),
+                "Almost: where does the memory for the list come from, and what becomes of the page at hand then?",
+            ),
+            Slip(
+                run.pages * costs.destroy,
+                "That is what the thread needs to destroy the pages. Does anybody wait for it?",
+            ),
+        ),
+        f'ld.shutdown("{numbers["memory"]}", kernel={kernel},\n'
+        f'            costs=ld.Costs(export="{numbers["export"]}", unmap="{numbers["unmap"]}", '
+        f'set_aside="{numbers["set_aside"]}")).downtime',
+    )
+
+
+SHUTDOWN_WAIT = Family(
+    name="shutdown-wait",
+    title="how long wait() takes at a shutdown",
+    lesson="03-two-ways-to-go.ipynb",
+    draw=_draw_wait,
+    state=lambda numbers: (
+        f"The process of a guest of {numbers['memory']}, all of it secure, is killed. To export a page takes "
+        f"{numbers['export']}, to unmap it {numbers['unmap']}, to set it aside {numbers['set_aside']}, to free it "
+        f"{format_duration(Costs().free)}. The kernel is the one "
+        + (
+            "before the series"
+            if numbers["kernel"] == "before"
+            else "with all eleven patches; nobody else needs memory"
+        )
+        + ". How long is it until wait() on the process returns?"
+    ),
+    solve=_wait,
+    hints=(
+        "What happens to each page when the address space is removed: is it exported, or set aside?",
+        "What does the one who waits not wait for?",
+    ),
+    kind=TIME,
+    tolerance=Fraction(2, 100),
+)
+
+
+def _draw_hold(draw: Draw) -> dict[str, Any]:
+    return {
+        "memory": draw.choose("memory", ("4 GiB", "8 GiB", "16 GiB", "32 GiB")),
+        "destroy": draw.choose("destroy", _DESTROYS),
+        "walk": draw.choose("walk", ("20 ns", "40 ns", "100 ns")),
+        "batch": draw.choose("batch", (8, 16, 64, 128, 256, 1024)),
+        "kernel": draw.choose("kernel", ("before", "with")),
+    }
+
+
+def _hold(numbers: Numbers) -> Solved:
+    batch, costs = numbers["batch"], _costs(numbers)
+    runs = {
+        name: reboot(
+            numbers["memory"],
+            kernel=kernel,
+            costs=costs,
+            destroy_loop_threshold=batch,
+            touch="none",
+            new_guest="normal",
+        )
+        for name, kernel in (("before", BEFORE), ("with", v1.upto(5)))
+    }
+    run, other = runs[numbers["kernel"]], runs["with" if numbers["kernel"] == "before" else "before"]
+    pages, last = run.pages, 0 if numbers["kernel"] == "before" else 5
+    both = f"to destroy {numbers['destroy']}, to walk {numbers['walk']}"
+    steps = {
+        "before": (
+            f"Before patch 5 the walk destroys as it goes, under the lock: {format_count(pages)} pages, {both} each.",
+        ),
+        "with": (
+            (
+                f"With patch 5 only {batch} pages are collected under the lock, and destroyed when it has been "
+                f"dropped: "
+                f"{batch} × {numbers['walk']}."
+            ),
+        ),
+    }[numbers["kernel"]]
+    return Solved(
+        run.longest_hold_ns,
+        (*steps, f"The model measures {exact_duration(run.longest_hold_ns)}."),
+        (
+            Slip(other.longest_hold_ns, "That is the other kernel. What is done while the lock is held, in this one?"),
+            Slip(
+                batch * (costs.walk + costs.destroy),
+                "With patch 5, is a page destroyed while the lock is held, or after?",
+            ),
+            Slip(
+                DESTROY_LOOP_THRESHOLD * costs.walk,
+                "How many pages are collected at a time? Here it is not the usual 32.",
+            )
+            if numbers["kernel"] == "with"
+            else Slip(pages * costs.destroy, "Almost: the walk itself takes time, too."),
+        ),
+        f'ld.reboot("{numbers["memory"]}", kernel=ld.series.v1.upto({last}), touch="none",\n'
+        f'          costs=ld.Costs(destroy="{numbers["destroy"]}", walk="{numbers["walk"]}"), new_guest="normal",\n'
+        f"          destroy_loop_threshold={batch}).longest_hold_ns",
+    )
+
+
+LOCK_HOLD = Family(
+    name="lock-hold",
+    title="how long the lock is held",
+    lesson="series/05-short-holds.ipynb",
+    draw=_draw_hold,
+    state=lambda numbers: (
+        f"A guest of {numbers['memory']}, all of it secure, is rebooted. To destroy a page takes "
+        f"{numbers['destroy']}, to "
+        f"look at an entry {numbers['walk']}. "
+        + (
+            "The kernel is the one before the series"
+            if numbers["kernel"] == "before"
+            else f"The kernel has the patches 1 to 5, and collects {numbers['batch']} pages at a time"
+        )
+        + ". What is the longest time for which mmap_lock is held at a stretch?"
+    ),
+    solve=_hold,
+    hints=("What is done between taking the lock and dropping it, and for how many pages?",),
+    kind=TIME,
+    tolerance=Fraction(1, 100),
+)
+
+
+def _draw_even(draw: Draw) -> dict[str, Any]:
+    return {
+        "memory": draw.choose("memory", ("5 GiB", "6 GiB", "7 GiB", "8 GiB", "10 GiB", "12 GiB", "14 GiB", "16 GiB")),
+        "destroy": draw.choose("destroy", ("0.9 us", "1 us", "1.2 us", "1.5 us", "1.8 us", "2 us", "2.5 us", "3 us")),
+    }
+
+
+def _used_all(numbers: Numbers, kernel: Series, noop: int) -> tuple[int, Run]:
+    """When the new guest has used all its memory."""
+    costs = Costs(destroy=numbers["destroy"], noop=noop)
+    run = reboot(numbers["memory"], kernel=kernel, costs=costs, vcpus=1)
+    return run.finished_ns["vCPU 0"], run
+
+
+def _even(numbers: Numbers) -> Solved:
+    low, high = 0, 1 << 15
+    while high - low > 1:
+        middle = (low + high) // 2
+        later = _used_all(numbers, v1, middle)[0] >= _used_all(numbers, BEFORE, middle)[0]
+        low, high = (low, middle) if later else (middle, high)
+    before, _ = _used_all(numbers, BEFORE, high)
+    after, run = _used_all(numbers, v1, high)
+    vcpu = run.idle_by_actor["vCPU 0"].total()
+    costs = Costs(destroy=numbers["destroy"])
+    waits = (run.pages - LOW_MEMORY // PAGE_SIZE) * (costs.destroy + costs.walk)
+    return Solved(
+        high,
+        (
+            f"What lazy saves: the new guest need not wait for what lies above 2 GiB, {exact_duration(waits)}.",
+            (
+                "What it costs: as long as there is a zombie, patch 7 exports before each import. The guest comes "
+                "behind the "
+                f"thread, so these calls have no effect: {format_count(vcpu)} of them at the turning point, "
+                f"{exact_duration(waits)} / {format_count(vcpu)} = {exact_duration(waits // max(vcpu, 1))} each."
+            ),
+            (
+                f"The model finds the turn at {exact_duration(high)}: there the guest has used its memory after "
+                f"{format_duration(after)} with the series, and after {format_duration(before)} before it."
+            ),
+        ),
+        (
+            Slip(
+                int(costs.destroy),
+                "You have put one export against one destroy. How many of each are there: is the first part of the "
+                "memory "
+                "not destroyed in the foreground in any case?",
+            ),
+        ),
+        "def used_all(kernel, noop):\n"
+        f'    costs = ld.Costs(destroy="{numbers["destroy"]}", noop=noop)\n'
+        f'    return ld.reboot("{numbers["memory"]}", kernel=kernel, costs=costs, vcpus=1).finished_ns["vCPU 0"]\n\n'
+        f"used_all(ld.series.v1, {high}), used_all(ld.series.v1.upto(0), {high})",
+    )
+
+
+BREAK_EVEN = Family(
+    name="break-even",
+    title="when lazy stops paying",
+    lesson="series/07-export-before-import.ipynb",
+    draw=_draw_even,
+    state=lambda numbers: (
+        f"A guest of {numbers['memory']}, all of it secure, is rebooted. The next one has one vCPU and uses all its "
+        f"memory "
+        f"in order. To destroy a page takes {numbers['destroy']}; the other times are as usual (ld.Costs() shows "
+        f"them), but "
+        "one: what a call takes that has no effect (noop). With the series the guest need not wait, but while there "
+        "is a "
+        "zombie each of its imports costs such a call. From which noop on has the guest used all its memory later "
+        "with the "
+        "series than before it?"
+    ),
+    solve=_even,
+    hints=(
+        "What does the guest save by not waiting, and how many calls without effect does it pay for that?",
+        (
+            'Ask the model: run.finished_ns["vCPU 0"] is when the guest has used its memory. Try a small noop and a '
+            "large one, then halve the range between."
+        ),
+    ),
+    kind=TIME,
+    tolerance=Fraction(3, 100),
+)
+
+FAMILIES = (REBOOT_TIME, FLAT_FLOOR, SHUTDOWN_WAIT, LOCK_HOLD, BREAK_EVEN)

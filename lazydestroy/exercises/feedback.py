@@ -1,0 +1,107 @@
+"""What an exercise says to an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..series import Trace
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Feedback:
+    """Whether an answer is right; if not, where to look. True in an ``if``, if it is right.
+
+    Attributes
+    ----------
+    exercise : str
+        Name of the exercise.
+    right : bool
+    text : str
+        What there is to say, in whole sentences.
+    hints : tuple of str
+        Where to look; empty if the answer is right.
+    trace : Trace or None
+        For a layer that breaks: the shortest way in which it does.
+    """
+
+    exercise: str
+    right: bool
+    text: str
+    hints: tuple[str, ...] = ()
+    trace: Trace | None = None
+
+    def __bool__(self) -> bool:
+        return self.right
+
+    def points(self, of: float = 1.0) -> float:
+        """All of the points if the answer is right, else none.
+
+        Parameters
+        ----------
+        of : float
+            How many points the exercise is worth.
+
+        Returns
+        -------
+        float
+        """
+        return of if self.right else 0.0
+
+    def plot(self) -> Any:
+        """Draw the trace. There must be one."""
+        if self.trace is None:
+            raise ValueError(f"{self.exercise}: there is no trace to draw; only a layer that breaks has one")
+        return self.trace.plot()
+
+    @property
+    def _verdict(self) -> str:
+        return f"{self.exercise}: {'right.' if self.right else 'not yet.'}"
+
+    def __repr__(self) -> str:
+        lines = [f"{self._verdict} {self.text}"]
+        if self.trace is not None:
+            lines.append(str(self.trace))
+        return "\n".join([*lines, *(f"* {hint}" for hint in self.hints)])
+
+    def _repr_html_(self) -> str:
+        mark = "✔" if self.right else "✘"
+        moments = "".join(f"<li>{escape(moment.text)}</li>" for moment in self.trace.moments) if self.trace else ""
+        trace = f"<ol>{moments}</ol><b>⇒ {escape(self.trace.violation)}</b>" if self.trace else ""
+        hints = "".join(f"<li>{escape(hint)}</li>" for hint in self.hints)
+        return (
+            f"<div>{mark} <b>{escape(self._verdict)}</b> {escape(self.text)}{trace}"
+            f"{f'<ul>{hints}</ul>' if hints else ''}</div>"
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Solution:
+    """How an exercise is solved, step by step.
+
+    Attributes
+    ----------
+    exercise : str
+    steps : tuple of str
+        Sentences; figures in them come from the model.
+    code : str
+        Python that goes with it; may be empty.
+    """
+
+    exercise: str
+    steps: tuple[str, ...]
+    code: str = ""
+
+    def __repr__(self) -> str:
+        steps = [f"{number}. {step}" for number, step in enumerate(self.steps, 1)]
+        return "\n".join([f"{self.exercise}, solved:", *steps, *([self.code] if self.code else [])])
+
+    def _repr_html_(self) -> str:
+        steps = "".join(f"<li>{escape(step)}</li>" for step in self.steps)
+        code = f"<pre>{escape(self.code)}</pre>" if self.code else ""
+        return f"<div><b>{escape(self.exercise)}, solved:</b><ol>{steps}</ol>{code}</div>"
+
+
+__all__ = ["Feedback", "Solution"]

@@ -1,0 +1,246 @@
+"""Ask first, compute later: problems whose numbers are drawn from a seed, and whose answers the model computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from hashlib import sha256
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+from .. import units
+from .exercise import Exercise
+from .feedback import Feedback, Solution
+
+Numbers = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class Draw:
+    """Draws from a seed: the same everywhere and for ever, whatever becomes of a library's random numbers."""
+
+    def __init__(self, name: str, seed: int | str) -> None:
+        self._root = f"{name}/{seed}"
+
+    def number(self, what: str, below: int) -> int:
+        """A number from 0 up; `what` says what it is for, so that each has its own."""
+        return int.from_bytes(sha256(f"{self._root}/{what}".encode()).digest()) % below
+
+    def choose(self, what: str, options: Sequence[T]) -> T:
+        """One of some options."""
+        return options[self.number(what, len(options))]
+
+    def order(self, what: str, options: Sequence[T]) -> list[T]:
+        """All of them, in some order."""
+        return sorted(options, key=lambda option: self.number(f"{what}/{option!r}", 1 << 64))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an answer is: how it is read and written.
+
+    Attributes
+    ----------
+    asks : str
+        What a student may write.
+    unit : int
+        What a bare number counts, in the unit of the exact answer (a second is 1,000,000,000 ns).
+    read_text : callable
+        Reads text with a unit.
+    write : callable
+        Writes an exact answer.
+    """
+
+    asks: str
+    unit: int
+    read_text: Callable[[str], int | Fraction]
+    write: Callable[[int], str]
+
+    def read(self, answer: object, name: str) -> Fraction:
+        """Read an answer.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        if isinstance(answer, str):
+            return Fraction(self.read_text(answer))
+        if isinstance(answer, bool) or not isinstance(answer, Real):
+            raise ValueError(f"{name}: check({answer!r}): give {self.asks}")
+        number = float(answer)
+        if number != number or number in (float("inf"), float("-inf")):
+            raise ValueError(f"{name}: check({answer!r}): give {self.asks}")
+        exact = int(answer) if isinstance(answer, Integral) else Fraction(number)
+        return Fraction(exact) * self.unit
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text.replace(",", "").replace("_", "").replace(" ", ""))
+    except ValueError:
+        raise ValueError(f"check({text!r}): give a number, such as 1048576 or '1,048,576'") from None
+
+
+TIME = Kind(
+    "a time: a number of seconds, or text with a unit such as '797 ms'",
+    10**9,
+    lambda text: units.duration(text, "answer", zero=True),
+    units.format_duration,
+)
+COUNT = Kind("a number, such as 1048576", 1, _count, units.format_count)
+SIZE = Kind(
+    "an amount of memory: a number of MiB, or text with a unit such as '1.5 GiB'",
+    1 << 20,
+    lambda text: units.size(text, "answer", zero=True),
+    units.format_size,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A wrong answer that is known: what comes out, and where to look."""
+
+    value: int | str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What the model says.
+
+    Attributes
+    ----------
+    answer : int or str
+        Exact: nanoseconds, bytes, a count; or one of the choices.
+    steps : tuple of str
+        How one gets there.
+    slips : tuple of Slip
+    code : str
+        Python that computes it.
+    """
+
+    answer: int | str
+    steps: tuple[str, ...]
+    slips: tuple[Slip, ...] = ()
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Problems of one kind.
+
+    Attributes
+    ----------
+    name, title, lesson : str
+    draw : callable
+        Numbers from a `Draw`.
+    state : callable
+        The task, in words.
+    solve : callable
+        Asks the model.
+    hints : tuple of str
+        Where to look if the answer is wrong and no known slip.
+    kind : Kind or None
+        None: one of `choices`.
+    tolerance : Fraction
+        How far from the exact answer is still right, as a share of it.
+    choices : dict of str to tuple of str
+        The possible answers, and other ways of writing each.
+    """
+
+    name: str
+    title: str
+    lesson: str
+    draw: Callable[[Draw], dict[str, Any]]
+    state: Callable[[Numbers], str]
+    solve: Callable[[Numbers], Solved]
+    hints: tuple[str, ...]
+    kind: Kind | None = None
+    tolerance: Fraction = Fraction(0)
+    choices: Mapping[str, tuple[str, ...]] | None = None
+
+
+class NumberExercise(Exercise):
+    """A problem of a `Family`, with the numbers of one seed.
+
+    Attributes
+    ----------
+    family : Family
+    seed : int or str
+    numbers : dict
+        What was drawn.
+    """
+
+    def __init__(self, family: Family, seed: int | str) -> None:
+        self.family, self.seed = family, seed
+        self.name, self.title, self.lesson = family.name, family.title, family.lesson
+        self.numbers = family.draw(Draw(family.name, seed))
+
+    @property
+    def label(self) -> str:
+        """Name and seed."""
+        return f"{self.name}, seed {self.seed}"
+
+    @property
+    def text(self) -> str:
+        """The task, and what an answer is."""
+        return f"{self.family.state(self.numbers)}\n\n{self._accepted}"
+
+    @property
+    def _accepted(self) -> str:
+        if self.family.kind is None:
+            return f"Answer: one of {', '.join(map(repr, self._choices))}."
+        within = f"within {float(self.family.tolerance * 100):g} %" if self.family.tolerance else "exactly"
+        return f"Answer: {self.family.kind.asks}; right is what is {within} what the model computes."
+
+    @property
+    def _choices(self) -> Mapping[str, tuple[str, ...]]:
+        return self.family.choices or {}
+
+    @cached_property
+    def _solved(self) -> Solved:
+        return self.family.solve(self.numbers)
+
+    def _judge(self, answer: Any) -> Feedback:
+        return self._judge_choice(answer) if self.family.kind is None else self._judge_number(answer, self.family.kind)
+
+    def _judge_choice(self, answer: Any) -> Feedback:
+        written = f"0x{answer:X}" if isinstance(answer, int) and answer > 0x20 else str(answer)
+        meant = written.strip().casefold()
+        found = next(
+            (name for name, others in self._choices.items() if meant in map(str.casefold, (name, *others))), None
+        )
+        if found is None:
+            raise ValueError(f"{self.name}: check({answer!r}): use one of {', '.join(map(repr, self._choices))}")
+        if found == self._solved.answer:
+            return Feedback(self.label, True, f"{found}.")
+        slip = next((slip for slip in self._solved.slips if slip.value == found), None)
+        return self._wrong(f"It is not {found}.", slip)
+
+    def _judge_number(self, answer: Any, kind: Kind) -> Feedback:
+        given = kind.read(answer, self.name)
+        assert isinstance(self._solved.answer, int)
+        if self._is_near(given, self._solved.answer):
+            exact = kind.write(self._solved.answer)
+            return Feedback(self.label, True, f"The model computes {exact}.")
+        slips = self._solved.slips
+        slip = next((slip for slip in slips if isinstance(slip.value, int) and self._is_near(given, slip.value)), None)
+        exact_answer = Fraction(self._solved.answer)
+        far = exact_answer and given and not Fraction(1, 10) <= given / exact_answer <= 10
+        return self._wrong("That is far off: by more than a factor of ten." if far else "That is not it.", slip)
+
+    def _is_near(self, given: Fraction, value: int) -> bool:
+        return abs(given - value) <= self.family.tolerance * value
+
+    def _wrong(self, said: str, slip: Slip | None) -> Feedback:
+        return Feedback(self.label, False, said, (slip.hint,) if slip is not None else self.family.hints)
+
+    def solution(self) -> Solution:
+        """How it is solved, step by step, and the code that computes it."""
+        return Solution(self.label, self._solved.steps, self._solved.code)
+
+
+__all__ = ["COUNT", "SIZE", "TIME", "Draw", "Family", "Kind", "NumberExercise", "Numbers", "Slip", "Solved"]

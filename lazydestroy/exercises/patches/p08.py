@@ -1,0 +1,342 @@
+"""Patch 8, its core to be written: a reboot that leaves the clean-up to a kernel thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...kernel.structs import Answer, DeferredPriv, Flow, Kvm
+from ...page import PAGE_SHIFT
+from ...scenarios import reboot
+from ...series import Series, v1_fixed
+from ...series.layer import Layer
+from ...units import format_count, format_duration
+from ...uvcb import UVC
+from ..patching import PatchExercise
+
+if TYPE_CHECKING:
+    from ...kernel import Kernel
+
+TASK = """
+    A is reset. In this kernel its memory is destroyed, then its configuration, and only then the next guest may run.
+    Leave that to a kernel thread. Both functions take time, so they are generators: whatever takes time is called with
+    "yield from", and what it gives back is what it returns.
+
+    kvm_s390_pv_deinit_vm_deferred(self, kvm) is called with A's vCPUs gone. It returns Answer(0, rc=1, rrc=42) if a
+    thread does the rest. It is called at the end of the process as well: self.mmget_not_zero(kvm.mm) is False if the
+    address space has been removed already; then there is nothing to be lazy about, and
+    (yield from self.kvm_s390_pv_deinit_vm_now(kvm)) does all at once and gives back the answer.
+
+    kvm_s390_pv_destroy_vm_thread(self, priv) is the thread; self.machine.start_thread(...) starts it.
+
+    What you need, besides: yield from self.kvm_s390_clear_2g(kvm): destroys what is mapped of the first 2 GiB, where
+    the next guest's CPUs have their prefix areas; they cannot wait. priv = self.remember(kvm): all that the thread must
+    know (priv.mm, priv.handle, the donated storage, the old top-level table). self.kvm_s390_pv_replace_asce(kvm): the
+    VM goes on with a copy of its top-level table, which the Ultravisor has marked for A; 0 if there was memory for one.
+    self.kvm_s390_clear_pv_state(kvm): the VM has no configuration any more. yield from
+    self.s390_uv_destroy_range(priv.mm, 1): destroys all that is mapped, as long as the address space has more users
+    than that one. cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF).
+    self.configuration_destroyed(priv.mm, cc): counts it, in the mm. self.give_back_all(priv): frees the donated storage
+    and the old table.
+
+    Two counts keep things alive. mm_users: as long as you are a user, the address space is not removed;
+    self.mmget_not_zero(mm) makes you one, yield from self.mmput(mm) ends it, and the last user removes the address
+    space. mm_count: as long as you have a reference, the structure mm is not freed; self.mmgrab(mm), self.mmdrop(mm).
+    The users have one reference, all of them together.
+"""
+
+
+class Around(Layer):
+    """What the core of patch 8 finds around it: the call sites, and what it is made of."""
+
+    def kvm_s390_pv_end(self: Kernel, kvm: Kvm) -> Flow:
+        """The call sites."""
+        return (yield from self.kvm_s390_pv_deinit_vm_deferred(kvm))
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
+        """End a VM's configuration: at once, as long as nobody has written it. Returns an `Answer`."""
+        return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+
+    def kvm_s390_pv_deinit_vm_now(self: Kernel, kvm: Kvm) -> Flow:
+        """End a VM's configuration at once. Returns an `Answer`."""
+        return (yield from self.kvm_s390_pv_deinit_vm(kvm))
+
+    def kvm_s390_clear_2g(self: Kernel, kvm: Kvm) -> Flow:
+        """Destroy what is mapped of the guest's first 2 GiB."""
+        self.machine.engine.doing("destroys the first 2 GiB")
+        yield from self.s390_uv_destroy_range(kvm.mm, 1, self.machine.low_pages)
+
+    def remember(self: Kernel, kvm: Kvm) -> DeferredPriv:
+        """All that must be ended."""
+        return DeferredPriv(
+            mm=kvm.mm,
+            handle=kvm.pv.handle,
+            stor_base=kvm.pv.stor_base,
+            stor_var=kvm.pv.stor_var,
+            old_table=kvm.gmap.table,
+            has_mm=True,
+        )
+
+    def give_back_all(self: Kernel, priv: DeferredPriv) -> None:
+        """Free the donated storage and the old top-level table."""
+        self.machine.uv.tables.pop(priv.old_table << PAGE_SHIFT, None)
+        self.machine.give_back(*priv.stor_base)
+        self.machine.give_back(*priv.stor_var)
+        self.crst_table_free(priv.old_table)
+
+
+class _Core(Layer):
+    """A right answer, cut into pieces for the wrong ones."""
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
+        if not self.mmget_not_zero(kvm.mm):
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        self.hold(kvm)
+        yield from self.at_once(kvm)
+        priv = self.remember(kvm)
+        self.part(kvm)
+        self.machine.start_thread(self.kvm_s390_pv_destroy_vm_thread(priv))
+        return Answer(0, rc=1, rrc=42)
+
+    def hold(self: Kernel, kvm: Kvm) -> None:
+        self.mmgrab(kvm.mm)
+
+    def at_once(self: Kernel, kvm: Kvm) -> Flow:
+        yield from self.kvm_s390_clear_2g(kvm)
+
+    def part(self: Kernel, kvm: Kvm) -> None:
+        self.kvm_s390_pv_replace_asce(kvm)
+        self.kvm_s390_clear_pv_state(kvm)
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
+        yield from self.s390_uv_destroy_range(priv.mm, 1)
+        yield from self.mmput(priv.mm)
+        self.end(priv)
+        self.mmdrop(priv.mm)
+
+    def end(self: Kernel, priv: DeferredPriv) -> None:
+        cc, _, _ = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF)
+        self.configuration_destroyed(priv.mm, cc)
+        self.give_back_all(priv)
+
+
+class LowMemoryLater(_Core):
+    """Leave everything to the thread, the first 2 GiB as well.
+
+    What lies there that the next guest's CPUs need before their first instruction?
+    """
+
+    def at_once(self: Kernel, kvm: Kvm) -> Flow:
+        yield
+
+
+class SameTable(_Core):
+    """Let the VM go on with its top-level table.
+
+    The Ultravisor has marked it when A was created, and takes it for no other configuration as long as A is there.
+    """
+
+    def part(self: Kernel, kvm: Kvm) -> None:
+        self.kvm_s390_clear_pv_state(kvm)
+
+
+class StillTheVms(_Core):
+    """Leave the handle and the storage with the VM.
+
+    Whoever ends the VM later finds a configuration there, and ends it once more.
+    """
+
+    def part(self: Kernel, kvm: Kvm) -> None:
+        self.kvm_s390_pv_replace_asce(kvm)
+
+
+class NoReference(_Core):
+    """Be a user of the address space, and count the configuration down after mmput.
+
+    The count lives in the mm. When the last user is gone and nobody else has a reference, where is it?
+    """
+
+    def hold(self: Kernel, kvm: Kvm) -> None:
+        """Nothing more is held."""
+        return self.machine.engine.charge(0)
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
+        yield from self.s390_uv_destroy_range(priv.mm, 1)
+        yield from self.mmput(priv.mm)
+        self.end(priv)
+
+
+class NoUser(_Core):
+    """Hold the structure, and be no user of the address space.
+
+    How many users has an address space whose process runs? And when does s390_uv_destroy_range stop?
+    """
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
+        if not kvm.mm.mm_users:
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        self.hold(kvm)
+        yield from self.at_once(kvm)
+        priv = self.remember(kvm)
+        self.part(kvm)
+        self.machine.start_thread(self.kvm_s390_pv_destroy_vm_thread(priv))
+        return Answer(0, rc=1, rrc=42)
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
+        yield from self.s390_uv_destroy_range(priv.mm, 1)
+        self.end(priv)
+        self.mmdrop(priv.mm)
+
+
+class UserForEver(_Core):
+    """Become a user of the address space, and never end it.
+
+    The last user removes the address space. Who is it, when the process has exited?
+    """
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
+        yield from self.s390_uv_destroy_range(priv.mm, 1)
+        self.end(priv)
+        self.mmdrop(priv.mm)
+
+
+class StorageTooEarly(_Core):
+    """Give the donated storage back when the VM has let go of it.
+
+    Whose is it, until DESTROY_SEC_CONF has succeeded?
+    """
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
+        self.give_back_all(priv)
+        yield from self.s390_uv_destroy_range(priv.mm, 1)
+        yield from self.mmput(priv.mm)
+        cc, _, _ = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF)
+        self.configuration_destroyed(priv.mm, cc)
+        self.mmdrop(priv.mm)
+
+
+class ConfigurationFirst(_Core):
+    """Destroy the configuration, then its pages.
+
+    In this model the Ultravisor lets go of all pages then. For the firmware of 2021 that is an assumption; the kernel
+    never relied on it.
+    """
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
+        self.end(priv)
+        yield from self.s390_uv_destroy_range(priv.mm, 1)
+        yield from self.mmput(priv.mm)
+        self.mmdrop(priv.mm)
+
+
+class NotLazy(_Core):
+    """Do what the thread would do, and return when it is done.
+
+    Then the next guest waits for it.
+    """
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
+        if not self.mmget_not_zero(kvm.mm):
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        self.hold(kvm)
+        yield from self.at_once(kvm)
+        priv = self.remember(kvm)
+        self.part(kvm)
+        yield from self.kvm_s390_pv_destroy_vm_thread(priv)
+        return Answer(0)
+
+
+class ModelAnswer:
+    """What cannot wait, at once; the rest in a thread that holds what it needs until it is done."""
+
+    def kvm_s390_pv_deinit_vm_deferred(self, kvm):
+        if not self.mmget_not_zero(kvm.mm):
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        self.mmgrab(kvm.mm)
+        yield from self.kvm_s390_clear_2g(kvm)
+        priv = self.remember(kvm)
+        if self.kvm_s390_pv_replace_asce(kvm):
+            raise MemoryError("no memory for a table: the whole patch falls back here")
+        self.kvm_s390_clear_pv_state(kvm)
+        self.machine.start_thread(self.kvm_s390_pv_destroy_vm_thread(priv))
+        return Answer(0, rc=1, rrc=42)
+
+    def kvm_s390_pv_destroy_vm_thread(self, priv):
+        yield from self.s390_uv_destroy_range(priv.mm, 1)
+        yield from self.mmput(priv.mm)
+        cc, _, _ = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF)
+        self.configuration_destroyed(priv.mm, cc)
+        self.give_back_all(priv)
+        self.mmdrop(priv.mm)
+
+
+WITHOUT = v1_fixed.without(8, 9, 10).plus(Around)
+
+
+def the_guest_need_not_wait(kernel: Series) -> str:
+    """A reboot of 8 GiB, in which the next guest leaves the old pages alone."""
+    lazy, before = (reboot("8 GiB", kernel=each, touch="none") for each in (kernel, WITHOUT))
+    if lazy.downtime_ns is None or before.downtime_ns is None:
+        return "A reboot of 8 GiB: the next guest never runs."
+    if lazy.downtime_ns * 2 < before.downtime_ns:
+        return ""
+    return (
+        f"A reboot of 8 GiB: the next guest waits {format_duration(lazy.downtime_ns)}. Without the patch it waits "
+        f"{format_duration(before.downtime_ns)}. Who does the work, and who waits for it?"
+    )
+
+
+def the_thread_destroys_the_pages(kernel: Series) -> str:
+    """The same; the thread should find each old page above 2 GiB still secure, and destroy it."""
+    run = reboot("8 GiB", kernel=kernel, touch="none")
+    destroyed = run.uvcs[UVC.DESTR_SEC_STOR] - run.noop_uvcs[UVC.DESTR_SEC_STOR] - run.failed_uvcs[UVC.DESTR_SEC_STOR]
+    if destroyed >= run.pages:
+        return ""
+    return (
+        f"A reboot of 8 GiB: of {format_count(run.pages)} old pages {format_count(destroyed)} were destroyed while "
+        f"they "
+        "were secure. The others were left to DESTROY_SEC_CONF: that it makes them accessible is an assumption "
+        "about the "
+        "firmware of 2021 on which the kernel does not rely."
+    )
+
+
+EXERCISE = PatchExercise(
+    name="patch-8",
+    title="lazy destroy for reboot, its core",
+    lesson="series/08-lazy-reboot.ipynb",
+    task=TASK,
+    kernel=WITHOUT,
+    writes=("kvm_s390_pv_deinit_vm_deferred", "kvm_s390_pv_destroy_vm_thread"),
+    searches=({"failures": (), "sharing": False, "low_pages": 1}, {"failures": (), "sharing": False}),
+    probes=(the_guest_need_not_wait, the_thread_destroys_the_pages),
+    mistakes=(
+        LowMemoryLater,
+        SameTable,
+        StillTheVms,
+        NoReference,
+        NoUser,
+        UserForEver,
+        StorageTooEarly,
+        ConfigurationFirst,
+        NotLazy,
+    ),
+    model_answer=ModelAnswer,
+    steps=(
+        "Without an address space there is nothing to walk: end the configuration at once.",
+        (
+            "The thread needs the address space for its walk, so it becomes a user; and it needs the structure for the "
+            "count that is in it, after it has stopped being a user, so it takes a reference. (Version 1 forgot that.)"
+        ),
+        "The first 2 GiB cannot wait: the next guest's CPUs have their prefix areas there.",
+        "The VM lets go of A: another top-level table, no handle, no donated storage. It can go protected again.",
+        (
+            "In the thread: pages first, then the configuration, and only then what was donated for it. The Ultravisor "
+            "holds the storage until the configuration is gone."
+        ),
+        (
+            "The patch falls back to doing all at once if there is no memory for the record, the table or the "
+            "thread; and "
+            "a configuration that cannot be destroyed keeps its storage for ever."
+        ),
+    ),
+)

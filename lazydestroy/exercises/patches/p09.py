@@ -1,0 +1,214 @@
+"""Patch 9, its core to be written: setting a page aside when the address space is removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...kernel.structs import Mm
+from ...page import Page
+from ...scenarios import shutdown
+from ...series import Series, v1_fixed
+from ...series.layer import Layer
+from ...units import format_count
+from ..patching import PatchExercise
+
+if TYPE_CHECKING:
+    from ...kernel import Kernel
+
+TASK = """
+    The process ends, and its address space is removed page by page; each page that may be secure is exported first, and
+    whoever waits for the process waits for that. Set the pages aside instead: a thread destroys and frees them later.
+
+    uv_destroy_page_lazy(self, mm, page) is called for one page that leaves the address space. When you return, the
+    caller drops its reference; a page without one is free. In this kernel your function exports every page, as before
+    the patch. Write it so that the page goes on the list if there is room. If there is none, do without for this page,
+    and try to get a list page for the next ones: memory may be short just now, and then the clean-up must go on all the
+    same.
+
+    What you need: mm.context.deferred_list.room, how many frame numbers still fit; .append(page), puts a page on it;
+    .add_list_page(list_page), gives it another list page, with room for 509. self.alloc_list_page(): a page, or None.
+    self.uv_convert_owned_from_secure(page): export; 0, or a negative number if it was refused.
+    self.get_page(page), self.put_page(page): take and drop a reference. The thread that empties the list drops the one
+    reference that you leave with each page on it. self.machine.leak_page(page, "why"): for a page that must never be
+    used again.
+"""
+
+
+class AsBefore(Layer):
+    """The kernel before: each page is exported when it leaves the address space."""
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        """Export the page."""
+        if self.uv_convert_owned_from_secure(page):
+            self.get_page(page)
+            self.machine.leak_page(page, "a page that cannot be exported")
+
+
+class NeverFallBack(Layer):
+    """Get a list page when there is no room, then set the page aside.
+
+    And if there is no memory for a list page? The page has left the address space, and is on no list.
+    """
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        self.get_page(page)
+        if not mm.context.deferred_list.room:
+            list_page = self.alloc_list_page()
+            if list_page is None:
+                return
+            mm.context.deferred_list.add_list_page(list_page)
+        mm.context.deferred_list.append(page)
+
+
+class NoneAsAPage(Layer):
+    """Take what alloc_list_page gives, and put it on the list.
+
+    It gives None if there is no memory.
+    """
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        self.get_page(page)
+        if mm.context.deferred_list.room:
+            mm.context.deferred_list.append(page)
+            return
+        self.uv_convert_owned_from_secure(page)
+        self.put_page(page)
+        list_page: Any = self.alloc_list_page()
+        mm.context.deferred_list.add_list_page(list_page)
+
+
+class NeverFull(Layer):
+    """Set each page aside, without a look at the room.
+
+    Frame numbers need memory, too. Where does the first list page come from?
+    """
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        self.get_page(page)
+        mm.context.deferred_list.append(page)
+
+
+class NoReference(Layer):
+    """Put the page's number on the list, and take no reference.
+
+    The caller drops the last one. What becomes of the page then?
+    """
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        if mm.context.deferred_list.room:
+            mm.context.deferred_list.append(page)
+            return
+        self.uv_convert_owned_from_secure(page)
+        list_page = self.alloc_list_page()
+        if list_page is not None:
+            mm.context.deferred_list.add_list_page(list_page)
+
+
+class NotExported(Layer):
+    """If there is no room, get a list page, and let the page at hand go.
+
+    It is freed when you return. In which state?
+    """
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        if mm.context.deferred_list.room:
+            self.get_page(page)
+            mm.context.deferred_list.append(page)
+            return
+        list_page = self.alloc_list_page()
+        if list_page is not None:
+            mm.context.deferred_list.add_list_page(list_page)
+
+
+class ReferenceKept(Layer):
+    """Take a reference first, in any case.
+
+    Who drops it for a page that did not go on the list?
+    """
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        self.get_page(page)
+        if mm.context.deferred_list.room:
+            mm.context.deferred_list.append(page)
+            return
+        self.uv_convert_owned_from_secure(page)
+        list_page = self.alloc_list_page()
+        if list_page is not None:
+            mm.context.deferred_list.add_list_page(list_page)
+
+
+class DestroyAtOnce(Layer):
+    """Destroy the page: that is cheaper than to export it.
+
+    The process ends before its VM does: its guest still has its CPUs.
+    """
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        self.uv_destroy_owned_page(page)
+
+
+class ModelAnswer:
+    """Set aside while there is room; else export this one, and try to have room for the next."""
+
+    def uv_destroy_page_lazy(self, mm, page):
+        deferred_list = mm.context.deferred_list
+        if deferred_list.room:
+            self.get_page(page)
+            deferred_list.append(page)
+            return
+        if self.uv_convert_owned_from_secure(page):
+            self.get_page(page)
+            self.machine.leak_page(page, "it cannot be exported")
+        list_page = self.alloc_list_page()
+        if list_page is not None:
+            deferred_list.add_list_page(list_page)
+
+
+def most_pages_are_set_aside(kernel: Series) -> str:
+    """A shutdown of 4 GiB."""
+    run = shutdown("4 GiB", kernel=kernel)
+    pages = int(run.memory["set_aside"].max())
+    if pages * 2 > run.pages:
+        return ""
+    return (
+        f"A shutdown of 4 GiB: of {format_count(run.pages)} pages at most {format_count(pages)} were set aside at a "
+        "time. Which page goes on the list?"
+    )
+
+
+EXERCISE = PatchExercise(
+    name="patch-9",
+    title="lazy destroy for shutdown, its core",
+    lesson="series/09-lazy-shutdown.ipynb",
+    task=TASK,
+    kernel=v1_fixed.plus(AsBefore),
+    writes=("uv_destroy_page_lazy",),
+    searches=({"failures": ("list page",)},),
+    probes=(most_pages_are_set_aside,),
+    mistakes=(
+        NeverFallBack,
+        NoneAsAPage,
+        NeverFull,
+        NoReference,
+        NotExported,
+        ReferenceKept,
+        DestroyAtOnce,
+    ),
+    model_answer=ModelAnswer,
+    steps=(
+        (
+            "A page on the list needs a reference of its own: the caller drops the last one otherwise, and a secure "
+            "page "
+            "would be free."
+        ),
+        (
+            "If there is no room the page at hand is exported and freed, as before the patch. So one page in 510 is "
+            "exported: one for each list page of 509."
+        ),
+        (
+            "Then one allocation is tried. If it fails, nothing is lost: the next page is exported, too, and it tries "
+            "again."
+        ),
+        "A page that cannot even be exported must never be used again: it is leaked on purpose.",
+    ),
+)

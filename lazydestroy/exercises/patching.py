@@ -1,0 +1,199 @@
+"""Write the patch yourself: a kernel without it, a layer that somebody wrote, and the search that judges it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from ..series import Series, Trace
+from ..series.check import check
+from ..series.layer import summary_of
+from ..series.trace import told
+from ..series.world import Bounds
+from .exercise import Exercise
+from .feedback import Feedback, Solution
+
+Probe = Callable[[Series], str]
+"""An experiment with a kernel that breaks nothing: does it do what the patch is for? Empty, or what it does not do."""
+
+Progressing = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A wrong answer that is known.
+
+    Attributes
+    ----------
+    layer : type
+        The answer. Its docstring says in a line what was thought, and then where the thought goes wrong.
+    """
+
+    layer: type
+
+    @property
+    def name(self) -> str:
+        """The thought, in a few words."""
+        return summary_of(self.layer).partition("\n")[0].rstrip(".")
+
+    @property
+    def hint(self) -> str:
+        """Where it goes wrong."""
+        return " ".join(summary_of(self.layer).partition("\n")[2].split())
+
+
+class PatchExercise(Exercise):
+    """A function of a patch, to be written as a layer.
+
+    Attributes
+    ----------
+    kernel : Series
+        The kernel without it.
+    writes : tuple of str
+        The functions that are missing.
+    searches : tuple of dict
+        Bounds of the searches that must find nothing, for `lazydestroy.series.check`.
+    probes : tuple of callable
+        Experiments that show whether it does what it is for.
+    mistakes : tuple of Mistake
+        Wrong answers that are known.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        lesson: str,
+        task: str,
+        kernel: Series,
+        writes: tuple[str, ...],
+        searches: tuple[dict[str, Any], ...],
+        probes: tuple[Probe, ...],
+        mistakes: tuple[type, ...],
+        model_answer: type,
+        steps: tuple[str, ...],
+    ) -> None:
+        self.name, self.title, self.lesson = name, title, lesson
+        self.task = "\n\n".join(" ".join(part.split()) for part in task.split("\n\n"))
+        self.kernel, self.writes = kernel, writes
+        self.searches, self.probes = searches, probes
+        self.mistakes = tuple(map(Mistake, mistakes))
+        self.model_answer, self.steps = model_answer, steps
+
+    @property
+    def text(self) -> str:
+        """The task."""
+        return self.task
+
+    def given(self) -> Any:
+        """The missing functions as they are in the kernel without the patch.
+
+        Returns
+        -------
+        Listing
+            Highlighted in a notebook, plain text in a terminal.
+        """
+        from ..series.reading import functions_listing
+
+        return functions_listing(self.kernel, self.writes)
+
+    def check(self, answer: Any, *, progress: Progressing | None = None) -> Feedback:
+        """Try everything that can happen on a small machine with this layer in its kernel.
+
+        Parameters
+        ----------
+        answer : type
+            A class with the missing functions.
+        progress : callable, optional
+            Called now and then with the number of states seen.
+
+        Returns
+        -------
+        Feedback
+
+        Raises
+        ------
+        ValueError
+            If it is no class.
+        """
+        self._progress = progress
+        try:
+            return super().check(answer)
+        finally:
+            self._progress = None
+
+    _progress: Progressing | None = None
+
+    def _judge(self, answer: Any) -> Feedback:
+        if not isinstance(answer, type):
+            raise ValueError(
+                f"{self.name}: check({answer!r}): give the class that has the functions, not something else"
+            )
+        if missing := self._unwritten(answer):
+            return Feedback(self.name, False, f"{answer.__name__} does not write {' and '.join(missing)} yet.")
+        kernel = self.kernel.plus(answer)
+        states = 0
+        for bounds in self.searches:
+            verdict = check(kernel, progress=self._progress, **bounds)
+            states += verdict.states
+            if verdict.trace is not None:
+                return self._broken(verdict.trace, bounds)
+        failed = [said for said in (probe(kernel) for probe in self.probes) if said]
+        if failed:
+            safe = f"Nothing breaks: the search saw all {states:,} states that there are. But it does not do its work."
+            return Feedback(self.name, False, safe, tuple(failed))
+        return Feedback(
+            self.name, True, f"The search saw all {states:,} states that there are, and it does what the patch is for."
+        )
+
+    def _unwritten(self, answer: type) -> list[str]:
+        """The functions that are not there; all of them, if there is nothing in any."""
+        functions = {name: getattr(answer, name, None) for name in self.writes}
+        if all(map(_is_empty, functions.values())):
+            return list(self.writes)
+        return [name for name, function in functions.items() if not callable(function)]
+
+    def _broken(self, trace: Trace, bounds: dict[str, Any]) -> Feedback:
+        hints = tuple(f"This thought ends just so: {known.name}. {known.hint}" for known in self.alike(trace, bounds))
+        text = f"The shortest of all ways in which it breaks has {len(trace.moments)} steps:"
+        return Feedback(self.name, False, text, hints or (f"Lesson: {self.lesson}.",), trace)
+
+    def alike(self, trace: Trace, bounds: dict[str, Any]) -> list[Mistake]:
+        """The known mistakes that come to the same end when the same is done, step by step, and tell the same story."""
+        return [mistake for mistake in self.mistakes if self._retold(mistake, trace, bounds) == trace.story]
+
+    def _retold(self, mistake: Mistake, trace: Trace, bounds: dict[str, Any]) -> str:
+        """The story of the same actions with another layer; empty if they are not possible."""
+        try:
+            return told(self.kernel.plus(mistake.layer), Bounds(**_complete(bounds)), list(trace.actions), False).story
+        except Exception:
+            # with another layer other tasks run: what was done cannot be done there
+            return ""
+
+    def solution(self) -> Solution:
+        """The functions as they could be written, and why."""
+        return Solution(self.name, self.steps, inspect.getsource(self.model_answer).rstrip())
+
+
+def _complete(bounds: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list | tuple) else value for name, value in bounds.items()}
+
+
+def _nothing() -> None:
+    """Do nothing, as a function does that nobody has written yet."""
+
+
+def _nothing_undocumented() -> None: ...
+
+
+def _is_empty(function: object) -> bool:
+    """Whether there is no such function, or nothing in it."""
+    if not isinstance(function, FunctionType):
+        return not callable(function)
+    return function.__code__.co_code in (_nothing.__code__.co_code, _nothing_undocumented.__code__.co_code)
+
+
+__all__ = ["Mistake", "PatchExercise", "Probe"]

@@ -1,0 +1,282 @@
+"""Problems with numbers: what is right is accepted, what is wrong is not, and nobody is told the answer."""
+
+import json
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lazydestroy as ld
+from lazydestroy import exercises
+from lazydestroy.exercises import NumberExercise, PatchExercise, Progress, session
+from lazydestroy.exercises.families import FAMILIES
+from lazydestroy.exercises.families.searching import MISSING_PATCH
+from lazydestroy.exercises.numbers import COUNT, SIZE, TIME, Draw
+
+SEEDS = (0, 1, 2, 3, "s1234567", "Ada")
+
+problems = pytest.mark.parametrize(
+    "problem",
+    [NumberExercise(family, seed) for family in FAMILIES for seed in SEEDS],
+    ids=lambda problem: problem.label,
+)
+families = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+
+@pytest.fixture(autouse=True)
+def a_new_session(monkeypatch):
+    monkeypatch.setattr(session, "_SESSION", Progress())
+
+
+def exact(problem):
+    """The answer as a student would give it."""
+    answer = problem._solved.answer
+    return answer if problem.family.kind is None else Fraction(answer, problem.family.kind.unit)
+
+
+def test_there_are_at_least_twelve_families_and_six_patches():
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES) >= 12
+    patches = [name for name in ld.exercises.EXERCISES if isinstance(ld.exercise(name), PatchExercise)]
+    assert patches == ["patch-3", "patch-4", "patch-6", "patch-7", "patch-8", "patch-9"]
+
+
+# Right and wrong
+
+
+@problems
+def test_the_models_answer_is_right(problem):
+    feedback = problem.check(exact(problem))
+    assert feedback and feedback.right and feedback.points(7) == 7
+
+
+@problems
+def test_a_number_within_the_tolerance_is_right_and_one_beyond_it_is_not(problem):
+    if problem.family.kind is None:
+        for choice in problem.family.choices:
+            assert problem.check(choice).right == (choice == problem._solved.answer)
+        return
+    tolerance, answer = problem.family.tolerance, exact(problem)
+    for factor in (1 - tolerance * Fraction(9, 10), 1 + tolerance * Fraction(9, 10)):
+        assert problem.check(answer * factor).right
+    for factor in (1 - tolerance * Fraction(11, 10), 1 + tolerance * Fraction(11, 10), Fraction(1, 2), 2, 100, 0):
+        feedback = problem.check(answer * factor)
+        assert not feedback and feedback.points(7) == 0
+        assert feedback.hints
+
+
+@problems
+def test_each_known_slip_is_told_where_to_look(problem):
+    right = []
+    for slip in problem._solved.slips:
+        given = slip.value if problem.family.kind is None else Fraction(slip.value, problem.family.kind.unit)
+        feedback = problem.check(given)
+        right.append(feedback.right)
+        if not feedback.right:
+            assert feedback.hints and all(len(hint) > 20 for hint in feedback.hints)
+    assert not all(right)
+
+
+@problems
+def test_a_wrong_answer_is_not_told_the_right_one(problem):
+    if problem.family.kind is None:
+        wrong = [choice for choice in problem.family.choices if choice != problem._solved.answer]
+    else:
+        wrong = [0, 10 * exact(problem), *(Fraction(s.value, problem.family.kind.unit) for s in problem._solved.slips)]
+    for answer in wrong:
+        feedback = problem.check(answer)
+        if feedback.right:
+            continue
+        said = " ".join((feedback.text, *feedback.hints))
+        if problem.family.kind is None:
+            told = re.findall(r"(?:it is|the answer is) (\S+)", said, re.IGNORECASE)
+            assert problem._solved.answer not in told
+        else:
+            assert problem.family.kind.write(problem._solved.answer) not in said
+
+
+@families
+def test_the_known_slips_are_met_somewhere(family):
+    """A slip whose value is always right within the tolerance is no slip."""
+    met = set()
+    for seed in range(25 if family is not MISSING_PATCH else 4):
+        problem = NumberExercise(family, seed)
+        for slip in problem._solved.slips:
+            given = slip.value if family.kind is None else Fraction(slip.value, family.kind.unit)
+            if not problem.check(given).right:
+                met.add(slip.hint)
+    every = {slip.hint for seed in range(4) for slip in NumberExercise(family, seed)._solved.slips}
+    assert every <= met
+
+
+@families
+def test_a_student_who_solves_the_hint_by_the_code_of_the_solution_is_right(family):
+    """The code that the solution shows computes an answer that is accepted."""
+    if family.name in ("which-exception", "host-reads", "missing-patch", "break-even"):
+        pytest.skip("its code shows more than the answer")
+    problem = NumberExercise(family, 5)
+    *before, last = problem.solution().code.replace("\n          ", " ").replace("\n            ", " ").split("\n")
+    joined = "\n".join([*before, last])
+    scope = {"ld": ld}
+    statements, _, expression = joined.rpartition("\n") if before else ("", "", joined)
+    exec(statements, scope)
+    value = eval(expression, scope)
+    if value == "":
+        value = "nobody"
+    if family.kind is TIME and not isinstance(value, float):
+        value = f"{value} ns"
+    assert problem.check(value).right
+
+
+# Text
+
+
+@problems
+def test_the_task_says_what_an_answer_is_and_leads_to_a_lesson(problem):
+    folder = Path(__file__).parent.parent / "notebooks"
+    assert (folder / problem.lesson).is_file()
+    assert "Answer: " in problem.text and problem.lesson in repr(problem)
+    assert problem.title in problem._repr_html_()
+
+
+@problems
+def test_the_solution_explains(problem):
+    solution = problem.solution()
+    assert len(solution.steps) >= 2 and solution.code.startswith(("ld.", "m = ", "run = ", "one = ", "def "))
+    assert all(step in repr(solution) for step in solution.steps)
+    assert solution._repr_html_().count("<li>") == len(solution.steps)
+
+
+# Seeds
+
+
+@families
+def test_the_same_seed_gives_the_same_problem_and_others_give_others(family):
+    texts = [NumberExercise(family, seed).text for seed in range(12 if family is not MISSING_PATCH else 5)]
+    assert NumberExercise(family, 3).text == texts[3]
+    assert len(set(texts)) >= (3 if family is MISSING_PATCH else 6)
+
+
+def test_draws_are_the_same_on_every_computer():
+    """If these change, so does what a class was given last year."""
+    assert [Draw("flat-floor", 1).number("memory", 1000) for _ in range(2)] == [29, 29]
+    assert Draw("flat-floor", "1").number("memory", 1000) == 29
+
+
+def test_a_number_and_its_text_are_the_same_seed():
+    assert ld.exercise("flat-floor", seed=7).text == ld.exercise("flat-floor", seed="7").text
+
+
+@pytest.mark.parametrize("seed", [True, 1.5, [], b"x"])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(ValueError, match="seed="):
+        ld.exercise("flat-floor", seed=seed)
+
+
+def test_an_exercise_that_is_not_there_is_refused_by_name():
+    with pytest.raises(ValueError, match="use one of reboot-time"):
+        ld.exercise("reboot")
+    with pytest.raises(ValueError, match="leave the seed out"):
+        ld.exercise("patch-3", seed=1)
+
+
+# Reading answers
+
+
+def test_times_counts_and_sizes_are_read_with_and_without_units():
+    assert TIME.read(1.5, "x") == TIME.read("1.5 s", "x") == TIME.read("1500 ms", "x") == 1_500_000_000
+    assert COUNT.read(1048576, "x") == COUNT.read("1,048,576", "x") == COUNT.read("1 048 576", "x") == 1048576
+    assert SIZE.read(1.5, "x") == SIZE.read("1.5 MiB", "x") == 3 << 19
+
+
+@pytest.mark.parametrize("answer", ["", "long", "1.5", "64 GB", None, [], True, float("nan"), float("inf")])
+def test_what_is_no_time_is_refused(answer):
+    with pytest.raises(ValueError, match=r"answer|check\("):
+        ld.exercise("flat-floor", seed=1).check(answer)
+
+
+def test_what_is_none_of_the_choices_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="'A', 'B', 'nobody'"):
+        ld.exercise("who-owns", seed=1).check("C")
+
+
+@given(st.sampled_from([0x3D, 0x3E, 0x3F]))
+@settings(deadline=None, max_examples=10)
+def test_an_exception_is_a_number_or_its_text(number):
+    problem = ld.exercise("which-exception", seed=0)
+    results = {problem.check(answer).right for answer in (number, f"0x{number:x}", f"0x{number:X}", f"{number:x}")}
+    assert len(results) == 1
+
+
+def test_a_refused_answer_is_no_try():
+    problem = ld.exercise("who-owns", seed=1)
+    with pytest.raises(ValueError, match="use one of"):
+        problem.check("C")
+    assert len(ld.progress()) == 0
+
+
+# Traces
+
+
+def test_the_missing_patch_cannot_be_mistaken():
+    """No two kernels that lack different patches are told by the same trace."""
+    told = {}
+    for seed in range(30):
+        problem = NumberExercise(MISSING_PATCH, seed)
+        story = problem.text
+        told.setdefault(story, set()).add(problem.numbers["missing"])
+    assert len(told) >= 5 and all(len(missing) == 1 for missing in told.values())
+
+
+# Progress
+
+
+def test_progress_shows_what_was_tried_and_what_was_solved():
+    problem = ld.exercise("reboot-time", seed=1)
+    assert "no exercise" in repr(ld.progress())
+    problem.check(1)
+    assert not ld.progress()["reboot-time, seed 1"].solved
+    problem.check(exact(problem))
+    problem.check(1)
+    assert ld.progress().solved == ("reboot-time, seed 1",)
+    assert ld.progress()["reboot-time, seed 1"].tries == 2
+    assert "solved, 2 tries" in repr(ld.progress()) and "<td>solved, 2 tries</td>" in ld.progress()._repr_html_()
+
+
+def test_progress_is_kept_in_a_file_only_if_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    problem = ld.exercise("reboot-time", seed=1)
+    problem.check(1)
+    assert list(tmp_path.iterdir()) == []
+    ld.progress(file=True)
+    problem.check(exact(problem))
+    assert [path.name for path in tmp_path.iterdir()] == ["lazydestroy-progress.json"]
+    kept = json.loads(Path("lazydestroy-progress.json").read_text())
+    assert kept == {"reboot-time, seed 1": {"tries": 2, "solved": True}}
+
+
+def test_a_later_session_goes_on_with_the_file(tmp_path, monkeypatch):
+    file = tmp_path / "mine.json"
+    ld.progress(file=file)
+    ld.exercise("reboot-time", seed=1).check(1)
+    monkeypatch.setattr(session, "_SESSION", Progress())
+    problem = ld.exercise("reboot-time", seed=1)
+    problem.check(exact(problem))
+    assert ld.progress(file=str(file))["reboot-time, seed 1"].tries == 2
+    assert json.loads(file.read_text())["reboot-time, seed 1"]["solved"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', '{"a": {"tries": "x", "solved": true}}', "null"])
+def test_a_file_that_is_something_else_is_left_alone(tmp_path, text):
+    file = tmp_path / "notes.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match="no file of progress"):
+        ld.progress(file=file)
+    assert file.read_text() == text
+
+
+def test_the_public_names_are_there():
+    assert ld.exercise is exercises.exercise and ld.progress is exercises.progress
+    assert set(ld.exercises.EXERCISES) >= {family.name for family in FAMILIES}

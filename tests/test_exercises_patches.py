@@ -1,0 +1,159 @@
+"""Patches to be written: what is right is found right, and each wrong thought is shown where it goes wrong."""
+
+from html import escape
+
+import pytest
+
+import lazydestroy as ld
+from lazydestroy.exercises.patches import PATCHES, p03, p07, p08
+from lazydestroy.series import Series
+
+pytestmark = pytest.mark.long
+
+BY_NAME = {patch.name: patch for patch in PATCHES}
+MISTAKES = [(patch, mistake) for patch in PATCHES for mistake in patch.mistakes]
+
+ONLY_PROBED = {
+    # the search finds nothing: they are safe, and do not do what the patch is for
+    "TryAgain",
+    "GuestAddress",
+    "ImportIt",
+    "CountedTwice",
+    "RefusedStillCounts",
+    "DownInAnyCase",
+    "Always",
+    "NoUser",
+    "ConfigurationFirst",
+    "NotLazy",
+}
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
+def test_the_model_answer_is_right(patch):
+    feedback = patch.check(patch.model_answer)
+    assert feedback.right, feedback
+    assert feedback.points(10) == 10 and "does what the patch is for" in feedback.text
+
+
+@pytest.mark.parametrize("number", [3, 4, 6, 7])
+def test_the_patch_of_the_series_is_right(number):
+    """The same class that is the patch in this package."""
+    patch = BY_NAME[f"patch-{number}"]
+    assert patch.check(ld.series.v1[number].layer).right
+
+
+@pytest.mark.parametrize(
+    ("patch", "mistake"), MISTAKES, ids=[f"{patch.name}-{mistake.layer.__name__}" for patch, mistake in MISTAKES]
+)
+def test_each_known_mistake_fails_and_is_recognised(patch, mistake):
+    feedback = patch.check(mistake.layer)
+    assert not feedback.right and feedback.points(10) == 0
+    assert (feedback.trace is None) == (mistake.layer.__name__ in ONLY_PROBED)
+    if feedback.trace is not None:
+        assert any(mistake.name in hint and mistake.hint in hint for hint in feedback.hints), feedback
+        assert feedback.trace.story.endswith(feedback.trace.violation)
+        assert feedback.trace.violation in repr(feedback) and escape(feedback.trace.violation) in feedback._repr_html_()
+    else:
+        assert feedback.hints and "Nothing breaks" in feedback.text
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
+def test_nothing_written_is_no_answer(patch):
+    def nothing(self, *arguments):
+        """Nothing yet."""
+        ...
+
+    written = type("MyPatch", (), dict.fromkeys(patch.writes, nothing))
+    for answer in (written, type("Empty", (), {})):
+        feedback = patch.check(answer)
+        assert not feedback.right and "does not write" in feedback.text
+        assert all(name in feedback.text for name in patch.writes)
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
+@pytest.mark.parametrize("answer", [None, 3, "MyPatch", [], ld.series.v1])
+def test_what_is_no_class_is_refused(patch, answer):
+    with pytest.raises(ValueError, match="give the class"):
+        patch.check(answer)
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
+def test_the_kernel_without_it_lacks_it(patch):
+    """Leaving all as it is, which is to call what was there before, is not right either."""
+
+    def as_before(name):
+        return lambda self, *arguments: getattr(super(layer, self), name)(*arguments)
+
+    layer = type("AsBefore", (ld.series.Layer,), {})
+    for name in patch.writes:
+        if hasattr(patch.kernel.kernel, name):
+            setattr(layer, name, as_before(name))
+        else:
+            setattr(layer, name, lambda self, *arguments: (yield))
+    assert not patch.check(layer).right
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
+def test_the_task_names_what_is_to_be_written_and_the_solution_writes_it(patch):
+    code = patch.solution().code
+    for name in patch.writes:
+        assert name in patch.text
+        assert f"def {name}(" in code
+    assert "type: ignore" not in code and len(patch.solution().steps) >= 3
+    assert repr(patch.given()).count("def ") <= len(patch.writes)
+
+
+def test_an_error_in_the_answer_is_told_and_not_raised():
+    class Mistyped:
+        def do_secure_storage_violation(self, kvm, gaddr):
+            self.gmap_pgae(kvm.gmap, gaddr)
+
+    feedback = p03.EXERCISE.check(Mistyped)
+    assert not feedback.right
+    assert "do_secure_storage_violation fails with AttributeError" in feedback.trace.violation
+    assert not any("This thought" in hint for hint in feedback.hints)
+
+
+def test_an_answer_that_never_ends_is_told():
+    class Waits:
+        def kvm_s390_pv_deinit_vm_deferred(self, kvm):
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+
+        def kvm_s390_pv_destroy_vm_thread(self, priv):
+            while True:
+                yield
+
+    assert not p08.EXERCISE.check(Waits).right
+
+
+def test_a_right_answer_may_look_different():
+    """Destroying before an import rests on rule 1, and holds."""
+
+    class Destroy:
+        def gmap_make_secure(self, gmap, gaddr, uvcb):
+            page = self.gmap_page(gmap, gaddr)
+            if page is not None and gmap.mm.context.is_protected > 1:
+                self.uv_destroy_page(page.paddr)
+            return super().gmap_make_secure(gmap, gaddr, uvcb)
+
+    assert p07.EXERCISE.check(Destroy).right
+
+
+def test_a_trace_can_be_drawn_and_without_one_it_is_said():
+    feedback = p03.EXERCISE.check(p03.ImportAtOnce)
+    assert feedback.plot() is not None
+    with pytest.raises(ValueError, match="no trace to draw"):
+        p03.EXERCISE.check(type("Empty", (), {})).plot()
+
+
+def test_it_tells_how_far_it_is():
+    seen = []
+    p03.EXERCISE.check(p03.ImportAtOnce, progress=seen.append)
+    assert seen == sorted(seen) and seen[-1] > 100
+
+
+def test_the_kernels_are_those_of_the_series():
+    for patch in PATCHES:
+        assert isinstance(patch.kernel, Series)
+        number = int(patch.name.removeprefix("patch-"))
+        assert number not in patch.kernel or patch.kernel.layers[-1].__name__ == "AsBefore"
