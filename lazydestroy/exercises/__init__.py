@@ -6,13 +6,13 @@ and otherwise where to look; `Exercise.solution` explains. Every answer is compu
 
 from __future__ import annotations
 
-from .exercise import Exercise
 from .families import FAMILIES
 from .feedback import Feedback, Solution
 from .numbers import NumberExercise
 from .patches import PATCHES
 from .patching import PatchExercise
 from .session import Progress, progress
+from .task import Exercise
 
 _PATCHES = {found.name: found for found in PATCHES}
 

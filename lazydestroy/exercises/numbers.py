@@ -11,8 +11,8 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from .. import units
-from .exercise import Exercise
 from .feedback import Feedback, Solution
+from .task import Exercise
 
 Numbers = Mapping[str, Any]
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from ..series.check import check
 from ..series.layer import summary_of
 from ..series.trace import told
 from ..series.world import Bounds
-from .exercise import Exercise
 from .feedback import Feedback, Solution
+from .task import Exercise
 
 Probe = Callable[[Series], str]
 """An experiment with a kernel that breaks nothing: does it do what the patch is for? Empty, or what it does not do."""
