@@ -185,12 +185,12 @@ class Notebook:
 
     def run_all(self) -> None:
         """Run all cells, and wait until they are done and the widgets are there."""
-        cells = self.page.locator(".jp-CodeCell").count()
         self.execute("notebook:run-all-cells")
 
         def done() -> bool:
-            prompts = self.page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
-            return len(prompts) == cells and all(re.search(r"\[\d+\]", prompt) for prompt in prompts)
+            # the input of a cell may be folded: then its number is beside what it shows
+            prompts = self.page.locator(".jp-CodeCell").evaluate_all(_PROMPTS)
+            return bool(prompts) and all(re.search(r"\[\d+\]", prompt) for prompt in prompts)
 
         self.until(done, "all cells are done", 4 * PATIENCE)
 
@@ -248,6 +248,8 @@ class Widget:
         return found
 
 
+_PROMPTS = """cells => cells.map(cell => [...cell.querySelectorAll('.jp-InputPrompt, .jp-OutputPrompt')]
+    .map(prompt => prompt.textContent).find(text => text) || '')"""
 _STANDS_ALONE = "e => !(e.matches('.widget-button') && e.closest('.widget-play, .widget-toggle-buttons'))"
 _CAN_BE_MOVED = "e => !e.querySelector('[disabled]') && !e.hasAttribute('disabled')"
 _TOO_WIDE = """root => {

@@ -42,8 +42,8 @@ METADATA = {
 }
 """What every notebook says about itself."""
 
-CELL_METADATA = ("tags", "jupyter")
-"""What a cell may keep: its tags, and whether it is shown folded."""
+CELL_METADATA = ("tags", "jupyter", "nbgrader", "deletable", "editable")
+"""What a cell may keep: its tags, whether it is shown folded, what it is to nbgrader, and whether it may be changed."""
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_TEXT = "(a widget: run this cell to use it)"

@@ -7,7 +7,7 @@ import pytest
 
 import lazydestroy as ld
 from benchmarks import __main__ as command
-from benchmarks import measure, rows, slider
+from benchmarks import measure, rows, seat, slider
 from benchmarks.browser import missing
 from benchmarks.case import GIB, PAGE_SIZE, Reboot, outcome
 from benchmarks.plain_model import PlainModel
@@ -202,3 +202,17 @@ def test_the_slider_is_measured_in_a_browser():
     assert 0 < first.figure < last.figure
     assert 1 < minute.figure < 300
     assert "interact" in first.peer and minute.unit == " s"
+
+
+def test_the_memory_and_the_time_of_a_seat_are_measured(tmp_path, capsys):
+    import nbformat
+
+    cells = [nbformat.v4.new_code_cell("kept = bytearray(64 << 20)")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "one.ipynb")
+    try:
+        seat.main([str(tmp_path / "one.ipynb")])
+    except measure.NotHereError as error:
+        pytest.skip(str(error))
+    server, one, most = (line for line in capsys.readouterr().out.splitlines() if line.endswith(" MiB"))
+    assert server.startswith("JupyterLab") and one.startswith("one.ipynb") and most.startswith("at most")
+    assert 64 < int(one.split()[-2]) < 1000

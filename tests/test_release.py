@@ -1,0 +1,94 @@
+"""The exercises for nbgrader: the students' version is in step with the one with solutions, and is graded fairly."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+import pytest
+
+import lazydestroy as ld
+from tests.release_exercises import ASSIGNMENTS, RELEASE, SOURCE, course, generated, graded
+
+pytestmark = pytest.mark.notebooks
+
+RELEASED = sorted(str(path.relative_to(RELEASE)) for path in RELEASE.rglob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def graded_course():
+    """All that nbgrader makes and grades: the students' version, and the points of two submissions."""
+    with course() as folder:
+        made = generated(folder)
+        points = graded(folder, {"right": SOURCE, "untouched": RELEASE})
+    return made, points
+
+
+def cells(notebook):
+    """Cells without what an execution leaves."""
+    return [(cell.id, cell.cell_type, cell.source, cell.metadata.get("nbgrader")) for cell in notebook.cells]
+
+
+def test_each_source_has_a_release_and_each_release_a_source():
+    assert sorted(str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.ipynb")) == RELEASED
+    assert ASSIGNMENTS == ("design-an-experiment", "predict-and-compute", "write-the-patch")
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_release_is_what_nbgrader_makes_of_the_source(graded_course, name):
+    made, _ = graded_course
+    committed = nbformat.read(RELEASE / name, as_version=4)
+    assert cells(made[name]) == cells(committed), "if the source is right: python -m tests.release_exercises"
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_right_solutions_are_given_all_points_and_an_untouched_notebook_none(graded_course, name):
+    _, points = graded_course
+    notebook = name.removesuffix(".ipynb")
+    given, most = points["right"][notebook]
+    assert given == most
+    assert points["untouched"][notebook][0] == 0
+    if not name.startswith("design-an-experiment"):
+        assert most > 0
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_release_has_no_solution(name):
+    released = nbformat.read(RELEASE / name, as_version=4)
+    text = "\n".join(cell.source for cell in released.cells)
+    assert "SOLUTION" not in text and "YOUR " in text
+    # what is on offer is listed in the task, and used in the solution
+    text = "\n".join(cell.source for cell in released.cells if cell.cell_type == "code")
+    source = nbformat.read(SOURCE / name, as_version=4)
+    for cell in source.cells:
+        for solution in re.findall(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", cell.source, re.DOTALL):
+            for line in solution.splitlines():
+                if len(line.strip()) > 40:
+                    assert line.strip() not in text, line
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_points_are_given_for_each_answer(name):
+    source = nbformat.read(SOURCE / name, as_version=4)
+    marked = [cell.metadata.nbgrader for cell in source.cells if "nbgrader" in cell.metadata]
+    answers = [one for one in marked if one.solution]
+    assert answers and sum(one.get("points", 0) for one in marked if one.grade) >= 10
+    assert all(one.locked for one in marked if not one.solution)
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+@pytest.mark.parametrize("notebook", sorted(path.name for path in (SOURCE / "predict-and-compute").glob("*.ipynb")))
+def test_the_solutions_solve_the_problems_of_every_student(notebook, seed):
+    """They are arithmetic, or follow from rules: another way to the answer than the model's."""
+    source = nbformat.read(SOURCE / "predict-and-compute" / notebook, as_version=4)
+    scope = {"ld": ld}
+    solved = 0
+    for cell in source.cells:
+        if cell.cell_type != "code" or cell.id.startswith(("break-even", "missing-patch")):
+            continue  # these take seconds
+        exec(cell.source.replace('"your student id"', str(seed)), scope)
+        if cell.id.endswith("-check"):
+            feedback = scope[f"{cell.id.removesuffix('-check').replace('-', '_')}_says"]
+            assert feedback.right, (cell.id, feedback)
+            solved += 1
+    assert solved >= 3
