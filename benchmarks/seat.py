@@ -46,7 +46,11 @@ def of_notebook(path: Path) -> tuple[float, int]:
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     notebook.cells.append(nbformat.v4.new_code_cell(_PEAK, id="peak"))  # type: ignore[no-untyped-call]
     client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--log-level=ERROR"],
     )
     with tempfile.TemporaryDirectory() as settings:
         began = time.perf_counter()
@@ -90,7 +94,8 @@ def _answers(port: int) -> bool:
 def main(arguments: Sequence[str]) -> None:
     """Print the table."""
     given = [Path(argument).resolve() for argument in arguments]
-    paths = given or sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    left_out = {".ipynb_checkpoints", "source"}  # nobody has a notebook with the solutions open
+    paths = given or sorted(path for path in FOLDER.rglob("*.ipynb") if not left_out & set(path.parts))
     print(surroundings())
     print(f"{'JupyterLab, its server':58}{'':8}{of_server() >> 20:8} MiB", flush=True)
     most, longest = 0, 0.0

@@ -121,14 +121,14 @@ def test_several_right_choices_are_answered_one_by_one():
 def test_marks_are_kept_and_everything_else_is_text():
     asked = read(changed(question="Is <code>a < b</code> & <script>alert(1)</script> <b>so</b>?"))[0]
     assert asked.question == "Is <code>a &lt; b</code> &amp; &lt;script&gt;alert(1)&lt;/script&gt; <b>so</b>?"
-    assert asked.text.startswith("Is a < b & alert(1) so?")
+    assert asked.text == "Is a < b & <script>alert(1)</script> so?"
     assert set(TAGS) == {"b", "code", "i"} and set(KINDS) == {"multiple_choice", "many_choice"}
 
 
 def test_without_a_kernel_the_answers_unfold():
     data = quiz([GOOD])._repr_mimebundle_()
     assert data["text/html"].count("<details>") == 2 and "<code>A</code> &amp; co" in data["text/html"]
-    assert data["text/plain"] == "Who owns the page?\n  ( ) A & co\n  ( ) the host"
+    assert data["text/plain"] == "A quiz:\n1. Who owns the page?"
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,8 @@ class Asked:
 
     @property
     def text(self) -> str:
-        """The question and its answers, without what is said to them."""
-        question = unescape(re.sub(r"</?\w+>", "", self.question))
-        return "\n".join([question, *(f"  ( ) {choice.label}" for choice in self.choices)])
+        """The question without marks."""
+        return unescape(re.sub(r"</?\w+>", "", self.question))
 
 
 def read(questions: Iterable[Mapping[str, Any]]) -> tuple[Asked, ...]:
@@ -195,7 +194,9 @@ class Quiz(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """As a widget; where there is no kernel, as questions whose answers unfold."""
         data = super()._repr_mimebundle_(**options)
-        data["text/plain"] = "\n\n".join(each.text for each in self.asked)
+        data["text/plain"] = "\n".join(
+            ["A quiz:", *(f"{number}. {each.text}" for number, each in enumerate(self.asked, 1))]
+        )
         data["text/html"] = "".join(each.html for each in self.asked)
         return data
 
