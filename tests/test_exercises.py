@@ -138,7 +138,7 @@ def test_the_task_says_what_an_answer_is_and_leads_to_a_lesson(problem):
     folder = Path(__file__).parent.parent / "notebooks"
     assert (folder / problem.lesson).is_file()
     assert "Answer: " in problem.text and problem.lesson in repr(problem)
-    assert problem.title in problem._repr_html_()
+    assert problem.title[1:] in problem._repr_html_()
 
 
 @problems

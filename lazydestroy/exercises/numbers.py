@@ -193,7 +193,7 @@ class NumberExercise(Exercise):
     def _accepted(self) -> str:
         if self.family.kind is None:
             return f"Answer: one of {', '.join(map(repr, self._choices))}."
-        within = f"within {float(self.family.tolerance * 100):g} %" if self.family.tolerance else "exactly"
+        within = f"within {float(self.family.tolerance * 100):g}\u00a0% of" if self.family.tolerance else "exactly"
         return f"Answer: {self.family.kind.asks}; right is what is {within} what the model computes."
 
     @property

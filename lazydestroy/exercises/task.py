@@ -68,17 +68,21 @@ class Exercise(ABC):
     def solution(self) -> Solution:
         """How it is solved, step by step."""
 
+    @property
+    def _heading(self) -> str:
+        return self.title[:1].upper() + self.title[1:]
+
     def __repr__(self) -> str:
         parts = [part if "\n" in part else textwrap.fill(part, WIDTH) for part in self.text.split("\n\n")]
-        return "\n\n".join([f"{self.label}: {self.title}", *parts, f"(lesson: {self.lesson})"])
+        return "\n\n".join([f"{self._heading} ({self.label})", *parts, f"(lesson: {self.lesson})"])
 
     def _repr_html_(self) -> str:
         parts = self.text.split("\n\n")
         paragraphs = "".join(
             f"<pre>{escape(part)}</pre>" if "\n" in part else f"<p>{escape(part)}</p>" for part in parts
         )
-        head = f"<b>{escape(self.label)}: {escape(self.title)}</b>"
-        return f"<div>{head}{paragraphs}<small>{escape(self.lesson)}</small></div>"
+        head = f"<b>{escape(self._heading)}</b> <small>({escape(self.label)})</small>"
+        return f"<div>{head}{paragraphs}<small>lesson: {escape(self.lesson)}</small></div>"
 
 
 __all__ = ["Exercise"]

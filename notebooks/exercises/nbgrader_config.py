@@ -11,7 +11,7 @@ config.CourseDirectory.course_id = "lazydestroy"
 
 # Valid as a statement of its own and as the body of a function: an untouched notebook runs to its end, and each check
 # says what is missing.
-config.ClearSolutions.code_stub = {"python": "...  # YOUR CODE HERE"}
+config.ClearSolutions.code_stub = {"python": "pass  # YOUR CODE HERE"}
 config.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 
 # The searches take their time on a small machine.

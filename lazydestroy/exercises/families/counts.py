@@ -126,7 +126,7 @@ UVC_COUNTS = Family(
     lesson="series/08-lazy-reboot.ipynb",
     draw=_draw_uvcs,
     state=lambda numbers: (
-        f"A guest of {numbers['memory']} has made {numbers['used'] * 100:.0f} % of its memory secure, from address "
+        f"A guest of {numbers['memory']} has made {numbers['used'] * 100:g}\u00a0% of its memory secure, from address "
         f"0 up. It "
         "is reset with all eleven patches, and goes on as a normal guest, which uses none of its memory but what "
         "its boot loader "

@@ -53,16 +53,15 @@ def _played(numbers: Numbers) -> Machine:
     return machine
 
 
-def _story(numbers: Numbers) -> str:
-    """Tell it."""
-    told = [
-        (
-            "(A kernel with all eleven patches, and a guest so small that nothing else is there. At a reset all of its "
-            "memory "
-            "is left to the thread, as if it lay above 2 GiB.)"
-        ),
-        f"A protected guest, A, of {PAGES} pages has its boot image in page 0, and has used no other page yet.",
-    ]
+_SETTING = (
+    "(A kernel with all eleven patches, and a guest so small that nothing else is there. At a reset all of its memory "
+    "is left to the thread, as if it lay above 2 GiB.)"
+)
+
+
+def _story(numbers: Numbers, *more: str) -> str:
+    """Tell it, step by step."""
+    told = [f"A protected guest, A, of {PAGES} pages has its boot image in page 0, and has used no other page yet."]
     for page, fate in numbers["fates"].items():
         if fate != "untouched":
             told.append(f"A touches page {page}" + (" and shares it." if fate == "share" else "."))
@@ -73,7 +72,8 @@ def _story(numbers: Numbers) -> str:
         told.append("The next guest goes protected: this is B. Its image is in page 0.")
     if numbers["next"] == "normal":
         told.append("The next guest is a normal one.")
-    return " ".join(filter(None, told))
+    steps = [f"{number}. {step}" for number, step in enumerate(filter(None, (*told, *more)), 1)]
+    return "\n".join(steps)
 
 
 def _code(numbers: Numbers, last: str) -> str:
@@ -163,9 +163,8 @@ WHO_OWNS = Family(
     lesson="02-meet-the-ultravisor.ipynb",
     draw=_draw_owner,
     state=lambda numbers: (
-        _story(numbers)
-        + (f" This guest touches page {numbers['asked']}." if numbers["then"] else "")
-        + f" Whose is page {numbers['asked']} now, in the Ultravisor's books?"
+        _story(numbers, f"This guest touches page {numbers['asked']}." if numbers["then"] else "")
+        + f"\n\nWhose is page {numbers['asked']} now, in the Ultravisor's books?\n\n{_SETTING}"
     ),
     solve=_owner,
     hints=("Follow the page: who imported it, and what was done to it since?",),
@@ -221,9 +220,10 @@ WHICH_EXCEPTION = Family(
     lesson="02-meet-the-ultravisor.ipynb",
     draw=lambda draw: _draw_story(draw, ("no", "waits", "waits", "waits", "done")),
     state=lambda numbers: (
-        f"{_story(numbers)} The guest that runs now touches page {numbers['asked']}. Which exception does that "
-        f"raise first? "
-        "(A page fault of an ordinary kind, for memory that is not there yet, does not count.)"
+        f"{_story(numbers)}\n\nThe guest that runs now touches page {numbers['asked']}. Which exception does that "
+        f"raise "
+        "first? (A page fault of an ordinary kind, for memory that is not there yet, does not count.)"
+        f"\n\n{_SETTING}"
     ),
     solve=_exception,
     hints=("Is the guest protected? Whose is the page, and in which state?",),
@@ -270,9 +270,9 @@ HOST_READS = Family(
     lesson="questions/2-reaching-pages.ipynb",
     draw=_draw_read,
     state=lambda numbers: (
-        f"{_story(numbers)} Now another process of the host reads page {numbers['asked']}; the kernel helps it "
-        f"where it can. "
-        "What does it see?"
+        f"{_story(numbers)}\n\nNow another process of the host reads page {numbers['asked']}; the kernel helps it "
+        f"where "
+        f"it can. What does it see?\n\n{_SETTING}"
     ),
     solve=_host_reads,
     hints=("What was in the page, and what does the kernel have the Ultravisor do before somebody else reads it?",),

@@ -34,7 +34,7 @@ def _costs(numbers: Numbers) -> Costs:
 
 
 def _share(numbers: Numbers) -> str:
-    return "all" if numbers["used"] == 1 else f"{numbers['used'] * 100:.0f} %"
+    return "all" if numbers["used"] == 1 else f"{numbers['used'] * 100:g}\u00a0%"
 
 
 def _guest(numbers: Numbers) -> str:
