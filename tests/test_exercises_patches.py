@@ -23,8 +23,10 @@ ONLY_PROBED = {
     "DownInAnyCase",
     "Always",
     "NoUser",
+    "UserToTheEnd",
     "ConfigurationFirst",
     "NotLazy",
+    "ExportedOrNot",
 }
 
 

@@ -159,7 +159,7 @@ class PatchExercise(Exercise):
     def _broken(self, trace: Trace, bounds: dict[str, Any]) -> Feedback:
         hints = tuple(f"This thought ends just so: {known.name}. {known.hint}" for known in self.alike(trace, bounds))
         text = f"The shortest of all ways in which it breaks has {len(trace.moments)} steps:"
-        return Feedback(self.name, False, text, hints or (f"Lesson: {self.lesson}.",), trace)
+        return Feedback(self.name, False, text, hints or (_READ_IT,), trace)
 
     def alike(self, trace: Trace, bounds: dict[str, Any]) -> list[Mistake]:
         """The known mistakes that come to the same end when the same is done, step by step, and tell the same story."""
@@ -176,6 +176,13 @@ class PatchExercise(Exercise):
     def solution(self) -> Solution:
         """The functions as they could be written, and why."""
         return Solution(self.name, self.steps, inspect.getsource(self.model_answer).rstrip())
+
+
+_READ_IT = (
+    "Say of each line what is ordinary about it. What is not ordinary about the last one, and which of your lines "
+    "could "
+    "have kept it from happening? feedback.plot() draws the pages at each step."
+)
 
 
 def _complete(bounds: dict[str, Any]) -> dict[str, Any]:

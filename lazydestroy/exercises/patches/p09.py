@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...kernel.structs import Mm
-from ...page import Page
+from ...page import Holder, Page, State
 from ...scenarios import shutdown
 from ...series import Series, v1_fixed
 from ...series.layer import Layer
 from ...units import format_count
+from ...uvcb import UVC
 from ..patching import PatchExercise
+from .by_hand import small
 
 if TYPE_CHECKING:
     from ...kernel import Kernel
@@ -164,6 +166,38 @@ class ModelAnswer:
             deferred_list.add_list_page(list_page)
 
 
+class ExportedOrNot(Layer):
+    """Export the page at hand, and go on whatever the answer is.
+
+    If the export is refused the page is still secure. What does the caller do with it?
+    """
+
+    def uv_destroy_page_lazy(self: Kernel, mm: Mm, page: Page) -> None:
+        if mm.context.deferred_list.room:
+            self.get_page(page)
+            mm.context.deferred_list.append(page)
+            return
+        self.uv_convert_owned_from_secure(page)
+        list_page = self.alloc_list_page()
+        if list_page is not None:
+            mm.context.deferred_list.add_list_page(list_page)
+
+
+def a_page_that_cannot_be_exported_is_never_free(kernel: Series) -> str:
+    """The Ultravisor refuses the first export of an exit."""
+    machine = small(kernel)
+    machine.protect()
+    machine.uv.fail(UVC.CONV_FROM_SEC_STOR, 0x111, times=1)
+    machine.kill()
+    while machine.tasks and machine.engine.step() is not None:
+        if any(
+            record.holder == Holder.FREE and record.state != State.NON_SECURE for record in machine.memory.records()
+        ):
+            return "The process exits, the Ultravisor refuses an export, and the page is free and still secure all "
+            "the same."
+    return ""
+
+
 def most_pages_are_set_aside(kernel: Series) -> str:
     """A shutdown of 4 GiB."""
     run = shutdown("4 GiB", kernel=kernel)
@@ -184,7 +218,7 @@ EXERCISE = PatchExercise(
     kernel=v1_fixed.plus(AsBefore),
     writes=("uv_destroy_page_lazy",),
     searches=({"failures": ("list page",)},),
-    probes=(most_pages_are_set_aside,),
+    probes=(most_pages_are_set_aside, a_page_that_cannot_be_exported_is_never_free),
     mistakes=(
         NeverFallBack,
         NoneAsAPage,
@@ -193,6 +227,7 @@ EXERCISE = PatchExercise(
         NotExported,
         ReferenceKept,
         DestroyAtOnce,
+        ExportedOrNot,
     ),
     model_answer=ModelAnswer,
     steps=(
