@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from ..series import Series, Trace
 from ..series.check import check
 from ..series.layer import summary_of
+from ..series.reading import functions_listing, source
 from ..series.trace import told
 from ..series.world import Bounds
 from .feedback import Feedback, Solution
@@ -82,6 +84,7 @@ class PatchExercise(Exercise):
         self.searches, self.probes = searches, probes
         self.mistakes = tuple(map(Mistake, mistakes))
         self.model_answer, self.steps = model_answer, steps
+        self._stories: dict[type, str] = {}
 
     @property
     def text(self) -> str:
@@ -96,8 +99,6 @@ class PatchExercise(Exercise):
         Listing
             Highlighted in a notebook, plain text in a terminal.
         """
-        from ..series.reading import functions_listing
-
         return functions_listing(self.kernel, self.writes)
 
     def check(self, answer: Any, *, progress: Progressing | None = None) -> Feedback:
@@ -135,16 +136,18 @@ class PatchExercise(Exercise):
         if missing := self._unwritten(answer):
             return Feedback(self.name, False, f"{answer.__name__} does not write {' and '.join(missing)} yet.")
         kernel = self.kernel.plus(answer)
+        forgotten = tuple(_never_run(answer, kernel))
         states = 0
         for bounds in self.searches:
             verdict = check(kernel, progress=self._progress, **bounds)
             states += verdict.states
             if verdict.trace is not None:
-                return self._broken(verdict.trace, bounds)
-        failed = [said for said in (probe(kernel) for probe in self.probes) if said]
+                return self._broken(verdict.trace, bounds, forgotten)
+        failed = [(probe, said) for probe in self.probes if (said := probe(kernel))]
         if failed:
             safe = f"Nothing breaks: the search saw all {states:,} states that there are. But it does not do its work."
-            return Feedback(self.name, False, safe, tuple(failed))
+            hints = [hint for probe, said in failed for hint in (said, *self._thoughts_probed(probe, said))]
+            return Feedback(self.name, False, safe, (*forgotten, *hints))
         return Feedback(
             self.name, True, f"The search saw all {states:,} states that there are, and it does what the patch is for."
         )
@@ -156,14 +159,37 @@ class PatchExercise(Exercise):
             return list(self.writes)
         return [name for name, function in functions.items() if not callable(function)]
 
-    def _broken(self, trace: Trace, bounds: dict[str, Any]) -> Feedback:
-        hints = tuple(f"This thought ends just so: {known.name}. {known.hint}" for known in self.alike(trace, bounds))
+    def _broken(self, trace: Trace, bounds: dict[str, Any], forgotten: tuple[str, ...]) -> Feedback:
         text = f"The shortest of all ways in which it breaks has {len(trace.moments)} steps:"
-        return Feedback(self.name, False, text, hints or (_READ_IT,), trace)
+        thoughts = tuple(_thought(known) for known in self.alike(trace, bounds))
+        return Feedback(self.name, False, text, (*forgotten, *thoughts) or (_READ_IT,), trace)
 
     def alike(self, trace: Trace, bounds: dict[str, Any]) -> list[Mistake]:
-        """The known mistakes that come to the same end when the same is done, step by step, and tell the same story."""
-        return [mistake for mistake in self.mistakes if self._retold(mistake, trace, bounds) == trace.story]
+        """The known mistakes that come to the same end when the same is done, step by step, and tell the same story.
+
+        One of which a quick search finds a shorter way to break is another thought.
+        """
+        same = [mistake for mistake in self.mistakes if self._retold(mistake, trace, bounds) == trace.story]
+        return [mistake for mistake in same if self._shortest(mistake) in ("", trace.story)]
+
+    def _shortest(self, mistake: Mistake) -> str:
+        """The story of the shortest way in which a mistake breaks, if a quick search finds it."""
+        if mistake.layer not in self._stories:
+            kernel = self.kernel.plus(mistake.layer)
+            found = (check(kernel, max_states=_QUICK, **bounds).trace for bounds in self.searches)
+            self._stories[mistake.layer] = next((trace.story for trace in found if trace is not None), "")
+        return self._stories[mistake.layer]
+
+    def _thoughts_probed(self, probe: Probe, said: str) -> list[str]:
+        """The known mistakes that break nothing, and of which an experiment says the same."""
+        return [_thought(each) for each in self.mistakes if self._probed(each, probe) == said]
+
+    def _probed(self, mistake: Mistake, probe: Probe) -> str:
+        try:
+            return probe(self.kernel.plus(mistake.layer))
+        except Exception:
+            # it breaks more than the experiment can bear
+            return ""
 
     def _retold(self, mistake: Mistake, trace: Trace, bounds: dict[str, Any]) -> str:
         """The story of the same actions with another layer; empty if they are not possible."""
@@ -176,6 +202,32 @@ class PatchExercise(Exercise):
     def solution(self) -> Solution:
         """The functions as they could be written, and why."""
         return Solution(self.name, self.steps, inspect.getsource(self.model_answer).rstrip())
+
+
+_QUICK = 1000
+"""States after which a search for another thought is given up: a second or two."""
+
+
+def _thought(mistake: Mistake) -> str:
+    return f"Was this your thought? {mistake.name}. {mistake.hint}"
+
+
+def _never_run(answer: type, kernel: Series) -> Iterator[str]:
+    """Functions that take time, and are called as if they did not: then nothing of them happens."""
+    try:
+        tree = ast.parse("\n".join(source(answer).parts[0].lines))
+    except (SyntaxError, IndexError):
+        return
+    for node in ast.walk(tree):
+        call = node.value if isinstance(node, ast.Expr | ast.Assign | ast.Return) else None
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and _is_self(call.func.value):
+            name = call.func.attr
+            if inspect.isgeneratorfunction(getattr(kernel.kernel, name, None)):
+                yield f'self.{name}(...) takes time: without "yield from" before it, nothing of it happens.'
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
 
 
 _READ_IT = (

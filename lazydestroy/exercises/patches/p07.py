@@ -25,10 +25,10 @@ TASK = """
     call for nothing while the address space has only one configuration; then do as before, with
     super().gmap_make_secure(gmap, gaddr, uvcb).
 
-    What you need: self.gmap_page(gmap, gaddr), the page or None; gmap.mm.context.is_protected, the number of
-    configurations in the address space (patch 6 is there); self.uv_convert_from_secure(page.paddr), the export. It has
-    no effect on a page that is nobody's. The kernel sees page.paddr and page.arch_1; who owns a page, only the
-    Ultravisor knows.
+    What there is: self.gmap_page(gmap, gaddr), the page or None; gmap.mm.context.is_protected, the number of
+    configurations in the address space, those being cleaned up included (patch 6 is there);
+    self.uv_convert_from_secure(page.paddr), the export. It has no effect on a page that is nobody's. The kernel sees
+    page.paddr and page.arch_1; who owns a page, only the Ultravisor knows.
 """
 
 

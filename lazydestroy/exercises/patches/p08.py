@@ -26,17 +26,17 @@ TASK = """
     address space has been removed already; then there is nothing to be lazy about, and
     (yield from self.kvm_s390_pv_deinit_vm_now(kvm)) does all at once and gives back the answer.
 
-    kvm_s390_pv_destroy_vm_thread(self, priv) is the thread; self.machine.start_thread(...) starts it. No page may be left
-    to DESTROY_SEC_CONF, not even if the process exits meanwhile: what the firmware of 2021 does with such pages is not
-    public.
+    kvm_s390_pv_destroy_vm_thread(self, priv) is the thread; self.machine.start_thread(...) starts it. No page may be
+    left to DESTROY_SEC_CONF, not even if the process exits meanwhile: what the firmware of 2021 does with such pages is
+    not public.
 
     What you need, besides: yield from self.kvm_s390_clear_2g(kvm): destroys what is mapped of the first 2 GiB, where
     the next guest's CPUs have their prefix areas; they cannot wait. priv = self.remember(kvm): all that the thread must
     know (priv.mm, priv.handle, the donated storage, the old top-level table). self.kvm_s390_pv_replace_asce(kvm): the
     VM goes on with a copy of its top-level table, which the Ultravisor has marked for A; 0 if there was memory for one.
     self.kvm_s390_clear_pv_state(kvm): the VM has no configuration any more. yield from
-    self.s390_uv_destroy_range(priv.mm, 1): destroys all that is mapped, as long as the address space has more users
-    than that one. cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF).
+    self.s390_uv_destroy_range(priv.mm, 1): destroys all that is mapped, and stops as soon as the address space has no
+    user but that one. cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF).
     self.configuration_destroyed(priv.mm, cc): counts it, in the mm. self.give_back_all(priv): frees the donated storage
     and the old table.
 
@@ -139,6 +139,46 @@ class SameTable(_Core):
 
     def part(self: Kernel, kvm: Kvm) -> None:
         self.kvm_s390_clear_pv_state(kvm)
+
+
+class RememberedLate(_Core):
+    """Write down what the thread must know when the VM has its new table already.
+
+    Then it is the new table that the thread knows. Which one does it free in the end, and which has the Ultravisor
+    marked?
+    """
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
+        if not self.mmget_not_zero(kvm.mm):
+            return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
+        self.hold(kvm)
+        yield from self.at_once(kvm)
+        self.kvm_s390_pv_replace_asce(kvm)
+        priv = self.remember(kvm)
+        self.kvm_s390_clear_pv_state(kvm)
+        self.machine.start_thread(self.kvm_s390_pv_destroy_vm_thread(priv))
+        return Answer(0, rc=1, rrc=42)
+
+
+class AskedInTheThread(_Core):
+    """Start the thread in any case, and let it ask whether there still is an address space.
+
+    If there is none it returns. Who ends A's configuration then, and gives back what was donated for it?
+    """
+
+    def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
+        self.hold(kvm)
+        yield from self.at_once(kvm)
+        priv = self.remember(kvm)
+        self.part(kvm)
+        self.machine.start_thread(self.kvm_s390_pv_destroy_vm_thread(priv))
+        return Answer(0, rc=1, rrc=42)
+
+    def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
+        if not self.mmget_not_zero(priv.mm):
+            self.mmdrop(priv.mm)
+            return
+        yield from super().kvm_s390_pv_destroy_vm_thread(priv)
 
 
 class StillTheVms(_Core):
@@ -334,6 +374,8 @@ EXERCISE = PatchExercise(
     mistakes=(
         LowMemoryLater,
         SameTable,
+        RememberedLate,
+        AskedInTheThread,
         StillTheVms,
         NoReference,
         NoUser,

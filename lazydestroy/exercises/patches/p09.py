@@ -23,16 +23,16 @@ TASK = """
 
     uv_destroy_page_lazy(self, mm, page) is called for one page that leaves the address space. When you return, the
     caller drops its reference; a page without one is free. In this kernel your function exports every page, as before
-    the patch. Write it so that the page goes on the list if there is room. If there is none, do without for this page,
-    and try to get a list page for the next ones: memory may be short just now, and then the clean-up must go on all the
-    same.
+    the patch. Write it so that the page goes on the list if there is room. If there is none, export the page at hand as
+    before, and then try to get a list page for those to come: memory may be short just now, and then the clean-up must
+    go on all the same.
 
     What you need: mm.context.deferred_list.room, how many frame numbers still fit; .append(page), puts a page on it;
     .add_list_page(list_page), gives it another list page, with room for 509. self.alloc_list_page(): a page, or None.
     self.uv_convert_owned_from_secure(page): export; 0, or a negative number if it was refused.
-    self.get_page(page), self.put_page(page): take and drop a reference. The thread that empties the list drops the one
-    reference that you leave with each page on it. self.machine.leak_page(page, "why"): for a page that must never be
-    used again.
+    self.get_page(page), self.put_page(page): take and drop a reference. Your caller drops one when you return, and the
+    thread drops one for each page on the list: take one for the thread. self.machine.leak_page(page, "why"): for a page
+    that must never be used again.
 """
 
 
@@ -206,7 +206,7 @@ def most_pages_are_set_aside(kernel: Series) -> str:
         return ""
     return (
         f"A shutdown of 4 GiB: of {format_count(run.pages)} pages at most {format_count(pages)} were set aside at a "
-        "time. Which page goes on the list?"
+        "time. Does the list ever get room, and which page goes on it?"
     )
 
 
@@ -241,7 +241,10 @@ EXERCISE = PatchExercise(
             "exported: one for each list page of 509."
         ),
         (
-            "Then one allocation is tried. If it fails, nothing is lost: the next page is exported, too, and it tries "
+            "(To allocate first, and put this very page on the list, or to make the exported page itself the list "
+            "page, is "
+            "right on this machine, too.) Then one allocation is tried. If it fails, nothing is lost: the next page is "
+            "exported, too, and it tries "
             "again."
         ),
         "A page that cannot even be exported must never be used again: it is leaked on purpose.",
