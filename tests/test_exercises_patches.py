@@ -189,3 +189,20 @@ def test_of_two_thoughts_that_end_alike_the_one_with_a_shorter_way_is_not_meant(
 def test_no_hint_leads_to_the_lesson_that_has_the_answer(patch):
     for mistake in patch.mistakes:
         assert "lesson" not in mistake.hint.lower() and ".ipynb" not in mistake.hint
+
+
+def test_a_search_that_does_not_come_to_its_end_is_no_success(monkeypatch):
+    monkeypatch.setattr("lazydestroy.exercises.patching._MANY", 200)
+    feedback = p07.EXERCISE.check(p07.ModelAnswer)
+    assert not feedback.right and "not broken in 201 states, and there are more" in feedback.text
+
+
+def test_an_error_in_an_experiment_is_a_finding():
+    class OnlyOnLargeGuests(p07.ModelAnswer):
+        def gmap_make_secure(self, gmap, gaddr, uvcb):
+            if gmap.mm.guest.pages == 8:
+                raise KeyError("eight")
+            return super().gmap_make_secure(gmap, gaddr, uvcb)
+
+    feedback = p07.EXERCISE.check(OnlyOnLargeGuests)
+    assert not feedback.right and "KeyError: 'eight'" in feedback.hints[0]

@@ -72,8 +72,8 @@ class Feedback:
         trace = f"<ol>{moments}</ol><b>⇒ {escape(self.trace.violation)}</b>" if self.trace else ""
         hints = "".join(f"<li>{escape(hint)}</li>" for hint in self.hints)
         return (
-            f"<div>{mark} <b>{escape(self._verdict)}</b> {escape(self.text)}{trace}"
-            f"{f'<ul>{hints}</ul>' if hints else ''}</div>"
+            f"<div>{mark} <b>{escape(self._verdict)}</b> "
+            f"{escape(self.text)}{trace}{f'<ul>{hints}</ul>' if hints else ''}</div>"
         )
 
 

@@ -139,11 +139,13 @@ class PatchExercise(Exercise):
         forgotten = tuple(_never_run(answer, kernel))
         states = 0
         for bounds in self.searches:
-            verdict = check(kernel, progress=self._progress, **bounds)
+            verdict = check(kernel, max_states=_MANY, progress=self._progress, **bounds)
             states += verdict.states
             if verdict.trace is not None:
                 return self._broken(verdict.trace, bounds, forgotten)
-        failed = [(probe, said) for probe in self.probes if (said := probe(kernel))]
+            if not verdict.exhausted:
+                return Feedback(self.name, False, _TOO_MANY.format(verdict.states))
+        failed = [(probe, said) for probe in self.probes if (said := _probed(probe, kernel))]
         if failed:
             safe = f"Nothing breaks: the search saw all {states:,} states that there are. But it does not do its work."
             hints = [hint for probe, said in failed for hint in (said, *self._thoughts_probed(probe, said))]
@@ -182,14 +184,7 @@ class PatchExercise(Exercise):
 
     def _thoughts_probed(self, probe: Probe, said: str) -> list[str]:
         """The known mistakes that break nothing, and of which an experiment says the same."""
-        return [_thought(each) for each in self.mistakes if self._probed(each, probe) == said]
-
-    def _probed(self, mistake: Mistake, probe: Probe) -> str:
-        try:
-            return probe(self.kernel.plus(mistake.layer))
-        except Exception:
-            # it breaks more than the experiment can bear
-            return ""
+        return [_thought(each) for each in self.mistakes if _probed(probe, self.kernel.plus(each.layer)) == said]
 
     def _retold(self, mistake: Mistake, trace: Trace, bounds: dict[str, Any]) -> str:
         """The story of the same actions with another layer; empty if they are not possible."""
@@ -204,8 +199,22 @@ class PatchExercise(Exercise):
         return Solution(self.name, self.steps, inspect.getsource(self.model_answer).rstrip())
 
 
+_MANY = 50_000
+"""States after which a search is given up: several times as many as a right answer has."""
+
 _QUICK = 1000
 """States after which a search for another thought is given up: a second or two."""
+
+
+_TOO_MANY = "It was not broken in {:,} states, and there are more: does it keep something that grows without end?"
+
+
+def _probed(probe: Probe, kernel: Series) -> str:
+    """What an experiment finds; an error in the layer is a finding, too."""
+    try:
+        return probe(kernel)
+    except Exception as error:
+        return f"{(probe.__doc__ or '').strip()} That ends with {type(error).__name__}: {error}"
 
 
 def _thought(mistake: Mistake) -> str:
@@ -232,8 +241,7 @@ def _is_self(node: ast.expr) -> bool:
 
 _READ_IT = (
     "Say of each line what is ordinary about it. What is not ordinary about the last one, and which of your lines "
-    "could "
-    "have kept it from happening? feedback.plot() draws the pages at each step."
+    "could have kept it from happening? feedback.plot() draws the pages at each step."
 )
 
 

@@ -30,8 +30,8 @@ def _exports(numbers: Numbers) -> Solved:
         exports,
         (
             (
-                "When the list has no room, the page at hand is exported, and then a list page is allocated; the next "
-                f"{capacity} pages are set aside. So of each {capacity + 1} pages one is exported."
+                "When the list has no room, the page at hand is exported, and then a list page is allocated; the "
+                f"next {capacity} pages are set aside. So of each {capacity + 1} pages one is exported."
             ),
             (
                 f"{pages} / {capacity + 1}, rounded up (the very first page finds no list page): "
@@ -46,7 +46,7 @@ def _exports(numbers: Numbers) -> Solved:
             ),
             Slip(
                 -(-run.pages // capacity),
-                f"Almost: the page that finds no room goes on no list. Of how many pages is one exported, if "
+                "Almost: the page that finds no room goes on no list. Of how many pages is one exported, if "
                 f"{capacity} fit?",
             ),
             Slip(0, "Where does the memory for the list come from, and what becomes of the page at hand meanwhile?"),
@@ -62,8 +62,7 @@ ONE_IN_510 = Family(
     draw=_draw_510,
     state=lambda numbers: (
         f"The process of a guest of {numbers['memory']}, all of it secure, is killed, with all eleven patches. A "
-        f"list page "
-        f"has room for {numbers['capacity']} frame numbers"
+        f"list page has room for {numbers['capacity']} frame numbers"
         + ("" if numbers["capacity"] == 509 else " (not the usual 509)")
         + ", and there is always memory for another. How many pages are exported?"
     ),
@@ -101,8 +100,7 @@ def _destroys(numbers: Numbers) -> Solved:
             ),
             (
                 f"Together {format_count(low + run.pages)} calls; the second ones for the first 2 GiB, "
-                f"{format_count(low)}, find a "
-                "page that is clean already."
+                f"{format_count(low)}, find a page that is clean already."
             ),
             f"The model counts {format_count(every)} DESTR_SEC_STOR, {format_count(idle)} of them without effect.",
         ),
@@ -126,12 +124,10 @@ UVC_COUNTS = Family(
     lesson="series/08-lazy-reboot.ipynb",
     draw=_draw_uvcs,
     state=lambda numbers: (
-        f"A guest of {numbers['memory']} has made {numbers['used'] * 100:g}\u00a0% of its memory secure, from address "
-        f"0 up. It "
-        "is reset with all eleven patches, and goes on as a normal guest, which uses none of its memory but what "
-        "its boot loader "
-        "needs: the first 64 MiB. How many times is DESTR_SEC_STOR called, in the foreground and by the thread together"
-        + ("?" if numbers["which"] == "all" else ", without any effect?")
+        f"A guest of {numbers['memory']} has made {numbers['used'] * 100:g}\u00a0% of its memory secure, from "
+        "address 0 up. It is reset with all eleven patches, and goes on as a normal guest, which uses none of its "
+        "memory but what its boot loader needs: the first 64 MiB. How many times is DESTR_SEC_STOR called, in the "
+        "foreground and by the thread together" + ("?" if numbers["which"] == "all" else ", without any effect?")
     ),
     solve=_destroys,
     hints=(
@@ -170,13 +166,13 @@ def _donated(numbers: Numbers) -> Solved:
         every,
         (
             (
-                f"What is donated has a part that is always the same, and one that grows with the guest. A guest of "
+                "What is donated has a part that is always the same, and one that grows with the guest. A guest of "
                 f"{numbers['other']} holds {_mib(other)}; one GiB more is {_mib(int(slope * (1 << 30)))} more."
             ),
             f"So a guest of {numbers['memory']} holds {_mib(base)} + {_mib(int(slope * big))} = {_mib(one)}.",
             (
                 f"{numbers['zombies']} zombies hold {_mib(every)}, until the thread of each has destroyed its "
-                f"configuration."
+                "configuration."
             ),
         ),
         (
@@ -197,11 +193,9 @@ def _state_donated(numbers: Numbers) -> str:
     one_more = _donated_by("1 TiB") - _donated_by("1023 GiB")
     return (
         f"A guest of {numbers['memory']} is reset again and again, so fast that {numbers['zombies']} zombies are "
-        f"waiting for "
-        f"their threads. Each holds the storage that was donated for its configuration. For a guest of "
-        f"{numbers['other']} "
-        f"that is {_mib(other)}, and it is {_mib(one_more)} more for each GiB. (What real firmware wants is "
-        "not public; the model assumes it.) How much memory do these zombies hold together?"
+        "waiting for their threads. Each holds the storage that was donated for its configuration. For a guest of "
+        f"{numbers['other']} that is {_mib(other)}, and it is {_mib(one_more)} more for each GiB. (What real "
+        "firmware wants is not public; the model assumes it.) How much memory do these zombies hold together?"
     )
 
 
@@ -248,14 +242,12 @@ def _oom(numbers: Numbers) -> Solved:
         killed - run.downtime_ns,
         (
             (
-                f"When wait() returns, {format_size(free)} are free: what was free before, without donated storage and "
-                f"list "
-                "pages. (The guest's own pages are set aside.)"
+                f"When wait() returns, {format_size(free)} are free: what was free before, without donated storage "
+                "and list pages. (The guest's own pages are set aside.)"
             ),
             (
                 f"From then on {demand} are taken. The thread gives back a page each "
-                f"{format_duration(costs.destroy + costs.free)}: "
-                f"{float(freed) / (1 << 30):.2f} GiB/s."
+                f"{format_duration(costs.destroy + costs.free)}: {float(freed) / (1 << 30):.2f} GiB/s."
             ),
             (
                 f"{format_size(free)} / ({numbers['demand']} − {float(freed) / (1 << 30):.2f}) GiB/s = "
@@ -292,12 +284,10 @@ OUT_OF_MEMORY = Family(
     draw=_draw_oom,
     state=lambda numbers: (
         f"A host of {_host(numbers)} has one guest of {numbers['memory']}, all of it secure, and nothing else. The "
-        f"guest's "
-        "process is killed, with all eleven patches; its pages are set aside, and a thread destroys them: "
+        "guest's process is killed, with all eleven patches; its pages are set aside, and a thread destroys them: "
         f"{numbers['destroy']} a page, and {format_duration(Costs().free)} to free it. As soon as wait() has "
-        f"returned, another "
-        f"process allocates {numbers['demand']} GiB a second. How long after that moment does it find no memory, "
-        f"and is killed?"
+        f"returned, another process allocates {numbers['demand']} GiB a second. How long after that moment does it "
+        "find no memory, and is killed?"
     ),
     solve=_oom,
     hints=(

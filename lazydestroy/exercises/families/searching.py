@@ -46,8 +46,7 @@ def _state(numbers: Numbers) -> str:
     assert trace is not None
     return (
         "A kernel has all patches but one, and version 1's own bugs are mended in it. The search finds this way to "
-        "break "
-        f"it, and no shorter one:\n\n{trace}\n\nWhich patch is missing?"
+        f"break it, and no shorter one:\n\n{trace}\n\nWhich patch is missing?"
     )
 
 

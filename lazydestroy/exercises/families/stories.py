@@ -54,8 +54,8 @@ def _played(numbers: Numbers) -> Machine:
 
 
 _SETTING = (
-    "(A kernel with all eleven patches, and a guest so small that nothing else is there. At a reset all of its memory "
-    "is left to the thread, as if it lay above 2 GiB.)"
+    "(A kernel with all eleven patches, and a guest so small that nothing else is there. At a reset all of its "
+    "memory is left to the thread, as if it lay above 2 GiB.)"
 )
 
 
@@ -201,8 +201,8 @@ def _exception(numbers: Numbers) -> Solved:
             Slip("0x3D", "0x3D: somebody who is not protected touches a secure page. Is that so here?"),
             Slip(
                 "0x3E",
-                "0x3E: a protected guest touches a page that it cannot use yet, because it is not secure. Is that "
-                "so here?",
+                "0x3E: a protected guest touches a page that it cannot use yet, because it is not secure. Is that so "
+                "here?",
             ),
             Slip("0x3F", "0x3F: a protected guest touches a secure page of another one. Is that so here?"),
             Slip(
@@ -221,9 +221,8 @@ WHICH_EXCEPTION = Family(
     draw=lambda draw: _draw_story(draw, ("no", "waits", "waits", "waits", "done")),
     state=lambda numbers: (
         f"{_story(numbers)}\n\nThe guest that runs now touches page {numbers['asked']}. Which exception does that "
-        f"raise "
-        "first? (A page fault of an ordinary kind, for memory that is not there yet, does not count.)"
-        f"\n\n{_SETTING}"
+        "raise first? (A page fault of an ordinary kind, for memory that is not there yet, does not "
+        f"count.)\n\n{_SETTING}"
     ),
     solve=_exception,
     hints=("Is the guest protected? Whose is the page, and in which state?",),
@@ -271,8 +270,7 @@ HOST_READS = Family(
     draw=_draw_read,
     state=lambda numbers: (
         f"{_story(numbers)}\n\nNow another process of the host reads page {numbers['asked']}; the kernel helps it "
-        f"where "
-        f"it can. What does it see?\n\n{_SETTING}"
+        f"where it can. What does it see?\n\n{_SETTING}"
     ),
     solve=_host_reads,
     hints=("What was in the page, and what does the kernel have the Ultravisor do before somebody else reads it?",),

@@ -40,9 +40,9 @@ def _share(numbers: Numbers) -> str:
 def _guest(numbers: Numbers) -> str:
     return (
         f"A guest of {numbers['memory']} has made {_share(numbers)} of its memory secure, from address 0 up. To "
-        f"destroy "
-        f"a page takes {numbers['destroy']}, to look at an entry of the page table, whether a page is there or not, "
-        f"{numbers['walk']}. (Both are assumptions, like all times here. What else there is to do is small beside it.)"
+        f"destroy a page takes {numbers['destroy']}, to look at an entry of the page table, whether a page is there "
+        f"or not, {numbers['walk']}. (Both are assumptions, like all times here. What else there is to do is small "
+        "beside it.)"
     )
 
 
@@ -68,9 +68,8 @@ def _reboot_before(numbers: Numbers) -> Solved:
         (
             f"The memory has {format_count(pages)} entries; {format_count(run.pages)} pages are secure (4 KiB each).",
             (
-                f"Each of these is destroyed: {format_count(run.pages)} × {numbers['destroy']}. Each entry is "
-                f"looked at: "
-                f"{format_count(pages)} × {numbers['walk']}. Together {exact_duration(work)}."
+                f"Each of these is destroyed: {format_count(run.pages)} × {numbers['destroy']}. Each entry is looked "
+                f"at: {format_count(pages)} × {numbers['walk']}. Together {exact_duration(work)}."
             ),
             f"The model computes {exact_duration(run.downtime_ns)}: the rest is vCPUs and the configuration.",
         ),
@@ -116,8 +115,8 @@ REBOOT_TIME = Family(
     lesson="01-why-is-the-reboot-slow.ipynb",
     draw=_draw_reboot,
     state=lambda numbers: (
-        f"{_guest(numbers)} The guest is rebooted, with the kernel before the series. How long is its downtime, until "
-        "the next guest runs?"
+        f"{_guest(numbers)} The guest is rebooted, with the kernel before the series. How long is its downtime, "
+        "until the next guest runs?"
     ),
     solve=_reboot_before,
     hints=(
@@ -228,9 +227,8 @@ def _wait(numbers: Numbers) -> Solved:
         if numbers["kernel"] == "before"
         else (
             (
-                f"Each of the {pages} pages is unmapped, and set aside; one in 510 is exported instead, to have "
-                f"room for a "
-                f"list page: {format_count(exported)} pages."
+                f"Each of the {pages} pages is unmapped, and set aside; one in 510 is exported instead, to have room "
+                f"for a list page: {format_count(exported)} pages."
             ),
             (
                 f"{pages} × {numbers['unmap']} + {format_count(run.pages - exported)} × {numbers['set_aside']} + "
@@ -317,8 +315,7 @@ def _hold(numbers: Numbers) -> Solved:
         "with": (
             (
                 f"With patch 5 only {batch} pages are collected under the lock, and destroyed when it has been "
-                f"dropped: "
-                f"{batch} × {numbers['walk']}."
+                f"dropped: {batch} × {numbers['walk']}."
             ),
         ),
     }[numbers["kernel"]]
@@ -351,8 +348,7 @@ LOCK_HOLD = Family(
     draw=_draw_hold,
     state=lambda numbers: (
         f"A guest of {numbers['memory']}, all of it secure, is rebooted. To destroy a page takes "
-        f"{numbers['destroy']}, to "
-        f"look at an entry {numbers['walk']}. "
+        f"{numbers['destroy']}, to look at an entry {numbers['walk']}. "
         + (
             "The kernel is the one before the series"
             if numbers["kernel"] == "before"
@@ -398,9 +394,9 @@ def _even(numbers: Numbers) -> Solved:
             f"What lazy saves: the new guest need not wait for what lies above 2 GiB, {exact_duration(waits)}.",
             (
                 "What it costs: as long as there is a zombie, patch 7 exports before each import. The guest comes "
-                "behind the "
-                f"thread, so these calls have no effect: {format_count(vcpu)} of them at the turning point, "
-                f"{exact_duration(waits)} / {format_count(vcpu)} = {exact_duration(waits // max(vcpu, 1))} each."
+                f"behind the thread, so these calls have no effect: {format_count(vcpu)} of them at the turning "
+                f"point, {exact_duration(waits)} / {format_count(vcpu)} = {exact_duration(waits // max(vcpu, 1))} "
+                "each. (Roughly: the thread makes such calls, too, and takes longer when they do.)"
             ),
             (
                 f"The model finds the turn at {exact_duration(high)}: there the guest has used its memory after "
@@ -411,8 +407,7 @@ def _even(numbers: Numbers) -> Solved:
             Slip(
                 int(costs.destroy),
                 "You have put one export against one destroy. How many of each are there: is the first part of the "
-                "memory "
-                "not destroyed in the foreground in any case?",
+                "memory not destroyed in the foreground in any case?",
             ),
         ),
         "def used_all(kernel, noop):\n"
@@ -429,14 +424,10 @@ BREAK_EVEN = Family(
     draw=_draw_even,
     state=lambda numbers: (
         f"A guest of {numbers['memory']}, all of it secure, is rebooted. The next one has one vCPU and uses all its "
-        f"memory "
-        f"in order. To destroy a page takes {numbers['destroy']}; the other times are as usual (ld.Costs() shows "
-        f"them), but "
-        "one: what a call takes that has no effect (noop). With the series the guest need not wait, but while there "
-        "is a "
-        "zombie each of its imports costs such a call. From which noop on has the guest used all its memory later "
-        "with the "
-        "series than before it?"
+        f"memory in order. To destroy a page takes {numbers['destroy']}; the other times are as usual (ld.Costs() "
+        "shows them), but one: what a call takes that has no effect (noop). With the series the guest need not wait, "
+        "but while there is a zombie each of its imports costs such a call. From which noop on has the guest used "
+        "all its memory later with the series than before it?"
     ),
     solve=_even,
     hints=(

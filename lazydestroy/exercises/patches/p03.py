@@ -111,7 +111,7 @@ def gets_through_before_the_thread_comes(kernel: Series) -> str:
     if access.saw:
         return ""
     return (
-        f"B touches page 5 before the clean-up thread has come to it, and never gets through: the access was "
+        "B touches page 5 before the clean-up thread has come to it, and never gets through: the access was "
         f"interrupted {len(access.interruptions):,} times in a row. What has made the page usable?"
     )
 
@@ -132,8 +132,8 @@ EXERCISE = PatchExercise(
         "A reference keeps the page from being freed while the Ultravisor works on it, and is dropped in every case.",
         "Destroying is the cheap way to make a zombie's page usable, and its owner has no CPUs, so it is allowed.",
         (
-            "It is refused if the page has become the running guest's own between the exception and the handler. "
-            "An export is allowed then, too, and loses nothing."
+            "It is refused if the page has become the running guest's own between the exception and the handler. An "
+            "export is allowed then, too, and loses nothing."
         ),
         "Only if both are refused the old way is left.",
     ),

@@ -98,9 +98,8 @@ def loader_gets_through_before_the_thread_comes(kernel: Series) -> str:
     if access.saw:
         return ""
     return (
-        f"The boot loader touches page 5 before the clean-up thread has come to it, and never gets through: the "
-        f"access was "
-        f"interrupted {len(access.interruptions):,} times in a row. What has made the page accessible?"
+        "The boot loader touches page 5 before the clean-up thread has come to it, and never gets through: the "
+        f"access was interrupted {len(access.interruptions):,} times in a row. What has made the page accessible?"
     )
 
 
@@ -118,9 +117,8 @@ EXERCISE = PatchExercise(
     steps=(
         "The handler is given the guest's address; the page behind it may be gone, and then there is nothing to do.",
         (
-            "What has to be done is what the kernel does when a device or another process touches a secure page: "
-            "pin it if "
-            "it is shared, else export it. arch_make_page_accessible does both, and keeps the note right."
+            "What has to be done is what the kernel does when a device or another process touches a secure page: pin "
+            "it if it is shared, else export it. arch_make_page_accessible does both, and keeps the note right."
         ),
         "Destroying the page would do, too: its owner is a zombie. The patch uses what is there.",
     ),

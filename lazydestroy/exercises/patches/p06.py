@@ -199,8 +199,8 @@ EXERCISE = PatchExercise(
         "Down again if it was refused: nobody else would.",
         "Nothing to do when the parameters are set, but the old line that sets the flag to 1 must go.",
         (
-            "Down when it was destroyed, and only then. One that could not be destroyed may own pages, and counts for "
-            "ever."
+            "Down when it was destroyed, and only then. One that could not be destroyed may own pages, and counts "
+            "for ever."
         ),
     ),
 )

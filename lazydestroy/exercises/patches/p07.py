@@ -162,8 +162,8 @@ EXERCISE = PatchExercise(
         "It must come before the import, and for every kind of import, the image's as well.",
         "While there is only one configuration no page can be somebody else's: then the call is saved.",
         (
-            "The patch excepts one more call that goes this way, UNPIN_PAGE_SHARED: that page is the guest's own. "
-            "On the small machine nobody makes that call."
+            "The patch excepts one more call that goes this way, UNPIN_PAGE_SHARED: that page is the guest's own. On "
+            "the small machine nobody makes that call."
         ),
     ),
 )

@@ -351,10 +351,9 @@ def no_page_is_left_to_the_configuration(kernel: Series) -> str:
         made = sum(run.uvcs[cmd] - run.noop_uvcs[cmd] - run.failed_uvcs[cmd] for cmd in _MAKE_ACCESSIBLE)
         if made < run.pages:
             return (
-                f"{story}: of {format_count(run.pages)} old pages {format_count(made)} were destroyed or exported. The "
-                "others were left to DESTROY_SEC_CONF: that it makes them accessible is an assumption about the "
-                "firmware "
-                "of 2021, on which the kernel does not rely."
+                f"{story}: of {format_count(run.pages)} old pages {format_count(made)} were destroyed or exported. "
+                "The others were left to DESTROY_SEC_CONF: that it makes them accessible is an assumption about the "
+                "firmware of 2021, on which the kernel does not rely."
             )
     return ""
 
@@ -389,19 +388,19 @@ EXERCISE = PatchExercise(
     steps=(
         "Without an address space there is nothing to walk: end the configuration at once.",
         (
-            "The thread needs the address space for its walk, so it becomes a user; and it needs the structure for the "
-            "count that is in it, after it has stopped being a user, so it takes a reference. (Version 1 forgot that.)"
+            "The thread needs the address space for its walk, so it becomes a user; and it needs the structure for "
+            "the count that is in it, after it has stopped being a user, so it takes a reference. (Version 1 forgot "
+            "that.)"
         ),
         "The first 2 GiB cannot wait: the next guest's CPUs have their prefix areas there.",
         "The VM lets go of A: another top-level table, no handle, no donated storage. It can go protected again.",
         (
-            "In the thread: pages first, then the configuration, and only then what was donated for it. The Ultravisor "
-            "holds the storage until the configuration is gone."
+            "In the thread: pages first, then the configuration, and only then what was donated for it. The "
+            "Ultravisor holds the storage until the configuration is gone."
         ),
         (
             "The patch falls back to doing all at once if there is no memory for the record, the table or the "
-            "thread; and "
-            "a configuration that cannot be destroyed keeps its storage for ever."
+            "thread; and a configuration that cannot be destroyed keeps its storage for ever."
         ),
     ),
 )

@@ -233,8 +233,7 @@ EXERCISE = PatchExercise(
     steps=(
         (
             "A page on the list needs a reference of its own: the caller drops the last one otherwise, and a secure "
-            "page "
-            "would be free."
+            "page would be free."
         ),
         (
             "If there is no room the page at hand is exported and freed, as before the patch. So one page in 510 is "
@@ -242,10 +241,8 @@ EXERCISE = PatchExercise(
         ),
         (
             "(To allocate first, and put this very page on the list, or to make the exported page itself the list "
-            "page, is "
-            "right on this machine, too.) Then one allocation is tried. If it fails, nothing is lost: the next page is "
-            "exported, too, and it tries "
-            "again."
+            "page, is right on this machine, too.) Then one allocation is tried. If it fails, nothing is lost: the "
+            "next page is exported, too, and it tries again."
         ),
         "A page that cannot even be exported must never be used again: it is leaked on purpose.",
     ),
