@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 import lazydestroy as ld
+from tests.refresh_notebooks import FOLDER
 from tests.release_exercises import ASSIGNMENTS, RELEASE, SOURCE, course, generated, graded
 
 pytestmark = pytest.mark.notebooks
@@ -92,3 +93,17 @@ def test_the_solutions_solve_the_problems_of_every_student(notebook, seed):
             assert feedback.right, (cell.id, feedback)
             solved += 1
     assert solved >= 3
+
+
+def test_the_teachers_guide_says_how_many_points_there_are():
+    def points(name):
+        notebook = nbformat.read(SOURCE / name, as_version=4)
+        return sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in notebook.cells)
+
+    guide = nbformat.read(FOLDER / "teaching.ipynb", as_version=4)
+    text = "\n".join(cell.source for cell in guide.cells)
+    first, second, third = (points(f"predict-and-compute/{name}.ipynb") for name in ("1-pages", "2-times", "3-counts"))
+    assert f"| predict-and-compute | 1-pages, 2-times, 3-counts | {first} + {second} + {third} |" in text
+    assert {points(f"write-the-patch/patch-{number}.ipynb") for number in (3, 4, 6, 7, 9)} == {10}
+    assert f"| patch-8 | {points('write-the-patch/patch-8.ipynb')} |" in text
+    assert f"| design-an-experiment | experiment | {points('design-an-experiment/experiment.ipynb')} |" in text
