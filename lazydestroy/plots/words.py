@@ -187,9 +187,11 @@ def in_common(runs: tuple[Run, ...]) -> str:
 
 def compared(runs: tuple[Run, ...]) -> str:
     """What a picture of several timelines shows."""
-    return f"{len(runs)} timelines, one above the other. " + " ".join(
-        f"{number}. {finding(run)}. {describe(run).split(' Memory over time')[0]}" for number, run in enumerate(runs, 1)
-    )
+    texts = [f"{finding(run)}. {describe(run).split(' Memory over time')[0]}" for run in runs]
+    if len(texts) == 1:
+        return texts[0]
+    numbered = (f"{number}. {text}" for number, text in enumerate(texts, 1))
+    return f"{len(texts)} timelines, one above the other. {' '.join(numbered)}"
 
 
 def memory_finding(run: Run) -> str:

@@ -153,7 +153,7 @@ def _donated_by(memory: str) -> int:
 
 
 def _mib(amount: int) -> str:
-    return f"{amount / (1 << 20):g} MiB"
+    return f"{amount / (1 << 20):.10g} MiB"
 
 
 def _donated(numbers: Numbers) -> Solved:
@@ -220,7 +220,7 @@ def _draw_oom(draw: Draw) -> dict[str, Any]:
         "memory": draw.choose("memory", ("16 GiB", "32 GiB", "48 GiB", "64 GiB")),
         "free": draw.choose("free", (2, 3, 4, 6, 8)),
         "demand": draw.choose("demand", (4, 5, 6, 8, 10)),
-        "destroy": draw.choose("destroy", ("1.5 us", "1.8 us", "2 us", "2.5 us", "3 us")),
+        "destroy": draw.choose("destroy", ("1.5 µs", "1.8 µs", "2 µs", "2.5 µs", "3 µs")),
     }
 
 

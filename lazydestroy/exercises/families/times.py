@@ -17,7 +17,7 @@ from ..numbers import TIME, Draw, Family, Numbers, Slip, Solved
 
 BEFORE = v1.upto(0)
 
-_DESTROYS = ("0.8 us", "1 us", "1.2 us", "1.5 us", "2 us", "2.5 us", "3 us", "4 us")
+_DESTROYS = ("0.8 µs", "1 µs", "1.2 µs", "1.5 µs", "2 µs", "2.5 µs", "3 µs", "4 µs")
 
 
 def _draw_reboot(draw: Draw) -> dict[str, Any]:
@@ -197,7 +197,7 @@ FLAT_FLOOR = Family(
 def _draw_wait(draw: Draw) -> dict[str, Any]:
     return {
         "memory": draw.choose("memory", ("8 GiB", "16 GiB", "32 GiB", "64 GiB", "128 GiB")),
-        "export": draw.choose("export", ("2 us", "3 us", "4 us", "6 us")),
+        "export": draw.choose("export", ("2 µs", "3 µs", "4 µs", "6 µs")),
         "unmap": draw.choose("unmap", ("50 ns", "80 ns", "120 ns")),
         "set_aside": draw.choose("set_aside", ("50 ns", "100 ns", "150 ns")),
         "kernel": draw.choose("kernel", ("before", "with")),
@@ -366,7 +366,7 @@ LOCK_HOLD = Family(
 def _draw_even(draw: Draw) -> dict[str, Any]:
     return {
         "memory": draw.choose("memory", ("5 GiB", "6 GiB", "7 GiB", "8 GiB", "10 GiB", "12 GiB", "14 GiB", "16 GiB")),
-        "destroy": draw.choose("destroy", ("0.9 us", "1 us", "1.2 us", "1.5 us", "1.8 us", "2 us", "2.5 us", "3 us")),
+        "destroy": draw.choose("destroy", ("0.9 µs", "1 µs", "1.2 µs", "1.5 µs", "1.8 µs", "2 µs", "2.5 µs", "3 µs")),
     }
 
 
