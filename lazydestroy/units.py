@@ -22,6 +22,7 @@ __all__ = [
     "SIZE_UNITS",
     "TIME_UNITS",
     "bad_value",
+    "calculated",
     "duration",
     "exact_duration",
     "exact_size",
@@ -30,6 +31,7 @@ __all__ = [
     "format_duration",
     "format_rate",
     "format_size",
+    "number",
     "rate",
     "share",
     "size",
@@ -129,6 +131,43 @@ def rate(value: object, name: str = "rate") -> int:
     return _read(value, name, _RATE, _Limits(1, LARGEST))
 
 
+def calculated(value: object, name: str, unit: str) -> Fraction:
+    """Read an amount of memory or a length of time that somebody calculated: it need not be a whole number.
+
+    Parameters
+    ----------
+    value : int, float, Decimal, Fraction or str
+        A number of `unit`, or text with a unit of its own. A float counts as the decimal number that Python prints.
+    name : str
+        The parameter's name, for the error.
+    unit : str
+        What a number counts: one of `SIZE_UNITS` or `TIME_UNITS`.
+
+    Returns
+    -------
+    Fraction
+        Bytes or nanoseconds, 0 or more.
+
+    Raises
+    ------
+    ValueError
+        For anything else, NaN included. Names the parameter, the value and what is accepted.
+    """
+    quantity = _TIME if unit in TIME_UNITS else _SIZE
+    units = ", ".join(quantity.units)
+    accepted = f"a number, which counts {unit}, or text such as {quantity.example!r} (units: {units}); 0 or more"
+    if not isinstance(value, str):
+        count = number(value, name, accepted) * quantity.units[unit]
+    else:
+        try:
+            count = _amount(value, quantity, unit)
+        except ValueError as error:
+            raise bad_value(name, value, str(error), accepted) from None
+    if count < 0:
+        raise bad_value(name, value, "is negative", accepted)
+    return count
+
+
 def share(value: object, name: str) -> Fraction:
     """Read a share of a whole, a number from 0 to 1.
 
@@ -153,7 +192,7 @@ def share(value: object, name: str) -> Fraction:
         For anything else, NaN included. Names the parameter, the value and what is accepted.
     """
     accepted = "a number from 0 to 1"
-    exact = _number(value, name, accepted)
+    exact = number(value, name, accepted)
     if exact < 0:
         raise bad_value(name, value, "is below 0", accepted)
     if exact > 1:
@@ -182,10 +221,50 @@ def factor(value: object, name: str = "factor") -> Fraction:
         For anything else, NaN included. Names the parameter, the value and what is accepted.
     """
     accepted = "a number above 0, such as 2, 0.5 or '1.1'"
-    exact = _number(value, name, accepted, text=True)
+    exact = number(value, name, accepted, text=True)
     if exact <= 0:
         raise bad_value(name, value, "is not above 0", accepted)
     return exact
+
+
+def number(value: object, name: str, accepted: str, *, text: bool = False) -> Fraction:
+    """Read a number, exactly.
+
+    Parameters
+    ----------
+    value : int, float, Decimal, Fraction or str
+        A float, whose digits are all there is to go by, counts as the decimal number that Python prints for it.
+    name : str
+        The parameter's name, for the error.
+    accepted : str
+        What is accepted, for the error.
+    text : bool
+        Whether text is: a decimal number.
+
+    Returns
+    -------
+    Fraction
+
+    Raises
+    ------
+    ValueError
+        For anything else, NaN included. Names the parameter, the value and what is accepted.
+    """
+    try:
+        if text and isinstance(value, str):
+            digits, rest = _split(value)
+            if rest:
+                raise ValueError("is not a number")
+            return Fraction(digits)
+        if isinstance(value, Rational) and not isinstance(value, bool):
+            return Fraction(value)
+        if not isinstance(value, Decimal | Real) or isinstance(value, bool):
+            raise ValueError(f"is of type {type(value).__name__}")
+        if not math.isfinite(value):
+            raise ValueError("is not a finite number")
+        return Fraction(str(value))
+    except ValueError as error:
+        raise bad_value(name, value, str(error), accepted) from None
 
 
 def bad_value(name: str, value: object, complaint: str, accepted: str) -> ValueError:
@@ -347,21 +426,27 @@ def _integer(value: object) -> int:
 
 def _parse(text: str, quantity: _Quantity) -> int:
     """The number of base units that text says. The complaint of a ValueError continues "name=value"."""
-    number, unit = _split(text.replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}"))
+    count = _amount(text, quantity)
+    if count.denominator != 1:
+        raise ValueError(f"is not a whole number of {quantity.base}")
+    return count.numerator
+
+
+def _amount(text: str, quantity: _Quantity, counted: str = "") -> Fraction:
+    """The base units that text says, whole or not; `counted` is what a number counts, if not an int the base units."""
+    digits, unit = _split(text.replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}"))
     if not unit:
-        raise ValueError(f"has no unit (an int would count {quantity.base})")
+        would_count = f"a number would count {counted}" if counted else f"an int would count {quantity.base}"
+        raise ValueError(f"has no unit ({would_count})")
     if quantity.per:
         unit, slash, per = (part.strip() for part in unit.partition("/"))
         if slash + per != quantity.per:
             raise ValueError(f"does not say {quantity.per!r}")
     if unit not in quantity.units:
         meant = quantity.meant.get(unit.lower())
-        hint = f", did you mean '{number} {meant}{quantity.per}'?" if meant else ""
+        hint = f", did you mean '{digits} {meant}{quantity.per}'?" if meant else ""
         raise ValueError(f"has an unknown unit {unit!r}{hint}")
-    count = Fraction(number) * quantity.units[unit]
-    if count.denominator != 1:
-        raise ValueError(f"is not a whole number of {quantity.base}")
-    return count.numerator
+    return Fraction(digits) * quantity.units[unit]
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -374,25 +459,6 @@ def _split(text: str) -> tuple[str, str]:
     if not match:
         raise ValueError("does not begin with a number")
     return match[1], match[2]
-
-
-def _number(value: object, name: str, accepted: str, *, text: bool = False) -> Fraction:
-    """The number that a value is, exactly. A float, whose digits are all we have to go by, is read as it prints."""
-    try:
-        if text and isinstance(value, str):
-            number, rest = _split(value)
-            if rest:
-                raise ValueError("is not a number")
-            return Fraction(number)
-        if isinstance(value, Rational) and not isinstance(value, bool):
-            return Fraction(value)
-        if not isinstance(value, Decimal | Real) or isinstance(value, bool):
-            raise ValueError(f"is of type {type(value).__name__}")
-        if not math.isfinite(value):
-            raise ValueError("is not a finite number")
-        return Fraction(str(value))
-    except ValueError as error:
-        raise bad_value(name, value, str(error), accepted) from None
 
 
 def _shown(value: object) -> str:

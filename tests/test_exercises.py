@@ -2,9 +2,11 @@
 
 import json
 import re
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,8 +125,6 @@ def test_a_student_who_solves_the_hint_by_the_code_of_the_solution_is_right(fami
     statements, _, expression = joined.rpartition("\n") if before else ("", "", joined)
     exec(statements, scope)
     value = eval(expression, scope)
-    if value == "":
-        value = "nobody"
     if family.kind is TIME and not isinstance(value, float):
         value = f"{value} ns"
     assert problem.check(value).right
@@ -187,14 +187,45 @@ def test_an_exercise_that_is_not_there_is_refused_by_name():
 
 def test_times_counts_and_sizes_are_read_with_and_without_units():
     assert TIME.read(1.5, "x") == TIME.read("1.5 s", "x") == TIME.read("1500 ms", "x") == 1_500_000_000
+    assert TIME.read("1.5 µs", "x") == TIME.read("1.5 us", "x") == 1500
     assert COUNT.read(1048576, "x") == COUNT.read("1,048,576", "x") == COUNT.read("1 048 576", "x") == 1048576
     assert SIZE.read(1.5, "x") == SIZE.read("1.5 MiB", "x") == 3 << 19
 
 
-@pytest.mark.parametrize("answer", ["", "long", "1.5", "64 GB", None, [], True, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "answer", ["", "long", "1.5", "64 GB", "-1 s", -1, None, [], True, float("nan"), float("inf"), np.array([1.0])]
+)
 def test_what_is_no_time_is_refused(answer):
-    with pytest.raises(ValueError, match=r"answer|check\("):
+    with pytest.raises(ValueError, match=r"flat-floor: answer=.*Accepted: a number, which counts s, or text"):
         ld.exercise("flat-floor", seed=1).check(answer)
+
+
+@pytest.mark.parametrize("answer", ["", "many", "12 pages", -1, None, [], False, float("nan")])
+def test_what_is_no_count_is_refused(answer):
+    with pytest.raises(ValueError, match=r"one-in-510: answer=.*Accepted: a number, such as 1048576"):
+        ld.exercise("one-in-510", seed=1).check(answer)
+
+
+@pytest.mark.parametrize("answer", [None, ..., "", [], True, np.array(["A"])])
+def test_what_is_no_choice_is_refused_not_taken_for_none(answer):
+    for name in ("who-owns", "which-exception"):
+        with pytest.raises(ValueError, match="use one of"):
+            ld.exercise(name, seed=3).check(answer)
+
+
+def test_an_answer_need_not_be_a_whole_number_of_bytes_or_nanoseconds():
+    size, time = ld.exercise("donated-storage", seed=1), ld.exercise("reboot-time", seed=1)
+    assert size.check(f"{float(exact(size)):.2f} MiB").right
+    assert size.check(f"{float(exact(size)) / 1024:.5f} GiB").right
+    assert time.check(f"{float(exact(time)):.13f} s").right
+
+
+def test_an_answer_may_be_of_any_kind_of_number():
+    problem = ld.exercise("one-in-510", seed=1)
+    answer = int(exact(problem))
+    for number in (answer, float(answer), np.int64(answer), np.float64(answer), Decimal(answer), f"{answer:,}"):
+        assert problem.check(number).right
+    assert not problem.check(10**400).right
 
 
 def test_what_is_none_of_the_choices_is_refused_with_the_choices():
@@ -206,7 +237,10 @@ def test_what_is_none_of_the_choices_is_refused_with_the_choices():
 @settings(deadline=None, max_examples=10)
 def test_an_exception_is_a_number_or_its_text(number):
     problem = ld.exercise("which-exception", seed=0)
-    results = {problem.check(answer).right for answer in (number, f"0x{number:x}", f"0x{number:X}", f"{number:x}")}
+    results = {
+        problem.check(answer).right
+        for answer in (number, np.int32(number), f"0x{number:x}", f"0x{number:X}", f"{number:x}")
+    }
     assert len(results) == 1
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, TypeVar
 
 from .. import units
@@ -47,54 +48,41 @@ class Kind:
         What a student may write.
     unit : int
         What a bare number counts, in the unit of the exact answer (a second is 1,000,000,000 ns).
-    read_text : callable
-        Reads text with a unit.
+    read : callable
+        Reads an answer; the second argument is its name, for the ValueError that says what would be one.
     write : callable
         Writes an exact answer.
     """
 
     asks: str
     unit: int
-    read_text: Callable[[str], int | Fraction]
+    read: Callable[[object, str], Fraction]
     write: Callable[[int], str]
 
-    def read(self, answer: object, name: str) -> Fraction:
-        """Read an answer.
 
-        Raises
-        ------
-        ValueError
-            If it is none.
-        """
-        if isinstance(answer, str):
-            return Fraction(self.read_text(answer))
-        if isinstance(answer, bool) or not isinstance(answer, Real):
-            raise ValueError(f"{name}: check({answer!r}): give {self.asks}")
-        number = float(answer)
-        if number != number or number in (float("inf"), float("-inf")):
-            raise ValueError(f"{name}: check({answer!r}): give {self.asks}")
-        exact = int(answer) if isinstance(answer, Integral) else Fraction(number)
-        return Fraction(exact) * self.unit
+def _seconds(answer: object, name: str) -> Fraction:
+    return units.calculated(answer, name, "s")
 
 
-def _count(text: str) -> int:
-    try:
-        return int(text.replace(",", "").replace("_", "").replace(" ", ""))
-    except ValueError:
-        raise ValueError(f"check({text!r}): give a number, such as 1048576 or '1,048,576'") from None
+def _mebibytes(answer: object, name: str) -> Fraction:
+    return units.calculated(answer, name, "MiB")
 
 
-TIME = Kind(
-    "a time: a number of seconds, or text with a unit such as '797 ms'",
-    10**9,
-    lambda text: units.duration(text, "answer", zero=True),
-    units.format_duration,
-)
+def _count(answer: object, name: str) -> Fraction:
+    accepted = "a number, such as 1048576 or '1,048,576'; 0 or more"
+    written = re.sub("[ ,_]", "", answer) if isinstance(answer, str) else answer
+    count = units.number(written, name, accepted, text=True)
+    if count < 0:
+        raise units.bad_value(name, answer, "is negative", accepted)
+    return count
+
+
+TIME = Kind("a time: a number of seconds, or text with a unit such as '797 ms'", 10**9, _seconds, units.format_duration)
 COUNT = Kind("a number, such as 1048576", 1, _count, units.format_count)
 SIZE = Kind(
     "an amount of memory: a number of MiB, or text with a unit such as '1.5 GiB'",
     1 << 20,
-    lambda text: units.size(text, "answer", zero=True),
+    _mebibytes,
     units.format_size,
 )
 
@@ -208,8 +196,7 @@ class NumberExercise(Exercise):
         return self._judge_choice(answer) if self.family.kind is None else self._judge_number(answer, self.family.kind)
 
     def _judge_choice(self, answer: Any) -> Feedback:
-        written = f"0x{answer:X}" if isinstance(answer, int) and answer > 0x20 else str(answer)
-        meant = written.strip().casefold()
+        meant = _written(answer).strip().casefold()
         found = next(
             (name for name, others in self._choices.items() if meant in map(str.casefold, (name, *others))), None
         )
@@ -221,7 +208,7 @@ class NumberExercise(Exercise):
         return self._wrong(f"It is not {found}.", slip)
 
     def _judge_number(self, answer: Any, kind: Kind) -> Feedback:
-        given = kind.read(answer, self.name)
+        given = kind.read(answer, f"{self.name}: answer")
         assert isinstance(self._solved.answer, int)
         if self._is_near(given, self._solved.answer):
             exact = kind.write(self._solved.answer)
@@ -241,6 +228,14 @@ class NumberExercise(Exercise):
     def solution(self) -> Solution:
         """How it is solved, step by step, and the code that computes it."""
         return Solution(self.label, self._solved.steps, self._solved.code)
+
+
+def _written(choice: object) -> str:
+    """A choice as text: an exception is a number, too, and so is a patch. Empty if it is neither text nor a number."""
+    if isinstance(choice, Integral) and not isinstance(choice, bool):
+        number = int(choice)
+        return f"0x{number:X}" if number > 0x20 else str(number)
+    return choice if isinstance(choice, str) else ""
 
 
 __all__ = ["COUNT", "SIZE", "TIME", "Draw", "Family", "Kind", "NumberExercise", "Numbers", "Slip", "Solved"]

@@ -147,7 +147,7 @@ def _owner(numbers: Numbers) -> Solved:
                 "Who imported it last, and has anybody exported or destroyed it since? Does sharing change the owner?",
             ),
         ),
-        _code(numbers, f'{touched}m.rows()[{page}]["owner"]'),
+        _code(numbers, f'{touched}m.rows()[{page}]["owner"] or "nobody"'),
     )
 
 
