@@ -213,6 +213,8 @@ class Broken:
 def test_an_error_in_a_layer_is_a_finding_not_a_crash():
     verdict = check(v1_fixed.plus(Broken), **QUICK)
     assert "kvm_s390_clear_2g fails with AttributeError" in verdict.trace.violation
+    assert verdict.trace.line == "yield from self.no_such_function(kvm)"
+    assert verdict.trace.line in str(verdict) and verdict.trace.line in verdict._repr_html_()
 
 
 class NoClear:

@@ -113,8 +113,41 @@ def test_an_error_in_the_answer_is_told_and_not_raised():
     feedback = p03.EXERCISE.check(Mistyped)
     assert not feedback.right
     assert "do_secure_storage_violation fails with AttributeError" in feedback.trace.violation
-    assert not any("your thought?" in hint for hint in feedback.hints)
-    assert "plot()" in feedback.hints[0]
+    assert feedback.trace.line == "self.gmap_pgae(kvm.gmap, gaddr)"
+    assert feedback.trace.line in repr(feedback) and feedback.trace.line in feedback._repr_html_()
+    assert len(feedback.hints) == 1 and "Python stops in that line" in feedback.hints[0]
+
+
+def test_an_answer_that_the_kernel_cannot_call_is_told_at_once():
+    class Other:
+        def do_secure_storage_violation(self, gaddr):
+            self.destroy(gaddr)
+
+    class Waits:
+        def do_secure_storage_violation(self, kvm, gaddr):
+            yield from self.anything(gaddr)
+
+    class Names:
+        def do_secure_storage_violation(this, vm, address):
+            this.machine.destroy(address)
+
+    feedback = p03.EXERCISE.check(Other)
+    assert feedback.trace is None
+    assert "is called with (self, kvm, gaddr), and yours takes (self, gaddr)" in feedback.text
+    assert "has a yield in it" in p03.EXERCISE.check(Waits).text
+    assert p03.EXERCISE.check(Names).trace is not None
+
+
+def test_what_an_answer_prints_is_shown_for_the_way_in_which_it_breaks_only(capsys):
+    class Talks(p03.EXERCISE.mistakes[0].layer):
+        def do_secure_storage_violation(self, kvm, gaddr):
+            print(f"0x3F at {gaddr >> 12}")
+            return super().do_secure_storage_violation(kvm, gaddr)
+
+    feedback = p03.EXERCISE.check(Talks)
+    assert feedback.trace is not None and capsys.readouterr().out == ""
+    assert set(feedback.printed.splitlines()) == {"0x3F at 1"}
+    assert "  | 0x3F at 1" in repr(feedback) and "0x3F at 1" in feedback._repr_html_()
 
 
 def test_an_answer_that_never_ends_is_told():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ class Feedback:
         Where to look; empty if the answer is right.
     trace : Trace or None
         For a layer that breaks: the shortest way in which it does.
+    printed : str
+        What the layer printed on that way.
     """
 
     exercise: str
@@ -32,6 +35,7 @@ class Feedback:
     text: str
     hints: tuple[str, ...] = ()
     trace: Trace | None = None
+    printed: str = ""
 
     def __bool__(self) -> bool:
         return self.right
@@ -64,16 +68,18 @@ class Feedback:
         lines = [f"{self._verdict} {self.text}"]
         if self.trace is not None:
             lines.append(str(self.trace))
+        if self.printed:
+            lines += ["It prints on this way:", textwrap.indent(self.printed, "  | ")]
         return "\n".join([*lines, *(f"* {hint}" for hint in self.hints)])
 
     def _repr_html_(self) -> str:
         mark = "✔" if self.right else "✘"
-        moments = "".join(f"<li>{escape(moment.text)}</li>" for moment in self.trace.moments) if self.trace else ""
-        trace = f"<ol>{moments}</ol><b>⇒ {escape(self.trace.violation)}</b>" if self.trace else ""
+        trace = self.trace.html if self.trace else ""
+        printed = f"<br>It prints on this way:<pre>{escape(self.printed)}</pre>" if self.printed else ""
         hints = "".join(f"<li>{escape(hint)}</li>" for hint in self.hints)
         return (
             f"<div>{mark} <b>{escape(self._verdict)}</b> "
-            f"{escape(self.text)}{trace}{f'<ul>{hints}</ul>' if hints else ''}</div>"
+            f"{escape(self.text)}{trace}{printed}{f'<ul>{hints}</ul>' if hints else ''}</div>"
         )
 
 

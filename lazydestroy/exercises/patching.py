@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
@@ -104,6 +106,8 @@ class PatchExercise(Exercise):
     def check(self, answer: Any, *, progress: Progressing | None = None) -> Feedback:
         """Try everything that can happen on a small machine with this layer in its kernel.
 
+        What the layer prints is shown for the way in which it breaks, and for no other of the many that are tried.
+
         Parameters
         ----------
         answer : type
@@ -136,6 +140,12 @@ class PatchExercise(Exercise):
         if missing := self._unwritten(answer):
             return Feedback(self.name, False, f"{answer.__name__} does not write {' and '.join(missing)} yet.")
         kernel = self.kernel.plus(answer)
+        if said := _cannot_be_called(answer, self.kernel, self.writes):
+            return Feedback(self.name, False, said)
+        with redirect_stdout(_Nowhere()):
+            return self._tried(answer, kernel)
+
+    def _tried(self, answer: type, kernel: Series) -> Feedback:
         forgotten = tuple(_never_run(answer, kernel))
         states = 0
         for bounds in self.searches:
@@ -164,7 +174,8 @@ class PatchExercise(Exercise):
     def _broken(self, trace: Trace, bounds: dict[str, Any], forgotten: tuple[str, ...]) -> Feedback:
         text = f"The shortest of all ways in which it breaks has {len(trace.moments)} steps:"
         thoughts = tuple(_thought(known) for known in self.alike(trace, bounds))
-        return Feedback(self.name, False, text, (*forgotten, *thoughts) or (_READ_IT,), trace)
+        otherwise = (_MEND_IT if trace.line else _READ_IT,)
+        return Feedback(self.name, False, text, (*forgotten, *thoughts) or otherwise, trace, _printed(trace, bounds))
 
     def alike(self, trace: Trace, bounds: dict[str, Any]) -> list[Mistake]:
         """The known mistakes that come to the same end when the same is done, step by step, and tell the same story.
@@ -235,6 +246,40 @@ def _never_run(answer: type, kernel: Series) -> Iterator[str]:
                 yield f'self.{name}(...) takes time: without "yield from" before it, nothing of it happens.'
 
 
+def _cannot_be_called(answer: type, kernel: Series, names: tuple[str, ...]) -> str:
+    """What is wrong with how a function begins; empty if it can stand where the kernel's own stands."""
+    for name in names:
+        before, written = getattr(kernel.kernel, name, None), getattr(answer, name)
+        if before is None:
+            continue  # only the layer itself calls it
+        takes, called = inspect.signature(written), inspect.signature(before).parameters
+        try:
+            takes.bind(*called)
+        except TypeError:
+            mine, theirs = ", ".join(takes.parameters), ", ".join(called)
+            return f"{name} is called with ({theirs}), and yours takes ({mine})."
+        if inspect.isgeneratorfunction(written) and not inspect.isgeneratorfunction(before):
+            return (
+                f"{name} has a yield in it, so a call does nothing of what you wrote. It is called as a function that "
+                "takes no time of its own: write it without."
+            )
+    return ""
+
+
+def _printed(trace: Trace, bounds: dict[str, Any]) -> str:
+    """What a layer prints on the way that a trace tells."""
+    with redirect_stdout(io.StringIO()) as told_once_more:
+        told(trace.kernel, Bounds(**_complete(bounds)), list(trace.actions), False)
+    return told_once_more.getvalue().rstrip()
+
+
+class _Nowhere(io.TextIOBase):
+    """Where the prints of all the other ways go."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 def _is_self(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "self"
 
@@ -243,6 +288,9 @@ _READ_IT = (
     "Say of each line what is ordinary about it. What is not ordinary about the last one, and which of your lines "
     "could have kept it from happening? feedback.plot() draws the pages at each step."
 )
+
+
+_MEND_IT = "Python stops in that line. If you did not mean to raise an error there, mend it first."
 
 
 def _complete(bounds: dict[str, Any]) -> dict[str, Any]:

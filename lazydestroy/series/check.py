@@ -75,10 +75,8 @@ class Verdict:
     def _repr_html_(self) -> str:
         from html import escape
 
-        lines = "".join(f"<li>{escape(moment.text)}</li>" for moment in self.trace.moments) if self.trace else ""
-        trace = f"<ol>{lines}</ol><b>⇒ {escape(self.trace.violation)}</b>" if self.trace else ""
         return (
-            f"<div>{escape(self._summary())}{trace}"
+            f"<div>{escape(self._summary())}{self.trace.html if self.trace else ''}"
             f"<br><small>searched: {escape(_bounds_in_words(self.bounds))}</small></div>"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..uvcb import UVC
@@ -54,12 +55,15 @@ class Trace:
         What was done, step by step.
     moments : tuple of Moment
         The same, as a reader wants it.
+    line : str
+        If Python raised an error in a layer: that line of it.
     """
 
     kernel: Series
     violation: str
     actions: tuple[Action, ...]
     moments: tuple[Moment, ...]
+    line: str = ""
 
     @property
     def story(self) -> str:
@@ -74,9 +78,16 @@ class Trace:
 
     def __str__(self) -> str:
         lines = [f"{number:3}. {moment.text}" for number, moment in enumerate(self.moments, 1)]
-        return "\n".join([*lines, f"  => {self.violation}"])
+        return "\n".join([*lines, f"  => {self.violation}", *([f"     in: {self.line}"] if self.line else [])])
 
     __repr__ = __str__
+
+    @property
+    def html(self) -> str:
+        """The same as HTML."""
+        moments = "".join(f"<li>{escape(moment.text)}</li>" for moment in self.moments)
+        line = f"<br>in: <code>{escape(self.line)}</code>" if self.line else ""
+        return f"<ol>{moments}</ol><b>⇒ {escape(self.violation)}</b>{line}"
 
 
 def told(kernel: Series, bounds: Bounds, actions: list[Action], stuck: bool) -> Trace:
@@ -89,7 +100,7 @@ def told(kernel: Series, bounds: Bounds, actions: list[Action], stuck: bool) -> 
     if stuck:
         tasks = " and ".join(task.name for task in world.machine.tasks)
         violation = f"{tasks} will never come to an end"
-    return Trace(kernel, violation, tuple(actions), tuple(teller.moments()))
+    return Trace(kernel, violation, tuple(actions), tuple(teller.moments()), world.line)
 
 
 @dataclass(slots=True)

@@ -6,9 +6,11 @@ the next, in whatever order it is told. `lazydestroy.series.check` tries all ord
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..costs import Costs
@@ -39,6 +41,8 @@ START_FAILURES = ("SET_SEC_CONF_PARAMS",)
 (``s390_machine_protect`` in hw/s390x/s390-virtio-ccw.c), and the guest goes on as a normal one."""
 
 _COSTS = Costs()
+
+_PACKAGE = str(Path(__file__).parent.parent)
 
 _OF_A_PROCESS = CRST_PAGES + 1
 """Pages that the kernel takes for a VM: the top-level table and the system control area."""
@@ -103,6 +107,8 @@ class World:
     machine : Machine
     wrong : str
         What no longer holds; empty as long as all does.
+    line : str
+        Where Python raised an error in a layer that is not ours: that line of code.
     """
 
     def __init__(self, kernel: Series, bounds: Bounds) -> None:
@@ -131,7 +137,7 @@ class World:
         self.accesses: dict[int, int] = {}
         self.busy: Task | None = None
         self.heard = 0
-        self.wrong = ""
+        self.wrong = self.line = ""
         self.kernel_pages = self._kernel_pages()
         self.machine.boot()
 
@@ -466,11 +472,13 @@ def attempt(world: World, action: Action, listener: Listener | None = None) -> N
     try:
         world.act(action, listener=listener)
     except Exception as error:
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        name = place.tb_frame.f_code.co_name if place is not None else "the kernel"
-        world.wrong = f"{name} fails with {type(error).__name__}: {error}"
+        frames = traceback.extract_tb(error.__traceback__)
+        world.wrong = f"{frames[-1].name} fails with {type(error).__name__}: {error}"
+        world.line = next((frame.line for frame in reversed(frames) if frame.line and not _is_ours(frame)), "")
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_PACKAGE) or not frame.filename.endswith((".py", ">"))
 
 
 __all__ = ["FAILURES", "START_FAILURES", "Action", "Bounds", "Listener", "World", "attempt"]
