@@ -244,10 +244,11 @@ def test_an_exception_is_a_number_or_its_text(number):
     assert len(results) == 1
 
 
-def test_a_refused_answer_is_no_try():
+def test_a_refused_answer_is_no_try_and_does_not_lead_through_our_code():
     problem = ld.exercise("who-owns", seed=1)
-    with pytest.raises(ValueError, match="use one of"):
+    with pytest.raises(ValueError, match="use one of") as refused:
         problem.check("C")
+    assert len(refused.traceback) == 2 and refused.value.__suppress_context__
     assert len(ld.progress()) == 0
 
 

@@ -192,23 +192,27 @@ class NumberExercise(Exercise):
     def _solved(self) -> Solved:
         return self.family.solve(self.numbers)
 
-    def _judge(self, answer: Any) -> Feedback:
-        return self._judge_choice(answer) if self.family.kind is None else self._judge_number(answer, self.family.kind)
-
-    def _judge_choice(self, answer: Any) -> Feedback:
+    def _read(self, answer: Any) -> Fraction | str:
+        if self.family.kind is not None:
+            return self.family.kind.read(answer, f"{self.name}: answer")
         meant = _written(answer).strip().casefold()
         found = next(
             (name for name, others in self._choices.items() if meant in map(str.casefold, (name, *others))), None
         )
         if found is None:
             raise ValueError(f"{self.name}: check({answer!r}): use one of {', '.join(map(repr, self._choices))}")
+        return found
+
+    def _judge(self, given: Any) -> Feedback:
+        return self._judge_choice(given) if self.family.kind is None else self._judge_number(given, self.family.kind)
+
+    def _judge_choice(self, found: str) -> Feedback:
         if found == self._solved.answer:
             return Feedback(self.label, True, f"{found}.")
         slip = next((slip for slip in self._solved.slips if slip.value == found), None)
         return self._wrong(f"It is not {found}.", slip)
 
-    def _judge_number(self, answer: Any, kind: Kind) -> Feedback:
-        given = kind.read(answer, f"{self.name}: answer")
+    def _judge_number(self, given: Fraction, kind: Kind) -> Feedback:
         assert isinstance(self._solved.answer, int)
         if self._is_near(given, self._solved.answer):
             exact = kind.write(self._solved.answer)

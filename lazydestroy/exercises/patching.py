@@ -132,11 +132,14 @@ class PatchExercise(Exercise):
 
     _progress: Progressing | None = None
 
-    def _judge(self, answer: Any) -> Feedback:
+    def _read(self, answer: Any) -> type:
         if not isinstance(answer, type):
             raise ValueError(
                 f"{self.name}: check({answer!r}): give the class that has the functions, not something else"
             )
+        return answer
+
+    def _judge(self, answer: type) -> Feedback:
         if missing := self._unwritten(answer):
             return Feedback(self.name, False, f"{answer.__name__} does not write {' and '.join(missing)} yet.")
         kernel = self.kernel.plus(answer)

@@ -57,12 +57,22 @@ class Exercise(ABC):
         ValueError
             If it is no answer at all: a time without a number, a layer that is no class.
         """
-        feedback = self._judge(answer)
+        try:
+            given = self._read(answer)
+        except ValueError as refused:
+            # where in our code that was found is of no interest to who has mistyped something
+            raise refused.with_traceback(None) from None
+        feedback = self._judge(given)
         session.note(self.label, feedback.right)
         return feedback
 
     @abstractmethod
-    def _judge(self, answer: Any) -> Feedback: ...
+    def _read(self, answer: Any) -> Any:
+        """What an answer says; a ValueError if it is none."""
+
+    @abstractmethod
+    def _judge(self, given: Any) -> Feedback:
+        """Whether what was read is right."""
 
     @abstractmethod
     def solution(self) -> Solution:
