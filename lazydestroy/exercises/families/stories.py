@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...machine import Machine
-from ...series import v1_fixed
+from ...series import v1
 from ..numbers import Draw, Family, Numbers, Slip, Solved
 
 PAGES = 8
@@ -33,7 +33,7 @@ def _draw_story(draw: Draw, whens: tuple[str, ...]) -> dict[str, Any]:
 
 def _played(numbers: Numbers) -> Machine:
     """Let it happen."""
-    machine = Machine(PAGES * 4096, kernel=v1_fixed, low_memory=0, segment_table=0)
+    machine = Machine(PAGES * 4096, kernel=v1, low_memory=0, segment_table=0)
     machine.boot()
     machine.protect()
     for page, fate in numbers["fates"].items():
@@ -78,7 +78,7 @@ def _story(numbers: Numbers, *more: str) -> str:
 
 def _code(numbers: Numbers, last: str) -> str:
     lines = [
-        'm = ld.Machine("32 KiB", kernel=ld.series.v1_fixed, low_memory=0, segment_table=0)',
+        'm = ld.Machine("32 KiB", kernel=ld.series.v1, low_memory=0, segment_table=0)',
         "m.boot()",
         "m.protect()",
     ]
