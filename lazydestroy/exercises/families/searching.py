@@ -45,8 +45,8 @@ def _state(numbers: Numbers) -> str:
     trace = _search(numbers).trace
     assert trace is not None
     return (
-        "A kernel has all patches but one, and version 1's own bugs are mended in it. The search finds this way to "
-        f"break it, and no shorter one:\n\n{trace}\n\nWhich patch is missing?"
+        "A kernel lacks one of the patches, and what cannot do without that one; version 1's own bugs are mended in "
+        f"it. The search finds this way to break it, and no shorter one:\n\n{trace}\n\nWhich patch is missing?"
     )
 
 
