@@ -5,7 +5,7 @@ from html import escape
 import pytest
 
 import lazydestroy as ld
-from lazydestroy.exercises.patches import PATCHES, p03, p07, p08
+from lazydestroy.exercises.patches import PATCHES, p03, p04, p07, p08
 from lazydestroy.series import Series
 
 pytestmark = pytest.mark.long
@@ -27,6 +27,11 @@ ONLY_PROBED = {
     "ConfigurationFirst",
     "NotLazy",
     "ExportedOrNot",
+    "WithoutAReference",
+    "NoteTakenAway",
+    "NoteBeforeTheCall",
+    "GoneIsTheEnd",
+    "RefusedIsNothingLeft",
 }
 
 
@@ -56,7 +61,7 @@ def test_each_known_mistake_fails_and_is_recognised(patch, mistake):
         assert feedback.trace.story.endswith(feedback.trace.violation)
         assert feedback.trace.violation in repr(feedback) and escape(feedback.trace.violation) in feedback._repr_html_()
     else:
-        assert "Nothing breaks" in feedback.text
+        assert "The search found nothing" in feedback.text
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
@@ -136,6 +141,62 @@ def test_an_answer_that_the_kernel_cannot_call_is_told_at_once():
     assert "is called with (self, kvm, gaddr), and yours takes (self, gaddr)" in feedback.text
     assert "has a yield in it" in p03.EXERCISE.check(Waits).text
     assert p03.EXERCISE.check(Names).trace is not None
+
+
+def test_a_loop_without_an_end_is_told():
+    class Insists(p03.ModelAnswer):
+        def do_secure_storage_violation(self, kvm, gaddr):
+            page = self.gmap_page(kvm.gmap, gaddr)
+            while self.uv_destroy_owned_page(page):
+                pass
+
+    feedback = p03.EXERCISE.check(Insists)
+    assert "do_secure_storage_violation fails with RuntimeError: 1,000 Ultravisor Calls" in feedback.trace.violation
+    assert feedback.trace.line == "while self.uv_destroy_owned_page(page):"
+
+
+def test_to_return_is_an_answer_and_pass_is_none():
+    class Returns:
+        def do_secure_storage_access_gmap(self, kvm, gaddr):
+            """Nothing is done."""
+            return
+
+    class Passes:
+        def do_secure_storage_access_gmap(self, kvm, gaddr):
+            """To be written."""
+            pass  # here
+
+    assert "Do nothing: the clean-up thread will come" in p04.EXERCISE.check(Returns).hints[-1]
+    assert "does not write do_secure_storage_access_gmap yet" in p04.EXERCISE.check(Passes).text
+
+
+def test_a_page_that_is_gone_is_met():
+    class Trusts:
+        def do_secure_storage_access_gmap(self, kvm, gaddr):
+            self.arch_make_page_accessible(self.gmap_page(kvm.gmap, gaddr))
+
+    feedback = p04.EXERCISE.check(Trusts)
+    assert not feedback.right and "swapped out meanwhile" in feedback.hints[0] and "AttributeError" in feedback.hints[0]
+
+
+def test_a_right_answer_that_costs_more_than_the_patch_is_told_so():
+    class Exports:
+        def do_secure_storage_violation(self, kvm, gaddr):
+            page = self.gmap_page(kvm.gmap, gaddr)
+            if page is not None:
+                self.get_page(page)
+                self.uv_convert_owned_from_secure(page)
+                self.put_page(page)
+
+    feedback = p03.EXERCISE.check(Exports)
+    assert feedback.right and "with the patch 6 µs" in feedback.hints[0]
+    assert p03.EXERCISE.check(p03.ModelAnswer).hints == ()
+
+
+def test_a_trace_says_which_vcpu_began_what_it_goes_on_with():
+    texts = [moment.text for moment in p03.EXERCISE.check(p03.DestroyOnly).trace.moments]
+    assert "B touches page 1 (vCPU 0): 0x3F" in texts and texts[-1] == "vCPU 0: destroy (refused)"
+    assert p04.EXERCISE.check(p04.OnlyWithTheNote).trace.moments[-1].text == "vCPU 0 goes on"
 
 
 def test_what_an_answer_prints_is_shown_for_the_way_in_which_it_breaks_only(capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import io
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ class PatchExercise(Exercise):
         Bounds of the searches that must find nothing, for `lazydestroy.series.check`.
     probes : tuple of callable
         Experiments that show whether it does what it is for.
+    remarks : tuple of callable
+        What there is to say of a right answer that differs from the patch.
     mistakes : tuple of Mistake
         Wrong answers that are known.
     """
@@ -79,11 +82,12 @@ class PatchExercise(Exercise):
         mistakes: tuple[type, ...],
         model_answer: type,
         steps: tuple[str, ...],
+        remarks: tuple[Probe, ...] = (),
     ) -> None:
         self.name, self.title, self.lesson = name, title, lesson
         self.task = "\n\n".join(" ".join(part.split()) for part in task.split("\n\n"))
         self.kernel, self.writes = kernel, writes
-        self.searches, self.probes = searches, probes
+        self.searches, self.probes, self.remarks = searches, probes, remarks
         self.mistakes = tuple(map(Mistake, mistakes))
         self.model_answer, self.steps = model_answer, steps
         self._stories: dict[type, str] = {}
@@ -158,14 +162,13 @@ class PatchExercise(Exercise):
                 return self._broken(verdict.trace, bounds, forgotten)
             if not verdict.exhausted:
                 return Feedback(self.name, False, _TOO_MANY.format(verdict.states))
-        failed = [(probe, said) for probe in self.probes if (said := _probed(probe, kernel))]
+        failed = self._probed(kernel)
         if failed:
-            safe = f"Nothing breaks: the search saw all {states:,} states that there are. But it does not do its work."
-            hints = [hint for probe, said in failed for hint in (said, *self._thoughts_probed(probe, said))]
-            return Feedback(self.name, False, safe, (*forgotten, *hints))
-        return Feedback(
-            self.name, True, f"The search saw all {states:,} states that there are, and it does what the patch is for."
-        )
+            safe = f"The search found nothing, in all {states:,} states of its small machine. But in an experiment:"
+            return Feedback(self.name, False, safe, (*forgotten, *failed, *self._thoughts_probed(failed)))
+        remarks = tuple(said for remark in self.remarks if (said := remark(kernel)))
+        every = f"The search saw all {states:,} states that there are, and it does what the patch is for."
+        return Feedback(self.name, True, every, remarks)
 
     def _unwritten(self, answer: type) -> list[str]:
         """The functions that are not there; all of them, if there is nothing in any."""
@@ -196,9 +199,13 @@ class PatchExercise(Exercise):
             self._stories[mistake.layer] = next((trace.story for trace in found if trace is not None), "")
         return self._stories[mistake.layer]
 
-    def _thoughts_probed(self, probe: Probe, said: str) -> list[str]:
-        """The known mistakes that break nothing, and of which an experiment says the same."""
-        return [_thought(each) for each in self.mistakes if _probed(probe, self.kernel.plus(each.layer)) == said]
+    def _probed(self, kernel: Series) -> list[str]:
+        """What the experiments find missing."""
+        return [said for probe in self.probes if (said := _probed(probe, kernel))]
+
+    def _thoughts_probed(self, failed: list[str]) -> list[str]:
+        """The known mistakes of which the experiments say the same, one and all."""
+        return [_thought(each) for each in self.mistakes if self._probed(self.kernel.plus(each.layer)) == failed]
 
     def _retold(self, mistake: Mistake, trace: Trace, bounds: dict[str, Any]) -> str:
         """The story of the same actions with another layer; empty if they are not possible."""
@@ -289,7 +296,8 @@ def _is_self(node: ast.expr) -> bool:
 
 _READ_IT = (
     "Say of each line what is ordinary about it. What is not ordinary about the last one, and which of your lines "
-    "could have kept it from happening? feedback.plot() draws the pages at each step."
+    "could have kept it from happening? feedback.plot() draws the pages at each step, and what your functions print "
+    "on this way is shown here."
 )
 
 
@@ -300,18 +308,21 @@ def _complete(bounds: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list | tuple) else value for name, value in bounds.items()}
 
 
-def _nothing() -> None:
-    """Do nothing, as a function does that nobody has written yet."""
-
-
-def _nothing_undocumented() -> None: ...
-
-
 def _is_empty(function: object) -> bool:
-    """Whether there is no such function, or nothing in it."""
+    """Whether there is no such function, or nothing in it but its docstring, `pass` and the like."""
     if not isinstance(function, FunctionType):
         return not callable(function)
-    return function.__code__.co_code in (_nothing.__code__.co_code, _nothing_undocumented.__code__.co_code)
+    try:
+        written = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, SyntaxError, IndexError):  # not from a file or a cell: what is in it cannot be told
+        return False
+    return isinstance(written, ast.FunctionDef) and all(map(_says_nothing, written.body))
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
 
 
 __all__ = ["Mistake", "PatchExercise", "Probe"]

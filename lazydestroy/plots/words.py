@@ -127,7 +127,7 @@ def _moment(ns: int) -> str:
 
 def capital(words: str) -> str:
     """Words at the beginning of a sentence."""
-    return words[:1].upper() + words[1:]
+    return words if words.startswith("vCPU") else words[:1].upper() + words[1:]
 
 
 def describe(run: Run) -> str:

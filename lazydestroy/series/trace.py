@@ -117,6 +117,8 @@ class _Told:
     @property
     def text(self) -> str:
         words = ", ".join(self.done)
+        if not self.intent and not words:
+            return f"{self.actor} goes on"
         return ": ".join(part for part in (self.intent or self.actor, words) if part)
 
 
@@ -173,6 +175,14 @@ class _Teller:
     def moments(self) -> list[Moment]:
         """All that there is to tell, and at the last of them it goes wrong."""
         worth = [told for told in self.told[:-1] if told.intent or told.done] + self.told[-1:]
+        began: dict[str, _Told] = {}
+        for told in worth:
+            if told.intent:
+                began[told.actor] = told
+            elif told.actor in began and told.actor.startswith("vCPU"):
+                # others have acted meanwhile: say which of the vCPUs it was that began
+                first = began.pop(told.actor)
+                first.intent += f" ({first.actor})"
         return [Moment(told.text, told.actor, told.rows, told.events, told.old, told is worth[-1]) for told in worth]
 
 

@@ -43,6 +43,7 @@ START_FAILURES = ("SET_SEC_CONF_PARAMS",)
 _COSTS = Costs()
 
 _PACKAGE = str(Path(__file__).parent.parent)
+_EXERCISES = str(Path(_PACKAGE) / "exercises" / "patches")
 
 _OF_A_PROCESS = CRST_PAGES + 1
 """Pages that the kernel takes for a VM: the top-level table and the system control area."""
@@ -138,6 +139,7 @@ class World:
         self.busy: Task | None = None
         self.heard = 0
         self.wrong = self.line = ""
+        self.machine._log = _Calls()
         self.kernel_pages = self._kernel_pages()
         self.machine.boot()
 
@@ -188,6 +190,7 @@ class World:
         `known`: it has been seen before that all holds. `listener` is called after each step, with who did it.
         """
         actor = self._actor(action)
+        self.machine._log.clear()
         getattr(self, f"_{action[0]}")(*action[1:])
         self._look(known)
         if listener is not None:
@@ -473,12 +476,27 @@ def attempt(world: World, action: Action, listener: Listener | None = None) -> N
         world.act(action, listener=listener)
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
-        world.wrong = f"{frames[-1].name} fails with {type(error).__name__}: {error}"
-        world.line = next((frame.line for frame in reversed(frames) if frame.line and not _is_ours(frame)), "")
+        layer = next((frame for frame in reversed(frames) if frame.line and not _is_ours(frame)), None)
+        world.wrong = f"{(layer or frames[-1]).name} fails with {type(error).__name__}: {error}"
+        world.line = layer.line or "" if layer else ""
+
+
+_MANY_CALLS = 1000
+
+
+class _Calls(list[str]):
+    """The log of Ultravisor Calls of one action. There is an end to it, also if a layer has none."""
+
+    def append(self, call: str) -> None:
+        if len(self) >= _MANY_CALLS:
+            raise RuntimeError(f"{_MANY_CALLS:,} Ultravisor Calls in one step: is that a loop without an end?")
+        super().append(call)
 
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:
-    return frame.filename.startswith(_PACKAGE) or not frame.filename.endswith((".py", ">"))
+    """Whether it is the kernel's or the machine's code. Answers of exercises are others', wherever they are written."""
+    name = frame.filename
+    return not name.endswith((".py", ">")) or (name.startswith(_PACKAGE) and not name.startswith(_EXERCISES))
 
 
 __all__ = ["FAILURES", "START_FAILURES", "Action", "Bounds", "Listener", "World", "attempt"]

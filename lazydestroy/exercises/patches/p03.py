@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from ...series import Series, v1_fixed
 from ...series.layer import Layer
+from ...series.world import HELD
+from ...units import format_duration
 from ..patching import PatchExercise
-from .by_hand import zombie
+from .by_hand import calls, handle, next_guest, zombie
 
 if TYPE_CHECKING:
     from ...kernel import Kernel
     from ...kernel.structs import Kvm
+    from ...page import Page
 
 TASK = """
     A has been rebooted the lazy way; B, the next guest, touches a page that still is A's. The hardware raises 0x3F and
@@ -20,11 +23,11 @@ TASK = """
     any new page is. If the page cannot be made usable, super().do_secure_storage_violation(kvm, gaddr) does what was
     done before.
 
-    What you need: self.gmap_page(kvm.gmap, gaddr) is the page behind the guest's address, or None if there is none;
-    self.get_page(page) and self.put_page(page) take and drop a reference; self.uv_destroy_owned_page(page) and
-    self.uv_convert_owned_from_secure(page), for somebody who holds a reference, destroy and export it; both return 0,
-    or a negative number if the Ultravisor refuses. The kernel sees page.paddr and page.arch_1; who owns a page, only
-    the Ultravisor knows.
+    What you need: self.gmap_page(kvm.gmap, gaddr) is the page behind the guest's address, or None if there is none any
+    more; self.get_page(page) and self.put_page(page) take and drop a reference. self.uv_destroy_owned_page(page) and
+    self.uv_convert_owned_from_secure(page) destroy and export it: whoever calls them must hold a reference, they take
+    none; both return 0, or a negative number if the Ultravisor refuses. The kernel sees page.paddr and page.arch_1; who
+    owns a page, only the Ultravisor knows.
 """
 
 
@@ -37,7 +40,12 @@ class DestroyOnly(Layer):
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
         page = self.gmap_page(kvm.gmap, gaddr)
-        if page is not None and self.uv_destroy_owned_page(page):
+        if page is None:
+            return
+        self.get_page(page)
+        refused = self.uv_destroy_owned_page(page)
+        self.put_page(page)
+        if refused:
             super().do_secure_storage_violation(kvm, gaddr)
 
 
@@ -49,7 +57,7 @@ class TryAgain(Layer):
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
         """Nothing is done."""
-        return self.machine.engine.charge(0)
+        return
 
 
 class GuestAddress(Layer):
@@ -77,6 +85,82 @@ class ReferenceKept(Layer):
                 super().do_secure_storage_violation(kvm, gaddr)
 
 
+class ReferenceKeptIfRefused(Layer):
+    """Drop the reference, but not on the way out when the Ultravisor refuses.
+
+    Follow that way to its end, and count: what was taken, and what dropped?
+    """
+
+    def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None:
+            self.get_page(page)
+            if self.uv_destroy_owned_page(page):
+                return
+            self.put_page(page)
+
+
+class DroppedTwice(Layer):
+    """Drop the reference when a call is refused, and once more at the end.
+
+    The second one was not yours. Whoever is last to drop one frees the page, and the guest still uses it.
+    """
+
+    def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None:
+            self.get_page(page)
+            if self.uv_destroy_owned_page(page):
+                self.uv_convert_owned_from_secure(page)
+                self.put_page(page)
+            self.put_page(page)
+
+
+class WithoutAReference(Layer):
+    """Destroy the page, export it if that is refused, and take no reference.
+
+    All goes well here, and so it may for years. Who keeps the page from being freed while the Ultravisor is at work?
+    """
+
+    def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None and self.uv_destroy_owned_page(page) and self.uv_convert_owned_from_secure(page):
+            super().do_secure_storage_violation(kvm, gaddr)
+
+
+class NoteTakenAway(Layer):
+    """Destroy the page, and take the note away whether or not that was refused.
+
+    The note may stand on a page that is not secure; that costs a call or two. What if it is missing on one that is?
+    """
+
+    def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None:
+            self.get_page(page)
+            self.uv_destroy_owned_page(page)
+            page.arch_1 = False
+            self.put_page(page)
+
+
+class GoneIsTheEnd(Layer):
+    """If the page is not there any more, do as before.
+
+    It was there when the exception was raised. What happens if the access is simply tried again?
+    """
+
+    def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is None:
+            return super().do_secure_storage_violation(kvm, gaddr)
+        self.get_page(page)
+        refused = self.uv_destroy_owned_page(page) and self.uv_convert_owned_from_secure(page)
+        self.put_page(page)
+        if refused:
+            super().do_secure_storage_violation(kvm, gaddr)
+        return None
+
+
 class ImportAtOnce(Layer):
     """Import the page, as after 0x3E.
 
@@ -84,7 +168,7 @@ class ImportAtOnce(Layer):
     """
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
-        if self.gmap_convert_to_secure(kvm.gmap, gaddr):
+        if self.gmap_page(kvm.gmap, gaddr) is not None and self.gmap_convert_to_secure(kvm.gmap, gaddr):
             super().do_secure_storage_violation(kvm, gaddr)
 
 
@@ -105,15 +189,106 @@ class ModelAnswer:
 def gets_through_before_the_thread_comes(kernel: Series) -> str:
     """B touches an old page while the thread has not come to it."""
     machine = zombie(kernel, touched=(5,))
-    machine.touch(0)
-    machine.protect()
+    next_guest(machine)
     access = machine.touch(5)
     if access.saw:
         return ""
     return (
-        "B touches page 5 before the clean-up thread has come to it, and never gets through: the access was "
-        f"interrupted {len(access.interruptions):,} times in a row. What has made the page usable?"
+        "On a machine of eight pages B touches page 5 before the clean-up thread has come to it, and never gets "
+        f"through: the access was interrupted {len(access.interruptions):,} times in a row. {calls(access)}"
     )
+
+
+def late_it_does_no_harm(kernel: Series) -> str:
+    """The function runs late: another vCPU has met the same page, which is B's own by now."""
+    machine = zombie(kernel, touched=(5,))
+    next_guest(machine)
+    machine.touch(5)
+    handle(machine, _HANDLER, 5)
+    page = machine.memory.record(machine.mm.guest.slot(5))
+    if page.state in HELD and not page.arch_1:
+        return (
+            "By the time that your function runs, another vCPU has made page 5 B's own. It still is secure afterwards, "
+            "and PG_arch_1, the kernel's note, says that it cannot be: the host's next I/O will believe that."
+        )
+    return ""
+
+
+def a_page_that_is_gone_is_no_reason_to_kill(kernel: Series) -> str:
+    """The function runs late: the page was swapped out meanwhile."""
+    machine = zombie(kernel, touched=(5,))
+    next_guest(machine)
+    handle(machine, _HANDLER, 6)
+    killed = any(event.kind == "signal" for event in machine.events)
+    return "By the time that your function runs, the page is gone: and B's process is killed." if killed else ""
+
+
+def the_calls_are_made_with_a_reference(kernel: Series) -> str:
+    """Somebody else may drop theirs at any moment."""
+    least: list[int] = []
+
+    class Watched(Layer):
+        def uv_destroy_owned_page(self: Kernel, page: Page) -> int:
+            least.append(page.refs)
+            return super().uv_destroy_owned_page(page)
+
+        def uv_convert_owned_from_secure(self: Kernel, page: Page) -> int:
+            least.append(page.refs)
+            return super().uv_convert_owned_from_secure(page)
+
+    machine = zombie(kernel.plus(Watched), touched=(5,), **_STEP_BY_STEP)
+    next_guest(machine)
+    least.clear()
+    handle(machine, _HANDLER, 5)
+    if min(least, default=2) > 1:
+        return ""
+    return (
+        "When you call the Ultravisor for page 5, the address space has the only reference to it. Should that be "
+        "dropped meanwhile (the page is swapped out, the process ends), the page is free while the Ultravisor works "
+        "on it."
+    )
+
+
+def the_reference_is_dropped_if_all_is_refused(kernel: Series) -> str:
+    """Both calls are refused."""
+
+    class Refused(Layer):
+        def uv_destroy_owned_page(self: Kernel, page: Page) -> int:
+            return -22
+
+        def uv_convert_owned_from_secure(self: Kernel, page: Page) -> int:
+            return -22
+
+    machine = zombie(kernel.plus(Refused), touched=(5,), **_STEP_BY_STEP)
+    next_guest(machine)
+    page = machine.memory.page(machine.mm.guest.slot(5))
+    before = page.refs
+    handle(machine, _HANDLER, 5)
+    if page.refs == before:
+        return ""
+    return f"Both calls were refused, and page 5 has {page.refs} references afterwards, where it had {before}."
+
+
+def dearer_than_the_patch(kernel: Series) -> str:
+    """What the access of a new guest to an old page costs."""
+    takes = []
+    for each in (kernel, v1_fixed):
+        machine = zombie(each, touched=(5,))
+        next_guest(machine)
+        takes.append(machine.touch(5).ns)
+    mine, theirs = takes
+    if mine <= theirs:
+        return ""
+    return (
+        f"It differs from the patch: that touch of an old page takes {format_duration(mine)} in all, with the patch "
+        f"{format_duration(theirs)}. Why? (The costs are assumptions; see ld.Costs().)"
+    )
+
+
+_HANDLER = "do_secure_storage_violation"
+
+_STEP_BY_STEP = {"tabled": False, "windows": False}
+"""All is done by the kernel's own functions, one by one, as they are asked."""
 
 
 EXERCISE = PatchExercise(
@@ -124,8 +299,26 @@ EXERCISE = PatchExercise(
     kernel=v1_fixed.without(3),
     writes=("do_secure_storage_violation",),
     searches=({"failures": (), "vcpus": 2, "sharing": False},),
-    probes=(gets_through_before_the_thread_comes,),
-    mistakes=(DestroyOnly, TryAgain, GuestAddress, ReferenceKept, ImportAtOnce),
+    probes=(
+        gets_through_before_the_thread_comes,
+        late_it_does_no_harm,
+        a_page_that_is_gone_is_no_reason_to_kill,
+        the_calls_are_made_with_a_reference,
+        the_reference_is_dropped_if_all_is_refused,
+    ),
+    mistakes=(
+        DestroyOnly,
+        TryAgain,
+        GuestAddress,
+        ReferenceKept,
+        ReferenceKeptIfRefused,
+        DroppedTwice,
+        WithoutAReference,
+        NoteTakenAway,
+        GoneIsTheEnd,
+        ImportAtOnce,
+    ),
+    remarks=(dearer_than_the_patch,),
     model_answer=ModelAnswer,
     steps=(
         "The page may be gone: then there is nothing to do, the access is tried again and meets what there is now.",
@@ -133,7 +326,8 @@ EXERCISE = PatchExercise(
         "Destroying is the cheap way to make a zombie's page usable, and its owner has no CPUs, so it is allowed.",
         (
             "It is refused if the page has become the running guest's own between the exception and the handler. An "
-            "export is allowed then, too, and loses nothing."
+            "export is allowed then, too, and loses nothing. (Just to return would do as well: the access is tried "
+            "again, and the page is the guest's own. The patch does not have to know why it was refused.)"
         ),
         "Only if both are refused the old way is left.",
     ),

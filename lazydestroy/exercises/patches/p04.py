@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ...series import Series, v1_fixed
 from ...series.layer import Layer
+from ...series.world import HELD
 from ..patching import PatchExercise
-from .by_hand import zombie
+from .by_hand import calls, handle, zombie
 
 if TYPE_CHECKING:
     from ...kernel import Kernel
@@ -19,10 +20,12 @@ TASK = """
     do_secure_storage_access_gmap(self, kvm, gaddr). In this kernel that stops the guest. Write it so that the page is
     accessible when you return; the access is tried again then.
 
-    What you need: self.gmap_page(kvm.gmap, gaddr) is the page behind the guest's address, or None. page.arch_1 is the
+    What you need: self.gmap_page(kvm.gmap, gaddr) is the page behind the guest's address, or None if there is none any
+    more. page.arch_1 is the
     kernel's note that a page may be secure. self.arch_make_page_accessible(page) makes a page readable for the host: it
     pins it if it is shared, else exports it, and takes the note away; it believes the note. self.uv_pin_shared(paddr),
-    self.uv_convert_from_secure(paddr) and self.uv_destroy_page(paddr) are single calls, for page.paddr.
+    self.uv_convert_from_secure(paddr) and self.uv_destroy_page(paddr) are single calls, for page.paddr; they
+    return 0, or a negative number if the Ultravisor refuses.
 """
 
 
@@ -36,6 +39,61 @@ class NoteFirst(Layer):
         page = self.gmap_page(kvm.gmap, gaddr)
         if page is not None:
             page.arch_1 = False
+            self.arch_make_page_accessible(page)
+
+
+class NoteBeforeTheCall(Layer):
+    """Take the note away, then export the page.
+
+    And if the Ultravisor refuses? When is it certain that the page is not secure any more?
+    """
+
+    def do_secure_storage_access_gmap(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None:
+            page.arch_1 = False
+            self.uv_convert_from_secure(page.paddr)
+
+
+class StoppedInAnyCase(Layer):
+    """Make the page accessible, and then do as before.
+
+    super() is the old code: it stops the guest, however well you did before.
+    """
+
+    def do_secure_storage_access_gmap(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None:
+            self.arch_make_page_accessible(page)
+        super().do_secure_storage_access_gmap(kvm, gaddr)
+
+
+class OnlyWithTheNote(Layer):
+    """If the kernel has no note on the page, do as before.
+
+    Then somebody was faster than you, the clean-up thread say. What happens if the access is simply tried again?
+    """
+
+    def do_secure_storage_access_gmap(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is None or page.arch_1:
+            if page is not None:
+                self.arch_make_page_accessible(page)
+            return
+        super().do_secure_storage_access_gmap(kvm, gaddr)
+
+
+class GoneIsTheEnd(Layer):
+    """If the page is not there any more, do as before.
+
+    It was there when the exception was raised. What happens if the access is simply tried again?
+    """
+
+    def do_secure_storage_access_gmap(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is None:
+            super().do_secure_storage_access_gmap(kvm, gaddr)
+        else:
             self.arch_make_page_accessible(page)
 
 
@@ -70,7 +128,7 @@ class TryAgain(Layer):
 
     def do_secure_storage_access_gmap(self: Kernel, kvm: Kvm, gaddr: int) -> None:
         """Nothing is done."""
-        return self.machine.engine.charge(0)
+        return
 
 
 class GuestAddress(Layer):
@@ -98,9 +156,44 @@ def loader_gets_through_before_the_thread_comes(kernel: Series) -> str:
     if access.saw:
         return ""
     return (
-        "The boot loader touches page 5 before the clean-up thread has come to it, and never gets through: the "
-        f"access was interrupted {len(access.interruptions):,} times in a row. What has made the page accessible?"
+        "On a machine of eight pages the boot loader touches page 5 before the clean-up thread has come to it, and "
+        f"never gets through: the access was interrupted {len(access.interruptions):,} times in a row. {calls(access)}"
     )
+
+
+def a_page_that_is_gone_is_no_reason_to_stop(kernel: Series) -> str:
+    """The function runs late: the page was swapped out meanwhile."""
+    machine = zombie(kernel, touched=(5,))
+    handle(machine, _HANDLER, 6)
+    stopped = any(event.kind == "addressing exception" for event in machine.events)
+    return "By the time that your function runs, the page is gone: and the guest is stopped." if stopped else ""
+
+
+def refused_it_keeps_the_note(kernel: Series) -> str:
+    """The Ultravisor refuses all calls for the page."""
+
+    class Refused(Layer):
+        def uv_convert_from_secure(self: Kernel, paddr: int) -> int:
+            return -22
+
+        def uv_destroy_page(self: Kernel, paddr: int) -> int:
+            return -22
+
+        def uv_pin_shared(self: Kernel, paddr: int) -> int:
+            return -22
+
+    machine = zombie(kernel.plus(Refused), touched=(5,), tabled=False, windows=False)
+    handle(machine, _HANDLER, 5)
+    page = machine.memory.record(machine.mm.guest.slot(5))
+    if page.state not in HELD or page.arch_1:
+        return ""
+    return (
+        "The Ultravisor refuses each call for page 5: it still is secure, and PG_arch_1, the kernel's note, says that "
+        "it cannot be. The host's next I/O will believe that."
+    )
+
+
+_HANDLER = "do_secure_storage_access_gmap"
 
 
 EXERCISE = PatchExercise(
@@ -111,8 +204,22 @@ EXERCISE = PatchExercise(
     kernel=v1_fixed.without(4),
     writes=("do_secure_storage_access_gmap",),
     searches=({"failures": ()},),
-    probes=(loader_gets_through_before_the_thread_comes,),
-    mistakes=(NoteFirst, PinOnly, ImportIt, TryAgain, GuestAddress),
+    probes=(
+        loader_gets_through_before_the_thread_comes,
+        a_page_that_is_gone_is_no_reason_to_stop,
+        refused_it_keeps_the_note,
+    ),
+    mistakes=(
+        NoteFirst,
+        NoteBeforeTheCall,
+        StoppedInAnyCase,
+        OnlyWithTheNote,
+        GoneIsTheEnd,
+        PinOnly,
+        ImportIt,
+        TryAgain,
+        GuestAddress,
+    ),
     model_answer=ModelAnswer,
     steps=(
         "The handler is given the guest's address; the page behind it may be gone, and then there is nothing to do.",
@@ -120,6 +227,11 @@ EXERCISE = PatchExercise(
             "What has to be done is what the kernel does when a device or another process touches a secure page: pin "
             "it if it is shared, else export it. arch_make_page_accessible does both, and keeps the note right."
         ),
-        "Destroying the page would do, too: its owner is a zombie. The patch uses what is there.",
+        "The note goes away last, when it is certain that the page is not secure; it stays if a call is refused.",
+        (
+            "Destroying the page would do, too, and is cheaper: its owner is a zombie. The patch uses what is there; "
+            "0x3D is raised for any secure page that somebody touches who is not protected, and an export is safe for "
+            "each."
+        ),
     ),
 )

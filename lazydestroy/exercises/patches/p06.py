@@ -8,7 +8,7 @@ from ...series import Series, v1_fixed
 from ...series.layer import Layer
 from ...uvcb import UVC
 from ..patching import PatchExercise
-from .by_hand import small
+from .by_hand import small, zombie
 
 if TYPE_CHECKING:
     from ...kernel import Kernel
@@ -22,9 +22,9 @@ TASK = """
 
     Write all four functions, in one class:
 
-    configuration_created(self, mm): CREATE_SEC_CONF has been tried, and it is not known yet whether it failed;
+    configuration_created(self, mm): CREATE_SEC_CONF has been called, and nobody has looked yet whether it failed;
 
-    configuration_refused(self, mm): it failed, and there is nothing to destroy;
+    configuration_refused(self, mm): comes after configuration_created if it failed; there is nothing to destroy;
 
     parameters_set(self, mm): SET_SEC_CONF_PARAMS succeeded (it may as well fail: then the configuration is destroyed
     without having run);
@@ -41,17 +41,28 @@ class CountedLate(Layer):
 
     def configuration_created(self: Kernel, mm: Mm) -> None:
         """Not counted yet."""
-        return self.machine.engine.charge(0)
+        return
 
     def configuration_refused(self: Kernel, mm: Mm) -> None:
         """Nothing was counted."""
-        return self.machine.engine.charge(0)
+        return
 
     def parameters_set(self: Kernel, mm: Mm) -> None:
         mm.context.is_protected += 1
 
     def configuration_destroyed(self: Kernel, mm: Mm, cc: int) -> None:
         if not cc:
+            mm.context.is_protected -= 1
+
+
+class CountedLateWithAFloor(CountedLate):
+    """Count a configuration when its parameters have been set, and never count below 0.
+
+    A floor hides the error. Which configuration was counted down when one was destroyed that had not been counted?
+    """
+
+    def configuration_destroyed(self: Kernel, mm: Mm, cc: int) -> None:
+        if not cc and mm.context.is_protected:
             mm.context.is_protected -= 1
 
 
@@ -64,7 +75,7 @@ class _Counted(Layer):
 
     def parameters_set(self: Kernel, mm: Mm) -> None:
         """It has been counted."""
-        return self.machine.engine.charge(0)
+        return
 
     def configuration_destroyed(self: Kernel, mm: Mm, cc: int) -> None:
         if not cc:
@@ -110,7 +121,29 @@ class RefusedStillCounts(_Counted):
 
     def configuration_refused(self: Kernel, mm: Mm) -> None:
         """Nothing is done."""
-        return self.machine.engine.charge(0)
+        return
+
+
+class RefusedIsNothingLeft(_Counted):
+    """Set the count to 0 when CREATE_SEC_CONF was refused: there is nothing.
+
+    Nothing of that guest. Who else may live in this address space?
+    """
+
+    def configuration_refused(self: Kernel, mm: Mm) -> None:
+        mm.context.is_protected = 0
+
+
+class OldLineAndDown(_Counted):
+    """Run the old line as well, and count down from there.
+
+    super() sets the count to 0, whatever it was. And who counts down from 0?
+    """
+
+    def configuration_destroyed(self: Kernel, mm: Mm, cc: int) -> None:
+        mm.context.is_protected = 0  # as super() does in the kernel without the patch
+        if not cc:
+            mm.context.is_protected -= 1
 
 
 class DownInAnyCase(_Counted):
@@ -152,17 +185,28 @@ def counts_what_is_there(kernel: Series) -> str:
     counts.append(("A is a zombie, and B runs", 2, machine.mm.context.is_protected))
     machine.run()
     counts.append(("A is destroyed, and B runs", 1, machine.mm.context.is_protected))
-    wrong = [f"{when}: there is {there}, and the count is {count}" for when, there, count in counts if there != count]
+    machine.exit()
+    machine.run()
+    counts.append(("All are destroyed", 0, machine.mm.context.is_protected))
+    wrong = [
+        f"{when}: {there} configuration{'s' if there != 1 else ''}, but the count is {count}"
+        for when, there, count in counts
+        if there != count
+    ]
     return "; ".join(wrong) and "; ".join(wrong) + "."
 
 
 def a_refused_one_does_not_count(kernel: Series) -> str:
     """CREATE_SEC_CONF fails, with nothing to destroy."""
-    machine = small(kernel)
-    machine.uv.fail(UVC.CREATE_SEC_CONF, 0x104, times=1)
-    machine._do(machine.protecting(0, 1), "QEMU")
-    count = machine.mm.context.is_protected
-    return f"CREATE_SEC_CONF was refused, there is no configuration, and the count is {count}." if count else ""
+    for machine, there, when in (
+        (small(kernel), 0, "CREATE_SEC_CONF was refused, and there is no configuration"),
+        (zombie(kernel, (5,)), 1, "A is a zombie, CREATE_SEC_CONF was refused for B, and there is one configuration"),
+    ):
+        machine.uv.fail(UVC.CREATE_SEC_CONF, 0x104, times=1)
+        machine._do(machine.protecting(0, 1), "QEMU")
+        if machine.mm.context.is_protected != there:
+            return f"{when}, but the count is {machine.mm.context.is_protected}."
+    return ""
 
 
 def one_that_cannot_be_destroyed_counts(kernel: Series) -> str:
@@ -173,7 +217,7 @@ def one_that_cannot_be_destroyed_counts(kernel: Series) -> str:
     machine.reboot()
     machine.run()
     count = machine.mm.context.is_protected
-    return "" if count == 1 else f"DESTROY_SEC_CONF was refused, A is still there, and the count is {count}."
+    return "" if count == 1 else f"DESTROY_SEC_CONF was refused, A is still there, but the count is {count}."
 
 
 EXERCISE = PatchExercise(
@@ -189,7 +233,17 @@ EXERCISE = PatchExercise(
         {"failures": ("DESTROY_SEC_CONF",), "configurations": 1, "sharing": False},
     ),
     probes=(counts_what_is_there, a_refused_one_does_not_count, one_that_cannot_be_destroyed_counts),
-    mistakes=(CountedLate, ClearedAtTheEnd, SetToOne, CountedTwice, RefusedStillCounts, DownInAnyCase),
+    mistakes=(
+        CountedLate,
+        CountedLateWithAFloor,
+        ClearedAtTheEnd,
+        SetToOne,
+        OldLineAndDown,
+        CountedTwice,
+        RefusedStillCounts,
+        RefusedIsNothingLeft,
+        DownInAnyCase,
+    ),
     model_answer=ModelAnswer,
     steps=(
         (

@@ -199,7 +199,7 @@ class NoReference(_Core):
 
     def hold(self: Kernel, kvm: Kvm) -> None:
         """Nothing more is held."""
-        return self.machine.engine.charge(0)
+        return
 
     def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
         yield from self.s390_uv_destroy_range(priv.mm, 1)
@@ -238,7 +238,7 @@ class UserToTheEnd(_Core):
 
     def hold(self: Kernel, kvm: Kvm) -> None:
         """Nothing more is held."""
-        return self.machine.engine.charge(0)
+        return
 
     def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
         yield from self.s390_uv_destroy_range(priv.mm, 1)
