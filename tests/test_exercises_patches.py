@@ -28,6 +28,7 @@ ONLY_PROBED = {
     "NotLazy",
     "ExportedOrNot",
     "WithoutAReference",
+    "PinRefused",
     "NoteTakenAway",
     "NoteBeforeTheCall",
     "GoneIsTheEnd",
@@ -176,7 +177,8 @@ def test_a_page_that_is_gone_is_met():
             self.arch_make_page_accessible(self.gmap_page(kvm.gmap, gaddr))
 
     feedback = p04.EXERCISE.check(Trusts)
-    assert not feedback.right and "swapped out meanwhile" in feedback.hints[0] and "AttributeError" in feedback.hints[0]
+    assert not feedback.right and "swapped out meanwhile" in feedback.hints[0]
+    assert feedback.hints[0].endswith("in the line: self.arch_make_page_accessible(self.gmap_page(kvm.gmap, gaddr))")
 
 
 def test_a_right_answer_that_costs_more_than_the_patch_is_told_so():

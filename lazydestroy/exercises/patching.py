@@ -17,7 +17,7 @@ from ..series.check import check
 from ..series.layer import summary_of
 from ..series.reading import functions_listing, source
 from ..series.trace import told
-from ..series.world import Bounds
+from ..series.world import Bounds, raised_in
 from .feedback import Feedback, Solution
 from .task import Exercise
 
@@ -235,7 +235,9 @@ def _probed(probe: Probe, kernel: Series) -> str:
     try:
         return probe(kernel)
     except Exception as error:
-        return f"{(probe.__doc__ or '').strip()} That ends with {type(error).__name__}: {error}"
+        _, line = raised_in(error)
+        where = f", in the line: {line}" if line else ""
+        return f"{(probe.__doc__ or '').strip()} That ends with {type(error).__name__}: {error}{where}"
 
 
 def _thought(mistake: Mistake) -> str:

@@ -475,10 +475,15 @@ def attempt(world: World, action: Action, listener: Listener | None = None) -> N
     try:
         world.act(action, listener=listener)
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        layer = next((frame for frame in reversed(frames) if frame.line and not _is_ours(frame)), None)
-        world.wrong = f"{(layer or frames[-1]).name} fails with {type(error).__name__}: {error}"
-        world.line = layer.line or "" if layer else ""
+        name, world.line = raised_in(error)
+        world.wrong = f"{name} fails with {type(error).__name__}: {error}"
+
+
+def raised_in(error: Exception) -> tuple[str, str]:
+    """The function of a layer that raised an error, and the line; if it was no layer, the last function and no line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    layer = next((frame for frame in reversed(frames) if frame.line and not _is_ours(frame)), None)
+    return (layer or frames[-1]).name, layer.line or "" if layer else ""
 
 
 _MANY_CALLS = 1000
@@ -499,4 +504,4 @@ def _is_ours(frame: traceback.FrameSummary) -> bool:
     return not name.endswith((".py", ">")) or (name.startswith(_PACKAGE) and not name.startswith(_EXERCISES))
 
 
-__all__ = ["FAILURES", "START_FAILURES", "Action", "Bounds", "Listener", "World", "attempt"]
+__all__ = ["FAILURES", "START_FAILURES", "Action", "Bounds", "Listener", "World", "attempt", "raised_in"]

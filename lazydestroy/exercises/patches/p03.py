@@ -249,7 +249,7 @@ def the_calls_are_made_with_a_reference(kernel: Series) -> str:
     )
 
 
-def the_reference_is_dropped_if_all_is_refused(kernel: Series) -> str:
+def if_all_is_refused_nothing_is_left_behind(kernel: Series) -> str:
     """Both calls are refused."""
 
     class Refused(Layer):
@@ -264,9 +264,13 @@ def the_reference_is_dropped_if_all_is_refused(kernel: Series) -> str:
     page = machine.memory.page(machine.mm.guest.slot(5))
     before = page.refs
     handle(machine, _HANDLER, 5)
-    if page.refs == before:
-        return ""
-    return f"Both calls were refused, and page 5 has {page.refs} references afterwards, where it had {before}."
+    if page.refs != before:
+        return f"Both calls were refused, and page 5 has {page.refs} references afterwards, where it had {before}."
+    if not page.arch_1:
+        return (
+            "Both calls were refused: page 5 still is secure, and PG_arch_1, the kernel's note, says it cannot be."
+        )
+    return ""
 
 
 def dearer_than_the_patch(kernel: Series) -> str:
@@ -304,7 +308,7 @@ EXERCISE = PatchExercise(
         late_it_does_no_harm,
         a_page_that_is_gone_is_no_reason_to_kill,
         the_calls_are_made_with_a_reference,
-        the_reference_is_dropped_if_all_is_refused,
+        if_all_is_refused_nothing_is_left_behind,
     ),
     mistakes=(
         DestroyOnly,

@@ -110,6 +110,18 @@ class PinOnly(Layer):
             page.arch_1 = False
 
 
+class PinRefused(Layer):
+    """Pin the page; whatever else there is to do can wait.
+
+    What does the Ultravisor say to that, and for which pages?
+    """
+
+    def do_secure_storage_access_gmap(self: Kernel, kvm: Kvm, gaddr: int) -> None:
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None:
+            self.uv_pin_shared(page.paddr)
+
+
 class ImportIt(Layer):
     """Import the page for the guest that touches it.
 
@@ -216,6 +228,7 @@ EXERCISE = PatchExercise(
         OnlyWithTheNote,
         GoneIsTheEnd,
         PinOnly,
+        PinRefused,
         ImportIt,
         TryAgain,
         GuestAddress,
