@@ -267,9 +267,7 @@ def if_all_is_refused_nothing_is_left_behind(kernel: Series) -> str:
     if page.refs != before:
         return f"Both calls were refused, and page 5 has {page.refs} references afterwards, where it had {before}."
     if not page.arch_1:
-        return (
-            "Both calls were refused: page 5 still is secure, and PG_arch_1, the kernel's note, says it cannot be."
-        )
+        return "Both calls were refused: page 5 still is secure, and PG_arch_1, the kernel's note, says it cannot be."
     return ""
 
 
