@@ -181,6 +181,27 @@ def test_a_page_that_is_gone_is_met():
     assert feedback.hints[0].endswith("in the line: self.arch_make_page_accessible(self.gmap_page(kvm.gmap, gaddr))")
 
 
+def test_nothing_is_left_behind_if_all_is_refused():
+    class KeepsTheReference:
+        def do_secure_storage_violation(self, kvm, gaddr):
+            page = self.gmap_page(kvm.gmap, gaddr)
+            if page is None:
+                return
+            self.get_page(page)
+            if self.uv_destroy_owned_page(page) and self.uv_convert_owned_from_secure(page):
+                return
+            self.put_page(page)
+
+    class TakesTheNote(p03.ModelAnswer):
+        def do_secure_storage_violation(self, kvm, gaddr):
+            super().do_secure_storage_violation(kvm, gaddr)
+            if page := self.gmap_page(kvm.gmap, gaddr):
+                page.arch_1 = False
+
+    assert "page 5 has 2 references afterwards, where it had 1" in p03.EXERCISE.check(KeepsTheReference).hints[0]
+    assert "page 5 still is secure, and PG_arch_1" in p03.EXERCISE.check(TakesTheNote).hints[0]
+
+
 def test_a_right_answer_that_costs_more_than_the_patch_is_told_so():
     class Exports:
         def do_secure_storage_violation(self, kvm, gaddr):
