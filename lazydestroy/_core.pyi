@@ -99,6 +99,7 @@ def walk(
     lock: Lock | None = None,
     stop: Callable[[], bool] | None = None,
     deferred: DeferredList | None = None,
+    beyond: Iterable[Table] = (),
 ) -> Loop: ...
 def empty_list(
     deferred: DeferredList, function: Callable[..., Any] | Step, last: Callable[..., Any] | Step

@@ -173,6 +173,7 @@ cdef enum:
     PAUSE = 8               # time to look at signals and progress
     NO_MEMORY = 9
     BROKEN = 10             # a window met what it had excluded
+    SEAM = 11               # the walk goes on in its next table
 
 
 cdef struct Entry:
@@ -209,7 +210,10 @@ cdef struct ListState:
     int64_t runs, run_space
     int64_t *run_start
     int64_t *run_length
-    int64_t at_node, at_run, at_pfn     # the emptying loop's place
+    # What a loop is emptying: the list pages below `bottom` were there when it began, and `under` of them are left,
+    # the one at hand included. The loop takes the newest first; list pages from `bottom` up came later.
+    int64_t under, bottom
+    int64_t at_run, at_pfn              # where it is in the list page at hand
 
 
 cdef struct LockState:
@@ -253,6 +257,7 @@ cdef struct Actor:
     LockState *lock
     ListState *deferred
     bint locked, stop, working
+    bint more               # the walk has another table behind this one
     bint admitted           # has waited for the lock: the step that asks for it next may go on
     int64_t locked_since
     int64_t pace_start, rate

@@ -444,7 +444,7 @@ cdef class Engine:
         cdef int cls
         if x.kind == UNKNOWN and self.tabled:
             self.learn(self.s.ask_row, self.s.ask_class, self.s.ask_pfn, task)
-        elif x.kind == TABLED and spare >= 0 and self.s.list_page_class[self.memory.s.cls[spare]] < 0:
+        elif x.kind == TABLED and spare >= 0 and not self.memory.records_[self.memory.s.cls[spare]].state:
             cls = self.memory.s.cls[spare]
             record = self.memory.records_[cls]
             self.s.list_page_class[cls] = self.memory.class_of(record._replace(**self.list_page_fields))
@@ -494,6 +494,8 @@ cdef class Engine:
         """Begin a loop."""
         cdef Actor *a = &task.a
         cdef int i
+        if loop.source == FROM_LIST and loop.deferred.s.under:
+            raise RuntimeError(f"{task.name} is to empty a list that another task is emptying")
         task.loop = loop
         settle(a)
         forget_chains(a)
@@ -502,6 +504,7 @@ cdef class Engine:
         a.row0 = a.row = a.row_each = a.row_last = self.row_of(loop.step, loop.table is not None)
         a.batch, a.batch_n, a.batch_i = loop.batch, 0, 0
         a.locked = a.working = a.stop = a.admitted = False
+        a.more = bool(loop.beyond)
         a.pfn = -1
         a.last_class = -1
         a.lock = &loop.lock.s if loop.lock is not None else NULL
@@ -520,6 +523,7 @@ cdef class Engine:
             a.stop = bool(loop.stop())
         if loop.source == FROM_LIST:
             a.row_last = self.row_of(loop.last, False)
+            a.n = begin_emptying(a.deferred)
             if a.n and list_page_done(a.deferred):
                 a.row = a.row_last
         elif loop.source == FROM_FREE:
@@ -536,6 +540,15 @@ cdef class Engine:
                 a.cache = <Chain *> calloc(CLASSES + 1, sizeof(Chain))
                 if a.cache == NULL:
                     raise MemoryError("no memory for a loop")
+
+    cdef cross_seam(self, Task task):
+        """Go on in the next table of a walk; the batch and the lock stay as they are."""
+        cdef Loop loop = task.loop
+        cdef Table table = loop.beyond[0]
+        loop.table, loop.beyond = table, loop.beyond[1:]
+        task.a.more = bool(loop.beyond)
+        task.a.base, task.a.moved = table.base, table.moved
+        task.a.first, task.a.k, task.a.n = 0, 0, table.pages
 
     cdef finish_loop(self, Task task, bint exhausted=False):
         """A loop has come to its end: the generator is resumed with the number of pages done."""
@@ -661,6 +674,8 @@ cdef class Engine:
             self.answer()
         elif code == FINISHED:
             self.finish_loop(task)
+        elif code == SEAM:
+            self.cross_seam(task)
         elif code == EXHAUSTED:
             self.finish_loop(task, True)
         elif code == BLOCKED:

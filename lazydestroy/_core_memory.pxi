@@ -575,11 +575,18 @@ cdef int push_run(ListState *d, int64_t pfn, int64_t length) noexcept nogil:
     return 0
 
 
+cdef inline int64_t end_of_list_page(ListState *d, int64_t node) noexcept nogil:
+    """The run behind the last one of a list page."""
+    return d.node_run[node + 1] if node + 1 < d.nodes else d.runs
+
+
+cdef inline int64_t list_page_at_hand(ListState *d) noexcept nogil:
+    return d.node[d.under - 1]
+
+
 cdef inline bint list_page_done(ListState *d) noexcept nogil:
     """Whether all frame numbers of the list page at hand have been taken."""
-    if d.at_node + 1 < d.nodes:
-        return d.at_run >= d.node_run[d.at_node + 1]
-    return d.at_run >= d.runs
+    return d.at_run >= end_of_list_page(d, d.under - 1)
 
 
 cdef inline void take_from_list(ListState *d, int64_t length) noexcept nogil:
@@ -587,6 +594,44 @@ cdef inline void take_from_list(ListState *d, int64_t length) noexcept nogil:
     if d.at_pfn == d.run_length[d.at_run]:
         d.at_run += 1
         d.at_pfn = 0
+
+
+cdef inline void turn_to_list_page(ListState *d) noexcept nogil:
+    """Begin with the newest of the list pages that are left to the loop."""
+    d.at_run = d.node_run[d.under - 1] if d.under else 0
+    d.at_pfn = 0
+
+
+cdef int64_t begin_emptying(ListState *d) noexcept nogil:
+    """Take over all that is on the list, for a loop; no other may be at it. Returns how many frame numbers and list pages.
+
+    The list page that had room now belongs to the loop: whatever comes next needs a new one.
+    """
+    cdef int64_t i, total = d.nodes
+    for i in range(d.runs):
+        total += d.run_length[i]
+    d.under = d.bottom = d.nodes
+    d.room = 0
+    turn_to_list_page(d)
+    return total
+
+
+cdef void list_page_emptied(ListState *d) noexcept nogil:
+    """The list page at hand is done. Behind the last one, move what came meanwhile to the front."""
+    cdef int64_t i, runs
+    d.under -= 1
+    if d.under == 0:
+        runs = d.node_run[d.bottom] if d.bottom < d.nodes else d.runs
+        for i in range(d.bottom, d.nodes):
+            d.node[i - d.bottom] = d.node[i]
+            d.node_run[i - d.bottom] = d.node_run[i] - runs
+        for i in range(runs, d.runs):
+            d.run_start[i - runs] = d.run_start[i]
+            d.run_length[i - runs] = d.run_length[i]
+        d.nodes -= d.bottom
+        d.runs -= runs
+        d.bottom = 0
+    turn_to_list_page(d)
 
 
 cdef class DeferredList:
@@ -612,15 +657,23 @@ cdef class DeferredList:
 
     def __len__(self):
         cdef int64_t total = 0
-        cdef int64_t i
-        for i in range(self.s.at_run, self.s.runs):
+        cdef int64_t i, newer = self.s.runs
+        if self.s.bottom < self.s.nodes:
+            newer = self.s.node_run[self.s.bottom]
+        for i in range(newer, self.s.runs):
             total += self.s.run_length[i]
-        return total - self.s.at_pfn
+        if self.s.under:
+            for i in range(self.s.node_run[self.s.under - 1]):
+                total += self.s.run_length[i]
+            for i in range(self.s.at_run, end_of_list_page(&self.s, self.s.under - 1)):
+                total += self.s.run_length[i]
+            total -= self.s.at_pfn
+        return total
 
     @property
     def list_pages(self):
         """Number of list pages not yet emptied."""
-        return self.s.nodes - self.s.at_node
+        return self.s.under + self.s.nodes - self.s.bottom
 
     @property
     def room(self):

@@ -122,7 +122,7 @@ cdef inline int64_t position(EngineState *e, Actor *t) noexcept nogil:
         return t.pfn
     elif t.source == FROM_LIST:
         d = t.deferred
-        return d.node[d.at_node] if list_page_done(d) else d.run_start[d.at_run] + d.at_pfn
+        return list_page_at_hand(d) if list_page_done(d) else d.run_start[d.at_run] + d.at_pfn
     else:
         if t.pfn < 0:
             t.pfn = find_free(e.m)
@@ -151,18 +151,16 @@ cdef inline int leave_page(Actor *t, int64_t pfn, int effect) noexcept nogil:
             t.working = False
             t.batch_n = 0
             t.row = t.row0
-            if t.stop:
-                t.n = t.k
         return STEPPED
     t.k += 1
     t.done += 1
     t.row = t.row0
     if t.source == FROM_LIST:
         if list_page_done(t.deferred):
-            t.deferred.at_node += 1
+            list_page_emptied(t.deferred)
         else:
             take_from_list(t.deferred, 1)
-        if t.deferred.at_node < t.deferred.nodes and list_page_done(t.deferred):
+        if t.deferred.under and list_page_done(t.deferred):
             t.row = t.row_last
     elif t.source == FROM_FREE:
         t.pfn = -1
@@ -189,7 +187,11 @@ cdef int begin_page(Actor *t) noexcept nogil:
     """Whether the task may do a step on its next page."""
     if t.working:
         return STEPPED
+    if t.stop and not t.locked and t.batch_n == 0:
+        return FINISHED
     if t.k >= t.n:
+        if t.more:
+            return SEAM
         if t.batch_n == 0:
             return FINISHED
         return RELEASED if batch_complete(t) else STEPPED

@@ -79,6 +79,7 @@ cdef class Loop:
     cdef DeferredList deferred
     cdef Lock lock
     cdef object step, each, last, stop
+    cdef tuple beyond           # tables that the walk goes on in
     cdef int64_t first, n, batch, rate
     cdef uint64_t seed
 
@@ -128,11 +129,14 @@ def visit(Table table, first, pages, function, order="sequential", seed=0, Lock 
 
 
 def walk(Table table, first, pages, function, each=None, batch=0, Lock lock=None, stop=None,
-         DeferredList deferred=None):
+         DeferredList deferred=None, beyond=()):
     """A walk of page-table entries, present or not, upwards.
 
     Parameters
     ----------
+    table : Table
+    first, pages : int
+        Entries ``first`` to ``first + pages``.
     function : callable or step
         ``function(page, gaddr)``, for every entry.
     each : callable or step, optional
@@ -143,11 +147,14 @@ def walk(Table table, first, pages, function, each=None, batch=0, Lock lock=None
     lock : Lock, optional
         Held for reading while a batch is gathered, let go while it is worked off.
     stop : callable, optional
-        Asked after every batch; the walk ends when it says True.
+        Asked before every batch, the first one included; the walk ends when it says True.
     deferred : DeferredList, optional
         The list that `function` may put pages on.
+    beyond : iterable of Table, optional
+        Tables whose entries come behind those. A batch goes on across the seam.
     """
     cdef Loop loop = visit(table, first, pages, function, "sequential", 0, lock)
+    loop.beyond = tuple(beyond)
     if each is not None:
         if batch < 1:
             raise ValueError(f"batch={batch}: a batch has at least one page")
@@ -158,12 +165,15 @@ def walk(Table table, first, pages, function, each=None, batch=0, Lock lock=None
 
 
 def empty_list(DeferredList deferred, function, last):
-    """A loop that empties a list: ``function(page)`` for each page on it, ``last(page)`` for each list page done."""
+    """A loop that empties a list: ``function(page)`` for each page on it, ``last(page)`` for each list page done.
+
+    It takes over what is on the list when it begins, and does the newest list page first. What is put on the list
+    meanwhile stays there.
+    """
     cdef Loop loop = Loop()
     loop.source = FROM_LIST
     loop.deferred = deferred
     loop.step, loop.last = _as_step(function), _as_step(last)
-    loop.n = len(deferred) + deferred.list_pages
     return loop
 
 
@@ -254,7 +264,9 @@ cdef class Task:
     @property
     def at_end(self):
         """Whether its loop has no page left, so that its next step does nothing but leave the loop."""
-        return self.a.state == LOOPING and not self.a.working and self.a.k >= self.a.n and self.a.batch_n == 0
+        if self.a.state != LOOPING or self.a.working or self.a.batch_n:
+            return False
+        return (self.a.stop and not self.a.locked) or (self.a.k >= self.a.n and not self.a.more)
 
     def __repr__(self):
         return f"<Task {self.name} at {self.a.clock} ns>"
@@ -315,6 +327,7 @@ cdef class Recording:
 
 
 class _ListPage:
-    """Stands for the frame that the allocator will give while a step is learned."""
+    """Stands for the frame that the allocator will give while a step is learned: one that the kernel can write to."""
 
     pfn = -1
+    state = 0

@@ -99,8 +99,6 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
             let_go(t.lock, t.clock - t.locked_since + t.batch * a.ns)
             t.lock.taken += m - 1
         t.clock += run * (a.ns + b.ns)
-        if t.stop:
-            t.n = t.k + run
     else:
         m = min(that_begin_before(limit, t.clock, a.lead, a.ns), most)
         if a.effect == LISTED:

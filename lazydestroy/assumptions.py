@@ -17,6 +17,7 @@ from . import machine, scenarios, ultravisor
 from .costs import Costs
 from .kernel import gmap, mm, uv
 from .page import PAGE_SHIFT, PAGE_SIZE
+from .tables import html_table
 from .units import format_count, format_duration, format_size
 from .uvcb import UVC_RC_INV_CMD
 
@@ -102,7 +103,7 @@ class Assumptions(tuple[Assumption, ...]):
         rows = (
             (_marked_up(each.what), _marked_up(each.value), _marked_up(each.why), _path(each.where)) for each in self
         )
-        return _table(("what", "assumed", "why", "where"), rows)
+        return html_table(("what", "assumed", "why", "where"), rows)
 
 
 class Omissions(tuple[Omission, ...]):
@@ -115,7 +116,7 @@ class Omissions(tuple[Omission, ...]):
 
     def _repr_html_(self) -> str:
         rows = ((_marked_up(each.what), _marked_up(each.means)) for each in self)
-        return _table(("left out", "what that means"), rows)
+        return html_table(("left out", "what that means"), rows)
 
 
 def _marked_up(text: str) -> str:
@@ -126,13 +127,6 @@ def _marked_up(text: str) -> str:
 def _path(name: str) -> str:
     """The name of a piece of code as HTML, which may be broken behind a dot: some are longer than a column."""
     return f'<code style="white-space: normal">{escape(name).replace(".", ".<wbr>")}</code>'
-
-
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
-    left = ' style="text-align: left; vertical-align: top"'
-    top = "".join(f"<th{left}>{name}</th>" for name in head)
-    body = "".join("<tr>" + "".join(f"<td{left}>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def assumptions() -> Assumptions:
@@ -247,9 +241,9 @@ def _of_memory() -> Iterator[Assumption]:
         "scenarios.stage.Stage",
     )
     yield assume(
-        "header of the boot image, and state description of each CPU",
+        "header of the boot image",
         "in the page of the SCA",
-        "the host must be able to read them; nothing else about them matters here",
+        "the host must be able to read it; nothing else about it matters here",
         "machine.Machine.protecting",
     )
     yield assume(
@@ -260,7 +254,8 @@ def _of_memory() -> Iterator[Assumption]:
     )
     yield assume(
         "the host kernel's own memory",
-        f"{machine._LOWCORE_PAGES} pages, and what a VM needs: the SCA and top-level tables",
+        f"{machine._LOWCORE_PAGES} pages, and what a VM needs: the SCA, a state description for each vCPU, and "
+        "top-level tables",
         "everything else is the same with and without the series",
         "machine._LOWCORE_PAGES",
     )
@@ -283,12 +278,14 @@ def _of_shortage() -> Iterator[Assumption]:
         return Assumption(SHORTAGE, what, value, why, where)
 
     host = scenarios.host_memory_of(None, _EXAMPLE, 0)
-    reserve = scenarios.min_free_pages(host)
+    reserve, half = scenarios.min_free_pages(host), scenarios.atomic_reserve(host)
     yield assume(
         "reserve that an atomic allocation leaves alone",
-        f"{format_count(reserve)} pages ({format_size(reserve << PAGE_SHIFT)}) of {format_size(host)}",
-        "the formula that Linux's mm/page_alloc.c has for min_free_kbytes; watermarks above it are not modelled",
-        "scenarios.min_free_pages",
+        f"{format_count(half)} pages ({format_size(half << PAGE_SHIFT)}) of {format_size(host)}: half of the minimum "
+        f"watermark, {format_count(reserve)} pages",
+        "min_free_kbytes by the formula in Linux's mm/page_alloc.c, of which GFP_ATOMIC may use half; the author's "
+        "words are that the reserves are not touched. Watermarks above it are not modelled",
+        "scenarios.atomic_reserve",
     )
     yield assume(
         "who must leave the reserve alone",
@@ -365,22 +362,34 @@ def _of_kernel() -> Iterator[Assumption]:
         "kernel.mm.KernelMm.exit_mmap",
     )
     yield assume(
-        "order of the deferred list",
-        "list page by list page, in the order in which they were made",
-        "version 1 puts new list pages in front and empties from there; neither times nor counts depend on it",
+        "a list page that is being emptied while others are added",
+        "what is added stays on the list until something else empties it",
+        "version 1's list has no lock; a loop that has begun does not see what is put in front of it",
         "_core.empty_list",
     )
     yield assume(
-        "a set-aside page that cannot be destroyed",
-        "leaked",
-        "nobody could use it; the patch leaks a page that cannot be exported, too",
-        "series.p09_lazy_destroy_shutdown.LazyDestroyForShutdown.destroy_set_aside_page",
+        "`printk` of a storage violation",
+        "logged each time",
+        "the kernel prints at most ten in five seconds; each goes with a signal that ends a process",
+        "kernel.fault.KernelFault.do_secure_storage_violation",
     )
     yield assume(
-        "looking for an early exit",
-        "after each batch of pages",
-        "the walk has a natural pause there",
-        "series.p05_refactor_reset_acc.RefactorResetAcc.s390_uv_destroy_range",
+        "a busy page, after the second try of an import",
+        "still busy, since it is held by a reference that draining pagevecs does not drop",
+        "pagevecs are not modelled: references come from batches, the list, handlers and I/O",
+        "kernel.uv.KernelUv.gmap_make_secure",
+    )
+    yield assume(
+        "the boot image",
+        "unpacked with one KVM_PV_UNPACK",
+        "QEMU calls it once for each component of the image; the kernel asks its question at each call",
+        "kernel.kvm.KernelKvm.kvm_pv_unpack",
+    )
+    yield assume(
+        "the kernel's own write to a frame that was freed while secure",
+        "told as an endless fault; a step on a page goes no further, a longer path goes on as if it had been written",
+        "only a kernel with a bug gets there: without patch 6, or with version 1's own",
+        "machine.Machine.take",
     )
     yield assume(
         "an interruption, its handler, and the next try",

@@ -281,7 +281,7 @@ class Machine:
     def _storage(self, uv: Ultravisor, vcpus: int) -> int:
         """Bytes that the Ultravisor and the VM take beside the guest's memory."""
         donated = uv.uv_base_stor_len + uv.conf_base_phys_stor_len + vcpus * uv.cpu_stor_len
-        kernel_pages = _LOWCORE_PAGES + 2 * CRST_PAGES + 1
+        kernel_pages = _LOWCORE_PAGES + 2 * CRST_PAGES + 1 + vcpus
         return donated + uv.variable_storage(self.guest_len) + kernel_pages * PAGE_SIZE
 
     # How it is put together
@@ -328,9 +328,14 @@ class Machine:
             sca=sca,
             guest_len=self.guest_len,
         )
-        self.kvm.vcpus.extend(
-            Vcpu(memory, vcpu_id=vcpu, kvm=self.kvm, handle=0, stor_base=NO_STORAGE) for vcpu in range(self.vcpus)
-        )
+        for number in range(self.vcpus):
+            sie_block = memory.find_run(1)
+            self._need(sie_block is not None, "the host has no memory left for another VM")
+            assert sie_block is not None
+            self.take(sie_block, 1, Content.HOST)
+            self.kvm.vcpus.append(
+                Vcpu(memory, vcpu_id=number, kvm=self.kvm, handle=0, stor_base=NO_STORAGE, sie_block=sie_block)
+            )
         self.alive = True
 
     def _map_process_memory(self) -> None:
@@ -352,7 +357,13 @@ class Machine:
     # What the kernel asks of the machine it runs on
 
     def take(self, first: int, pages: int, content: Content) -> None:
-        """Use free frames for the kernel's own ends, or to donate them."""
+        """Use free frames for the kernel's own ends, or to donate them.
+
+        The kernel writes to them. One that was freed while secure raises 0x3D again and again.
+        """
+        for record in self.memory.records(first, pages):
+            if record.state != State.NON_SECURE:
+                self.event("endless fault", f"0x3D in the kernel, at a frame from {first:#x} on that is still secure")
         self.memory.change(
             lambda record: record._replace(content=content, content_of=0, refs=1, holder=Holder.DONATED), first, pages
         )
@@ -374,10 +385,12 @@ class Machine:
         return first, pages
 
     def leak(self, first: int, pages: int, what: str) -> None:
-        """Frames that nobody will use again."""
-        if not pages:
+        """Frames that are never used again. Those that have leaked before are not told a second time."""
+        records = self.memory.records(first, pages)
+        new = sum(count for record, count in records.items() if record.holder != Holder.LEAKED)
+        if not new:
             return
-        self.event("leak", f"{what}: {units.format_count(pages)} page{'s' if pages != 1 else ''}")
+        self.event("leak", f"{what}: {units.format_count(new)} page{'s' if new != 1 else ''}")
         self.memory.change(lambda record: record._replace(holder=Holder.LEAKED), first, pages)
 
     def leak_page(self, page: Page, what: str) -> None:
@@ -522,21 +535,21 @@ class Machine:
         """QEMU on diagnose 0x308, subcode 10: make the VM protected. `first`, `pages`: where its image lies."""
         kernel, kvm = self.kernel, self.kvm
         self.engine.doing("makes the guest protected")
-        if (yield from kernel.kvm_s390_pv_enable(kvm)):
+        if (yield from kernel.kvm_pv_enable(kvm)):
             return False
-        if kernel.kvm_s390_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE):
+        if (yield from kernel.kvm_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE)):
             return False
         self.engine.doing("unpacks the image")
-        if (yield from kernel.kvm_s390_pv_unpack(kvm, first, pages)):
+        if (yield from kernel.kvm_pv_unpack(kvm, first, pages)):
             return False
-        return not kernel.kvm_s390_pv_verify(kvm)
+        return not (yield from kernel.kvm_pv_verify(kvm))
 
     def resetting(self) -> Flow:
         """QEMU on a reset of the guest: ``KVM_PV_DISABLE`` if it is protected. Afterwards it starts as a normal one."""
         if not self.kvm.pv.handle:
             return Answer()
         self.set_aside_running()
-        answer: Answer = yield from self.kernel.kvm_s390_pv_disable(self.kvm)
+        answer: Answer = yield from self.kernel.kvm_pv_disable(self.kvm)
         self._let_go()
         if answer.rc == 1 and answer.rrc == 42:
             self.event("userspace", "KVM_PV_DISABLE answers rc 1, rrc 42: the rest is done in the background")

@@ -47,9 +47,9 @@ SMALL = Storage(1, 1, 1, 0, 1)
 
 
 def needed(storage: Storage, guest: int, vcpus: int) -> int:
-    """Pages that a host must have beside the guest's: donated ones, lowcore, two tables, an SCA."""
-    variable = storage.virtual + -(-guest // 256) * storage.per_mib
-    return storage.uv + storage.base + variable + vcpus * storage.cpu + LOWCORE + 2 * TABLE + 1
+    """Pages that a host must have beside the guest's: donated ones, lowcore, two tables, an SCA, a CPU's state."""
+    variable = storage.virtual + guest // 256 * storage.per_mib
+    return storage.uv + storage.base + variable + vcpus * (storage.cpu + 1) + LOWCORE + 2 * TABLE + 1
 
 
 @dataclass(slots=True)
@@ -471,6 +471,8 @@ class World(Ultravisor):
         self.storage, self.lowest, self.reserve = storage, max(LOWCORE, donated_from), reserve
         self.swap: dict[int, tuple[str, int]] = {}
         self.lists: list[tuple[int, list[int]]] = []  # frame of a list page, frames set aside in it
+        self.emptying: list[tuple[int, list[int]]] = []  # those that a thread has taken over
+        self.warned: set[str] = set()
         self.users, self.count = 1, 2
         self.is_protected = 0
         self.sync_destroy = False
@@ -497,8 +499,7 @@ class World(Ultravisor):
         # the host-to-guest map of a guest this small points into its first table, for as long as there is a gmap
         self.table = self.mapped = self.listed = self.new_table()
         self.dangling, self.gmap = False, True
-        self.sca = self.find_run(1)
-        self.take(self.sca, 1)
+        self.sca, *self.sie_blocks = (self.taken_page() for _ in range(1 + vcpus))
 
     # The kernel: memory
 
@@ -510,6 +511,17 @@ class World(Ultravisor):
             return None
         self.take(first, pages)
         return first, pages
+
+    def taken_page(self) -> int:
+        """One for the kernel itself."""
+        pfn = self.find_run(1)
+        self.take(pfn, 1)
+        return pfn
+
+    @property
+    def list_pages(self) -> int:
+        """List pages that are not emptied yet, the one at hand included."""
+        return len(self.lists) + len(self.emptying)
 
     def new_table(self) -> int | None:
         """A top-level table."""
@@ -533,9 +545,10 @@ class World(Ultravisor):
         return True
 
     def leak(self, first: int, pages: int) -> None:
-        if pages:
+        frames = self.frames[first : first + pages]
+        if any(frame.holder != LEAKED for frame in frames):
             self.event("leak")
-        for frame in self.frames[first : first + pages]:
+        for frame in frames:
             frame.holder = LEAKED
 
     def put_page(self, pfn: int) -> None:
@@ -641,17 +654,19 @@ class World(Ultravisor):
             self.lists.append((list_page, []))
 
     def empty_lists(self) -> Flow:
-        """Patch 9: destroy and free what was set aside, list page by list page."""
+        """Patch 9: destroy and free what was set aside, list page by list page, the newest first."""
+        self.emptying, self.lists = self.lists, []
         yield
-        for list_page, frames in self.lists:
+        while self.emptying:
+            list_page, frames = self.emptying[-1]
             for pfn in frames:
                 self.destroy_page(self.frames[pfn])
                 self.frames[pfn].arch_1 = False
                 self.put_page(pfn)
                 yield
             self.put_page(list_page)
+            self.emptying.pop()
             yield
-        self.lists = []
         yield
 
     # The kernel: a configuration begins and ends
@@ -660,20 +675,25 @@ class World(Ultravisor):
         """KVM_PV_ENABLE."""
         yield
         base = self.take_run(self.storage.base)
-        variable = base and self.take_run(self.storage.virtual + -(-self.guest_pages // 256) * self.storage.per_mib)
+        variable = base and self.take_run(self.storage.virtual + self.guest_pages // 256 * self.storage.per_mib)
         if variable is None:
             if base is not None:
                 self.give_back(*base)
             return False
         self.handle = self.create_configuration(base, variable, self.table)
-        self.sync_destroy = self.sync_destroy or self.lazy_destroy is False
+        self.is_protected += self.v1
+        if self.handle:
+            self.names[self.handle] = chr(ord("A") + len(self.names))
+        if self.lazy_destroy is False:
+            yield from self.take_lock("write")
+            self.sync_destroy = True
+            self.let_go()
         if not self.handle:
+            self.is_protected -= self.v1
             for storage in (base, variable):
                 self.give_back(*storage)
             self.event("refused")
             return False
-        self.names[self.handle] = chr(ord("A") + len(self.names))
-        self.is_protected += self.v1
         for place in range(len(self.vcpus)):
             storage = self.take_run(self.storage.cpu)
             if storage is None:
@@ -688,16 +708,20 @@ class World(Ultravisor):
         return True
 
     def destroy_cpus(self) -> Flow:
-        for place, cpu in enumerate(self.vcpus):
-            if cpu is not None:
-                handle, first, pages = cpu
-                self.cpus[handle] -= 1
-                for frame in self.frames[first : first + pages]:
-                    frame.clear()
-                self.give_back(first, pages)
-                self.vcpus[place] = None
-                self.call("DESTROY_SEC_CPU", "done", self.costs.cpu)
+        for place in range(len(self.vcpus)):
+            self.destroy_cpu(place)
             yield
+
+    def destroy_cpu(self, place: int) -> None:
+        cpu = self.vcpus[place]
+        if cpu is not None:
+            handle, first, pages = cpu
+            self.cpus[handle] -= 1
+            for frame in self.frames[first : first + pages]:
+                frame.clear()
+            self.give_back(first, pages)
+            self.vcpus[place] = None
+            self.call("DESTROY_SEC_CPU", "done", self.costs.cpu)
 
     def disable(self) -> Flow:
         """KVM_PV_DISABLE."""
@@ -716,7 +740,7 @@ class World(Ultravisor):
         if has_mm:
             self.users += 1
             yield from self.destroy_range(1, self.low_memory)
-        elif not self.lists:
+        elif not self.list_pages:
             self.count -= 1
             return (yield from self.end_now())
         old, self.listed = self.table, None
@@ -740,13 +764,14 @@ class World(Ultravisor):
             yield from self.destroy_range(0)
             yield from self.mmput()
         storages = self.storages.get(self.handle, [])
+        self.warn_about_no_handle(self.handle)
         if self.destroy_configuration(self.handle):
             self.one_less()
             for storage in storages:
                 self.give_back(*storage)
             self.handle = 0
             return "done"
-        self.event("warning")
+        self.warn_once("now")
         for storage in storages:
             self.leak(*storage)
         if self.v1:
@@ -759,7 +784,7 @@ class World(Ultravisor):
 
     def clean_up(self, handle: int, old_table: int, has_mm: bool) -> Flow:
         """The thread."""
-        if self.lists:
+        if self.list_pages:
             yield from self.empty_lists()
         if has_mm:
             yield from self.destroy_range(1)
@@ -771,15 +796,28 @@ class World(Ultravisor):
             yield from self.mmput()
         self.count -= 1
         mine = self.storages.get(handle, [])
+        self.warn_about_no_handle(handle)
         if self.destroy_configuration(handle):
             self.one_less()
             for storage in mine:
                 self.give_back(*storage)
             self.free_table(old_table)
             return
-        self.event("warning")
+        self.warn_once("thread")
         for storage in (*mine, (old_table, TABLE)):
             self.leak(*storage)
+        self.event("leak")  # the record
+
+    def warn_about_no_handle(self, handle: int) -> None:
+        """Each time."""
+        if not handle:
+            self.event("warning")
+
+    def warn_once(self, site: str) -> None:
+        """A configuration cannot be destroyed: each of the two places says so once."""
+        if site not in self.warned:
+            self.event("warning")
+            self.warned.add(site)
 
     def one_less(self) -> None:
         """The counter in the mm goes down; the mm may be gone (a bug of version 1). Before the series it is a flag."""
@@ -810,59 +848,60 @@ class World(Ultravisor):
     def destroy_range(self, users: int, pages: int | None = None) -> Flow:
         """Patch 5: gather up to 32 present pages, with a reference each, then destroy them one by one.
 
-        mmap_lock is taken for every batch with its first entry, and let go with the last page that goes into it.
+        mmap_lock is taken for every batch with its first entry, and let go with the last page that goes into it. Before
+        it is taken: does anyone else use the address space? If not, that is the end.
         """
-        for entries in (self.guest, self.process) if pages is None else (self.guest,):
-            end = len(entries) if pages is None else min(pages, len(entries))
-            if end:
-                yield
-                yield from self.destroy_entries(entries, end, users)
-                if self.acting.since is not None:
-                    self.let_go()  # there was nothing behind the last batch
-                yield
-                if self.users <= users:
-                    break
+        yield
+        yield from self.destroy_entries(users, pages)
+        if self.acting.since is not None:
+            self.let_go()  # there was nothing behind the last batch
+        yield
 
-    def destroy_entries(self, entries: list[int | None], end: int, users: int) -> Flow:
-        """One table, up to an entry."""
+    def destroy_entries(self, users: int, pages: int | None) -> Flow:
+        """The guest's entries, then the process's, as if they were one table."""
         task, batch = self.acting, []
-        for entry in range(end):
-            if task.since is None:
-                if self.lock_is_taken:
-                    self.wait("read")
-                    yield
-                else:
-                    self.grant(task, "read")
-            self.spend(self.costs.walk)
-            frame = self.present(entries, entry)
-            if frame is not None:
-                frame.refs += 1
-                batch.append(entries[entry])
-            full = len(batch) == self.threshold
-            if full:
-                self.let_go()
-            yield
-            if full:
-                if (yield from self.destroy_batch(batch, users)):
+        for entries in (self.guest, self.process) if pages is None else (self.guest[:pages],):
+            if entries is self.process:
+                if not entries:
+                    break
+                if task.since is None and self.users <= users:
                     return
-                batch = []
+                yield  # from one table to the other
+            for entry in range(len(entries)):
+                if task.since is None:
+                    if self.users <= users:
+                        return
+                    if self.lock_is_taken:
+                        self.wait("read")
+                        yield
+                    else:
+                        self.grant(task, "read")
+                self.spend(self.costs.walk)
+                frame = self.present(entries, entry)
+                if frame is not None:
+                    frame.refs += 1
+                    batch.append(entries[entry])
+                full = len(batch) == self.threshold
+                if full:
+                    self.let_go()
+                yield
+                if full:
+                    yield from self.destroy_batch(batch)
+                    batch = []
         if batch:
             others_wait = bool(self.queue)
             self.let_go()
             if others_wait:
                 yield
-            yield from self.destroy_batch(batch, users)
+            yield from self.destroy_batch(batch)
 
-    def destroy_batch(self, batch: list[int], users: int) -> Flow:
-        """Without the lock. Returns whether the walk is to end: nobody else uses the address space."""
-        enough = False
+    def destroy_batch(self, batch: list[int]) -> Flow:
+        """Without the lock."""
         for pfn in batch:
             if self.destroy_page(self.frames[pfn]):
                 self.frames[pfn].arch_1 = False
             self.put_page(pfn)
-            enough = self.users <= users
             yield
-        return enough
 
     # Another process, that has to do with none of this
 
@@ -942,9 +981,11 @@ class World(Ultravisor):
 
     def make_secure(self, frame: Frame, g: int, command: str) -> bool | None:
         """Import or unpack. None if it must be tried again, False if it is refused."""
+        busy = frame.refs > 1
         if self.v1 and self.is_protected > 1 and not self.misc:
-            self.export_page(frame, g)
-        if frame.refs > 1:
+            for _try in range(1 + busy):  # a busy page is tried twice, and exported before each try
+                self.export_page(frame, g)
+        if busy:
             self.spend(self.costs.retry)
             return None
         frame.arch_1 = True
@@ -969,14 +1010,21 @@ class World(Ultravisor):
         """On the guest's diagnose 0x308."""
         if not (yield from self.ioctl(self.enable())) or not self.alive:
             return False
+        yield
         if not self.v1:
             self.is_protected = 1
         self.call("SET_SEC_CONF_PARAMS", "done", self.costs.noop)
-        unpacked = yield from self.ioctl(self.visit(range(first, first + pages), self.unpack))
+        unpacked = yield from self.ioctl(self.unpack_image(first, pages))
         if not unpacked or not self.alive:
             return False
+        yield
         self.call("VERIFY_IMG", "done", self.costs.noop)
         return True
+
+    def unpack_image(self, first: int, pages: int) -> Flow:
+        """KVM_PV_UNPACK."""
+        yield
+        return (yield from self.visit(range(first, first + pages), self.unpack))
 
     def ioctl(self, flow: Flow) -> Flow:
         """QEMU is in the kernel; a kill waits until it comes back."""
@@ -1005,10 +1053,13 @@ class World(Ultravisor):
         self.alive = False
         self.running_is_old()
         yield from self.mmput()
-        yield from self.destroy_cpus()
+        for place, sie_block in enumerate(self.sie_blocks):
+            self.destroy_cpu(place)
+            self.give_back(sie_block, 1)
+            yield
+        self.give_back(self.sca, 1)
         if self.handle:
             yield from self.end_configuration()
-        self.give_back(self.sca, 1)
         if self.listed is not None:
             self.give_back(self.listed, TABLE)
         self.gmap = False
@@ -1244,7 +1295,8 @@ def after_old_guest(memory: int, used: Fraction, parameters: dict[str, Any]) -> 
     kib = min(max(isqrt(host * 4096 // 1024 * 16), 128), 262144)
     donated = needed(Storage(), memory, parameters["vcpus"])
     lowest = min(TWO_GIB, host // 2, host - donated)
-    world = World(memory, storage=Storage(), donated_from=lowest, reserve=kib * 1024 // 4096, **parameters)
+    least = kib * 1024 // 4096  # the minimum watermark, of which an atomic allocation may use half
+    world = World(memory, storage=Storage(), donated_from=lowest, reserve=least - least // 2, **parameters)
     assert world.by_hand(world.go_protected(0, 0), "QEMU", patience=1000)
     secure = int(used * memory)
     opened = int(shared * secure)

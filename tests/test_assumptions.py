@@ -33,12 +33,11 @@ OPEN_IN_THE_SOURCES = {
     "which frame is handed out": "frame for anything else",
     "where donated storage lies": "donated storage and top-level tables",
     "from where on it may lie": "lowest address of donated storage",
-    "where the image's header is": "header of the boot image, and state description of each CPU",
+    "where the image's header is": "header of the boot image",
     "tables below the top-level one": "tables below the top-level table",
     "the reserve of an atomic allocation": "reserve that an atomic allocation leaves alone",
     "who is killed when memory runs out": "another process finds no free page",
-    "the order of the deferred list": "order of the deferred list",
-    "set-aside pages that cannot be destroyed": "a set-aside page that cannot be destroyed",
+    "a list that is filled while it is emptied": "a list page that is being emptied while others are added",
     "how many users an address space has": "users of an address space",
     "when a step takes effect": "when a step takes effect",
 }
@@ -113,6 +112,7 @@ def test_every_assumption_of_the_ultravisor_is_listed():
         (scenarios, "IMAGE", 5 << 20, "5 MiB"),
         (scenarios, "IMAGE_AT", 7 << 20, "address 7 MiB"),
         (scenarios, "min_free_pages", lambda host: 1234, "1,234 pages"),
+        (scenarios, "atomic_reserve", lambda host: 4321, "4,321 pages"),
         (scenarios, "host_memory_of", lambda *_: 333 << 30, "333 GiB"),
         (machine, "LOW_MEMORY", 11 << 30, "11 GiB"),
         (machine, "_LOWCORE_PAGES", 77, "frame 77 + g"),
@@ -166,25 +166,6 @@ def test_the_frame_freed_last_is_handed_out_first_then_the_next_upwards():
     assert Memory(8).find_run(2) == 6
 
 
-def test_the_deferred_list_is_emptied_in_the_order_in_which_it_was_made():
-    m = ld.Machine("64 KiB", list_page_capacity=3)
-    m.boot()
-    m.protect()
-    for page in range(1, 16):
-        m.touch(page)
-    m.exit()
-    frames = range(m.mm.guest.base, m.mm.guest.base + m.guest_pages)
-    waiting = {frame for frame in frames if m.memory.record(frame).owner}
-    assert len(waiting) == 12, "all but the four that were exported when a list page was needed"
-    cleaned = []
-    while m.tasks:
-        m.step()
-        left = {frame for frame in waiting if m.memory.record(frame).owner}
-        cleaned += waiting - left
-        waiting = left
-    assert cleaned == sorted(cleaned)
-
-
 def test_a_process_that_finds_no_page_is_killed_and_its_pages_are_free():
     run = ld.shutdown("16 MiB", host_memory="24 MiB", demand="64 GiB/s", demand_total="1 GiB")
     assert run.oom
@@ -192,7 +173,7 @@ def test_a_process_that_finds_no_page_is_killed_and_its_pages_are_free():
     assert run.memory["other"][-1] == 0
 
 
-def test_the_header_of_the_image_and_the_state_of_a_cpu_are_in_the_page_of_the_sca(monkeypatch):
+def test_the_header_of_the_image_is_in_the_page_of_the_sca(monkeypatch):
     m = ld.Machine("32 KiB")
     blocks = []
     call = m.uv.call
@@ -200,7 +181,7 @@ def test_the_header_of_the_image_and_the_state_of_a_cpu_are_in_the_page_of_the_s
     m.boot()
     m.protect()
     named = {type(block).__name__: block for block in blocks}
-    assert named["uv_cb_ssc"].sec_header_origin == named["uv_cb_csc"].state_origin == m.kvm.sca << 12
+    assert named["uv_cb_ssc"].sec_header_origin == m.kvm.sca << 12
 
 
 @pytest.mark.parametrize(("host", "lowest"), [("1 GiB", 512 << 20), ("64 GiB", machine.LOW_MEMORY)])

@@ -31,11 +31,12 @@ BROKEN = {
 
 
 VIOLATIONS = (
-    "warning: protvirt destroy vm failed rc 20",
+    "warning: no handle provided to Ultravisor call cmd 101",
     "use after free: mm->context of a freed mm",
     "use after free: gmap_unlink writes into a top-level table that has been freed",
     "the process is gone, and its mm is never freed",
     "1 page is set aside, and nobody will ever free",
+    "a page is free and still secure",
 )
 """How each of version 1's bugs shows."""
 

@@ -335,7 +335,7 @@ def test_a_list_page_takes_at_least_one_number():
 
 
 @given(st.lists(st.lists(st.integers(0, 150), max_size=80), max_size=4), st.booleans())
-def test_a_list_is_emptied_in_the_order_in_which_it_was_filled(lists, tabled):
+def test_a_list_is_emptied_from_its_newest_list_page_on(lists, tabled):
     memory = memory_of(*[1] * 200)
     engine = Engine(memory, tabled=tabled)
     deferred = DeferredList(memory, 80)
@@ -352,10 +352,50 @@ def test_a_list_is_emptied_in_the_order_in_which_it_was_filled(lists, tabled):
     engine.spawn(one(empty_list(deferred, step(look, "page"), step(look, "list page"))), "emptier")
     engine.run()
     expected = []
-    for place, frames in enumerate(lists):
+    for place, frames in reversed(list(enumerate(lists))):
         expected += [("page", pfn) for pfn in frames] + [("list page", 199 - place)]
     assert seen == expected
     assert (len(deferred), deferred.list_pages) == (0, 0)
+
+
+def test_what_is_put_on_a_list_while_it_is_emptied_stays_there():
+    memory, deferred = memory_of(*[1] * 40), None
+    engine, deferred, seen = Engine(memory), DeferredList(memory, 2), []
+    for list_page, frames in ((30, (0, 1)), (31, (2,))):
+        deferred.add_list_page(memory.page(list_page))
+        for pfn in frames:
+            deferred.append(memory.page(pfn))
+
+    def look(page):
+        memory.context_changed()  # not to be tabled
+        seen.append(page.pfn)
+        if page.pfn == 31:
+            # the list page that had room is gone: a new one is needed, and it is not this loop's
+            assert deferred.room == 0
+            deferred.add_list_page(memory.page(32))
+            deferred.append(memory.page(7))
+            assert (deferred.list_pages, len(deferred), deferred.room) == (3, 3, 1)
+
+    engine.spawn(one(empty_list(deferred, step(look), step(look))), "emptier")
+    engine.run()
+    assert seen == [2, 31, 0, 1, 30]
+    assert (deferred.list_pages, len(deferred), deferred.room) == (1, 1, 1)
+    engine.spawn(one(empty_list(deferred, step(look), step(look))), "another")
+    engine.run()
+    assert seen[5:] == [7, 32]
+    assert (deferred.list_pages, len(deferred)) == (0, 0)
+
+
+def test_two_tasks_do_not_empty_one_list():
+    memory = memory_of(*[1] * 9)
+    engine, deferred = Engine(memory), DeferredList(memory, 4)
+    deferred.add_list_page(memory.page(8))
+    deferred.append(memory.page(0))
+    slowly = step(lambda page: engine.charge(1))
+    engine.spawn(one(empty_list(deferred, slowly, slowly)), "first")
+    engine.spawn(one(empty_list(deferred, slowly, slowly)), "second")
+    with pytest.raises(RuntimeError, match="second is to empty a list that another task is emptying"):
+        engine.run()
 
 
 # Tasks
@@ -652,6 +692,54 @@ def test_a_walk_ends_after_the_batch_at_which_it_is_told_to_stop():
     engine.run()
     assert visited == [0, 1, 2, 3, 4, 5]
     assert task.value == [6]
+
+
+@pytest.mark.parametrize("engine_options", [{}, {"windows": False}, {"tabled": False}])
+def test_a_walk_that_is_told_to_stop_before_it_begins_does_no_batch(engine_options):
+    memory, table = used_table(100)
+    engine, lock = Engine(memory, **engine_options), Lock("L")
+    walked = walk(table, 0, 100, lambda page, gaddr: engine.gather(page), each=print, batch=32, lock=lock, stop=lambda: 1)
+    task = engine.spawn(one(walked), "walker")
+    engine.run()
+    assert (task.value, lock.taken) == ([0], 0)
+
+
+def test_a_walk_that_has_the_lock_finishes_its_batch_although_it_is_told_to_stop():
+    memory, table = used_table(9)
+    engine, lock, seen = Engine(memory), Lock("L"), []
+
+    def gather(page, gaddr):
+        memory.context_changed()
+        engine.gather(page)
+        seen.append(page.pfn)
+
+    walked = walk(table, 0, 9, gather, each=lambda page: seen.append(-page.pfn), batch=3, lock=lock, stop=lambda: seen)
+    engine.spawn(one(walked), "walker")
+    while engine.step() is not None:
+        pass
+    assert (seen, lock.taken) == ([0, 1, 2, 0, -1, -2], 1)
+
+
+@pytest.mark.parametrize("engine_options", [{}, {"windows": False}, {"tabled": False}])
+@pytest.mark.parametrize("pages", [(5, 3), (0, 7), (7, 0), (640, 70), (4, 4)])
+def test_a_batch_goes_on_across_the_seam_of_two_tables(pages, engine_options):
+    memory = memory_of(*[1] * (sum(pages) + 1))
+    engine, lock = Engine(memory, **engine_options), Lock("L")
+    tables = Table(memory, 1, 0, pages[0]), Table(memory, 1, pages[0] + 1, pages[1])
+
+    def gather(page, gaddr):
+        engine.charge(1)
+        engine.gather(page)
+
+    def each(page):
+        engine.charge(10)
+        page.content_of = 9
+
+    walked = walk(tables[0], 0, pages[0], gather, each=each, batch=4, lock=lock, beyond=tables[1:])
+    task = engine.spawn(one(walked), "walker")
+    engine.run()
+    assert kinds_of(memory) == [9] * pages[0] + [1] + [9] * pages[1]
+    assert (task.done, task.clock, lock.taken) == (sum(pages), 11 * sum(pages), -(-sum(pages) // 4))
 
 
 def test_the_dead_hold_no_locks_and_wait_for_none():

@@ -39,6 +39,9 @@ class KernelFault:
             self.machine.signal("SIGSEGV", f"0x3E at {gaddr:#x}, and the import is refused", kvm)
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
-        """0x3F: the guest touched a page of another configuration. Nothing is done about it."""
-        self.machine.warn_once("do_secure_storage_violation", "secure storage violation")
+        """0x3F: the guest touched a page of another configuration. A message, and a signal to its process.
+
+        The message is printed each time, up to a rate limit: ten within five seconds, which the model does not reach.
+        """
+        self.machine.warn("secure storage violation")
         self.machine.signal("SIGSEGV", f"0x3F at {gaddr:#x}: the page belongs to another configuration", kvm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EFAULT
 from typing import TYPE_CHECKING
 
 from .._core import step, walk
@@ -57,6 +58,13 @@ class KernelGmap:
         self.gmap_set_table(gmap, table)
         self.machine.gmaps.append(gmap)
         return gmap
+
+    def gmap_translate(self: Kernel, gmap: Gmap, gaddr: int) -> int:
+        """The process's address of a guest address, or -EFAULT where the guest has no memory (``__gmap_translate``).
+
+        In this model a guest's memory begins at address 0 of the process.
+        """
+        return gaddr if 0 <= gaddr < gmap.mm.guest.pages << PAGE_SHIFT else -EFAULT
 
     def gmap_set_table(self: Kernel, gmap: Gmap, table: int) -> None:
         """Let the gmap use another top-level table, with the same entries. The host-to-guest map stays as it is."""

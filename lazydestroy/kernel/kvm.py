@@ -1,13 +1,18 @@
-"""``arch/s390/kvm/kvm-s390.c`` before the series: the ioctls of a protected VM, its end, and a guest's accesses."""
+"""``arch/s390/kvm/kvm-s390.c`` before the series: the ioctls of a protected VM, its end, and a guest's accesses.
+
+The ioctl ``KVM_S390_PV_COMMAND`` takes a command: here each is a function of its own (``kvm_pv_enable`` and so on). All
+of them run under ``kvm->lock`` from beginning to end.
+"""
 
 from __future__ import annotations
 
+from errno import EINVAL, EIO
 from typing import TYPE_CHECKING
 
 from .._core import Step, step
 from ..page import Content, Page, State
 from ..ultravisor import Interruption
-from .structs import Answer, Flow, Kvm
+from .structs import Answer, Flow, Kvm, Vcpu
 
 if TYPE_CHECKING:
     from . import Kernel
@@ -27,17 +32,23 @@ class KernelKvm:
         return 0
 
     def kvm_s390_cpus_from_pv(self: Kernel, kvm: Kvm) -> Flow:
-        """Destroy the secure CPU of every vCPU."""
-        rc = 0
+        """Destroy the secure CPU of every vCPU, even if one of them fails. Returns the first failure as an `Answer`."""
+        answer = Answer()
         for vcpu in kvm.vcpus:
-            rc = self.kvm_s390_pv_destroy_cpu(vcpu) or rc
+            failed, rc, rrc = self.kvm_s390_pv_destroy_cpu(vcpu)
+            if failed and not answer.r:
+                answer = Answer(-EIO, rc, rrc)
             yield
-        return rc
+        return answer
 
-    def kvm_s390_pv_enable(self: Kernel, kvm: Kvm) -> Flow:
+    def kvm_s390_pv_is_protected(self: Kernel, kvm: Kvm) -> bool:
+        """Whether the VM has a secure configuration."""
+        return bool(kvm.pv.handle)
+
+    def kvm_pv_enable(self: Kernel, kvm: Kvm) -> Flow:
         """``KVM_PV_ENABLE``: a configuration, then its CPUs. Returns 0 or a negative error number."""
         yield kvm.lock.write()
-        rc = yield from self.kvm_s390_pv_init_vm(kvm)
+        rc = -EINVAL if self.kvm_s390_pv_is_protected(kvm) else (yield from self.kvm_s390_pv_init_vm(kvm))
         if not rc:
             rc = yield from self.kvm_s390_cpus_to_pv(kvm)
             if rc:
@@ -45,26 +56,69 @@ class KernelKvm:
         self.machine.engine.release(kvm.lock)
         return rc
 
-    def kvm_s390_pv_disable(self: Kernel, kvm: Kvm) -> Flow:
-        """``KVM_PV_DISABLE``: the guest is reset. Returns an `Answer`."""
+    def kvm_pv_set_sec_parms(self: Kernel, kvm: Kvm, header: int, length: int) -> Flow:
+        """``KVM_PV_SET_SEC_PARMS``: the header of the guest's image. Returns 0 or -EINVAL."""
+        yield kvm.lock.write()
+        rc = -EINVAL
+        if self.kvm_s390_pv_is_protected(kvm):
+            rc = self.kvm_s390_pv_set_sec_parms(kvm, header, length)
+        self.machine.engine.release(kvm.lock)
+        return rc
+
+    def kvm_pv_unpack(self: Kernel, kvm: Kvm, first: int, pages: int) -> Flow:
+        """``KVM_PV_UNPACK``: the boot image. Returns 0 or a negative error number.
+
+        -EINVAL without a configuration, or if the mm is not thought to be protected. Before the series the flag is set
+        when the header was accepted, so it asks for that (since November 2020, 20201116122033.382372-2).
+        """
+        yield kvm.lock.write()
+        rc = -EINVAL
+        if self.kvm_s390_pv_is_protected(kvm) and self.mm_is_protected(kvm.mm):
+            rc = yield from self.kvm_s390_pv_unpack(kvm, first, pages)
+        else:
+            self.machine.event("refused", "KVM_PV_UNPACK answers -EINVAL: the mm does not look protected")
+        self.machine.engine.release(kvm.lock)
+        return rc
+
+    def kvm_pv_verify(self: Kernel, kvm: Kvm) -> Flow:
+        """``KVM_PV_VERIFY``: the whole image is checked, and the guest may run. Returns 0 or a negative error number."""
+        yield kvm.lock.write()
+        rc = self.kvm_s390_pv_verify(kvm) if self.kvm_s390_pv_is_protected(kvm) else -EINVAL
+        self.machine.engine.release(kvm.lock)
+        return rc
+
+    def kvm_pv_disable(self: Kernel, kvm: Kvm) -> Flow:
+        """``KVM_PV_DISABLE``: the guest is reset. Returns an `Answer`.
+
+        With a CPU left the configuration could not be destroyed either, so it is not tried.
+        """
         yield kvm.lock.write()
         self.machine.engine.doing("destroys vCPUs")
-        if (yield from self.kvm_s390_cpus_from_pv(kvm)):
-            answer = Answer(-1)
-        else:
-            answer = yield from self.kvm_s390_pv_end(kvm)
+        answer = Answer(-EINVAL)
+        if self.kvm_s390_pv_is_protected(kvm):
+            answer = yield from self.kvm_s390_cpus_from_pv(kvm)
+            if not answer.r:
+                answer = yield from self.kvm_s390_pv_end(kvm)
         self.machine.engine.release(kvm.lock)
         return answer
 
     def kvm_arch_destroy_vm(self: Kernel, kvm: Kvm) -> Flow:
-        """The last reference to the VM is gone: vCPUs, configuration, gmap."""
+        """The last reference to the VM is gone: its vCPUs one by one, the SCA, the configuration, the gmap."""
         self.machine.engine.doing("destroys vCPUs")
-        yield from self.kvm_s390_cpus_from_pv(kvm)
-        if kvm.pv.handle:
-            yield from self.kvm_s390_pv_end(kvm)
+        for vcpu in kvm.vcpus:
+            self.kvm_arch_vcpu_destroy(vcpu)
+            yield
         self.machine.give_back(kvm.sca, 1)
+        if self.kvm_s390_pv_is_protected(kvm):
+            yield from self.kvm_s390_pv_end(kvm)
         self.gmap_remove(kvm.gmap)
         self.mmdrop(kvm.mm)
+
+    def kvm_arch_vcpu_destroy(self: Kernel, vcpu: Vcpu) -> None:
+        """A vCPU goes, its secure CPU first. Whether that worked is not looked at."""
+        if vcpu.handle:
+            self.kvm_s390_pv_destroy_cpu(vcpu)
+        self.machine.give_back(vcpu.sie_block, 1)
 
     def kvm_s390_pv_end(self: Kernel, kvm: Kvm) -> Flow:
         """How the three call sites above end a configuration (patch 8 edits them)."""

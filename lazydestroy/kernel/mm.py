@@ -176,9 +176,16 @@ class KernelMm:
     # Memory for the kernel itself
 
     def alloc_list_page(self: Kernel) -> Page | None:
-        """One page, atomically: no waiting, no warning, no touching of the reserves."""
+        """One page, atomically (GFP_ATOMIC | __GFP_NOMEMALLOC | __GFP_NOWARN): no waiting, no warning.
+
+        GFP_ATOMIC brings __GFP_HIGH, so half of the minimum watermark may be used, not less. The author's words are "not
+        the reserves" (20210518181305.2a9d19f3@ibm-vm).
+        """
         if self.machine.injected("list page"):
             return None
-        return self.machine.engine.allocate_list_page(
+        page = self.machine.engine.allocate_list_page(
             content=Content.HOST, content_of=0, refs=1, holder=Holder.SET_ASIDE, arch_1=False
         )
+        if page is not None and page.state != State.NON_SECURE:
+            self.machine.endless_fault(page)
+        return page

@@ -162,14 +162,18 @@ class Pv(Struct):
 
 
 class Vcpu(Struct):
-    """A vCPU; ``handle`` and ``stor_base`` are those of its secure CPU, or 0 and `NO_STORAGE`."""
+    """A vCPU; ``handle`` and ``stor_base`` are those of its secure CPU, or 0 and `NO_STORAGE`.
 
-    __slots__ = ("handle", "kvm", "stor_base", "vcpu_id")
+    ``sie_block`` is the frame of its state description.
+    """
+
+    __slots__ = ("handle", "kvm", "sie_block", "stor_base", "vcpu_id")
 
     vcpu_id: int
     kvm: Kvm
     handle: int
     stor_base: Storage
+    sie_block: int
 
 
 class Kvm(Struct):

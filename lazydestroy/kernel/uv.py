@@ -31,7 +31,9 @@ class KernelUv:
         raise RuntimeError(f"the Ultravisor answered busy {MAX_BUSY} times to {uvcb}")
 
     def uv_cmd_nodata(self: Kernel, handle: int, cmd: UVC) -> tuple[int, int, int]:
-        """A call that takes only a handle. Returns cc, rc, rrc."""
+        """A call that takes only a handle. Returns cc, rc, rrc. Handle 0 is warned about, each time, and called with."""
+        if not handle:
+            self.machine.warn(f"no handle provided to Ultravisor call cmd {cmd:x}")
         uvcb = uv_cb_nodata(cmd=cmd, handle=handle)
         cc = self.uv_call(uvcb)
         return cc, uvcb.header.rc, uvcb.header.rrc
@@ -59,7 +61,10 @@ class KernelUv:
         return -EINVAL if self.uv_call(uv_cb_cfs(cmd=UVC.CONV_FROM_SEC_STOR, paddr=paddr)) else 0
 
     def make_secure_pte(self: Kernel, page: Page, uvcb: Any) -> int:
-        """Import one page with the call in `uvcb`. -EBUSY if anybody else holds a reference to the page."""
+        """Import one page with the call in `uvcb`.
+
+        -EBUSY: another reference to the page is held. -ENXIO: the Ultravisor finds no entry for it (rc 0x10a).
+        """
         if page.refs > 1:
             return -EBUSY
         page.arch_1 = True
@@ -68,16 +73,29 @@ class KernelUv:
         return -ENXIO if uvcb.header.rc == 0x10A else -EINVAL
 
     def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
-        """Import the page at a guest address. -EAGAIN: try again, its entry was not there or the page was busy."""
-        page = self.gmap_page(gmap, gaddr)
-        if page is None:
-            self.handle_mm_fault(gmap.mm, gmap.mm.guest, gaddr)
-            return -EAGAIN
-        rc = self.make_secure_pte(page, uvcb)
+        """Import the page at a guest address. -EAGAIN: try again, its entry was not there or the page was busy.
+
+        A busy page is tried a second time here, after this CPU's pagevecs were drained; those of all CPUs are drained
+        before -EAGAIN is returned. The second try never helps in this model, but patch 7 exports before each.
+        """
+        machine, page = self.machine, self.gmap_page(gmap, gaddr)
+        rc = -ENXIO if page is None else self.make_page_secure(gmap, page, uvcb)
+        if page is not None and rc == -EBUSY:
+            rc = self.make_page_secure(gmap, page, uvcb)
         if rc == -EBUSY:
-            self.machine.engine.charge(self.machine.costs.retry)
+            machine.engine.charge(machine.costs.retry)
+            return -EAGAIN
+        if rc == -ENXIO:
+            if page is None:
+                self.handle_mm_fault(gmap.mm, gmap.mm.guest, gaddr)
+            else:
+                machine.engine.charge(machine.costs.fault)
             return -EAGAIN
         return rc
+
+    def make_page_secure(self: Kernel, _gmap: Gmap, page: Page, uvcb: Any) -> int:
+        """One try on a page that was found, its entry locked (patch 7 edits this)."""
+        return self.make_secure_pte(page, uvcb)
 
     def gmap_convert_to_secure(self: Kernel, gmap: Gmap, gaddr: int) -> int:
         """Import a page into the configuration that runs."""

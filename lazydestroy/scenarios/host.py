@@ -77,14 +77,14 @@ class Host(Machine):
         """As for any machine, one ioctl after the other: the process may end after each."""
         kernel, kvm = self.kernel, self.kvm
         self.engine.doing("makes the guest protected")
-        failed = yield from self.ioctl(kernel.kvm_s390_pv_enable(kvm))
+        failed = yield from self.ioctl(kernel.kvm_pv_enable(kvm))
         if failed or not self.alive:
             return False
-        if kernel.kvm_s390_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE):
+        if (yield from kernel.kvm_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE)):
             return False
         self.engine.doing("unpacks the image")
-        failed = yield from self.ioctl(kernel.kvm_s390_pv_unpack(kvm, first, pages))
-        return not failed and self.alive and not kernel.kvm_s390_pv_verify(kvm)
+        failed = yield from self.ioctl(kernel.kvm_pv_unpack(kvm, first, pages))
+        return not failed and self.alive and not (yield from kernel.kvm_pv_verify(kvm))
 
     def exiting(self) -> Flow:
         """As for any machine; then ``wait()`` returns."""

@@ -74,6 +74,15 @@ def min_free_pages(host: int) -> int:
     return min(max(kib, 128), 262144) * 1024 // PAGE_SIZE
 
 
+def atomic_reserve(host: int) -> int:
+    """Pages that an atomic allocation leaves alone: half of `min_free_pages`, as GFP_ATOMIC brings __GFP_HIGH.
+
+    Source: ``__zone_watermark_ok`` in mm/page_alloc.c of Linux 5.13. __GFP_NOMEMALLOC keeps it from taking more.
+    """
+    least = min_free_pages(host)
+    return least - least // 2
+
+
 def host_memory_of(value: int | str | None, guest: int, process: int) -> int:
     """Size of the host in bytes; by default an eighth more than the guest, and 4 GiB."""
     if value is None:

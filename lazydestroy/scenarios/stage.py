@@ -26,12 +26,12 @@ from .parameters import (
     INJECTED_RC,
     NOT_INPUTS,
     SAMPLING,
+    atomic_reserve,
     call_of,
     costs_of,
     demand_of,
     fits_into_time,
     host_memory_of,
-    min_free_pages,
     part,
     true_or_false,
 )
@@ -67,7 +67,7 @@ class Stage:
             costs=costs_of(given["costs"]),
             host_memory=host,
             donated_from=min(LOW_MEMORY, host // 2),
-            reserve=min_free_pages(host),
+            reserve=atomic_reserve(host),
             small_storage=False,
             ultravisor={
                 "destroy_needs_no_cpus": given.get("destroy_needs_no_cpus", True),

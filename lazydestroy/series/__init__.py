@@ -1,12 +1,12 @@
 """The series of 17 May 2021, "KVM: s390: pv: implement lazy destroy", version 1: one file a patch.
 
 ``v1`` stacks all eleven on the kernel before; ``v1.upto(n)``, ``v1.without(n, ...)`` and ``v1.plus(layer)`` give other
-kernels. ``v1_fixed`` has version 1's own bugs mended (`BUGS`); ``check`` searches for what breaks a kernel.
+kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searches for what breaks a kernel.
 `OomNotifier`, `OnePrepared` and `OneAtATime` are layers for ``plus``: later designs.
 """
 
 from .check import Verdict, check
-from .fixes import FIXES, Bug, bugs_of
+from .fixes import FIXES, OTHER_BUGS, Bug, OtherBug, bugs_of
 from .later import OneAtATime, OnePrepared
 from .layer import COVER_LETTER, Layer, Patch, Series
 from .oom_notifier import OomNotifier
@@ -43,21 +43,23 @@ v1 = Series(
 """The whole series."""
 
 v1_fixed = Series((*v1.layers, *FIXES), "v1_fixed")
-"""The whole series, and its own five bugs mended."""
+"""The whole series, and those of its own bugs fixed that the model can show."""
 
 BUGS = bugs_of(v1)
-"""What was wrong with version 1."""
+"""What was wrong with version 1, as far as the model can show it. `OTHER_BUGS` lists what else is known."""
 
 __all__ = [
     "BUGS",
     "COVER_LETTER",
     "FIXES",
+    "OTHER_BUGS",
     "Bounds",
     "Bug",
     "Layer",
     "OneAtATime",
     "OnePrepared",
     "OomNotifier",
+    "OtherBug",
     "Patch",
     "Series",
     "Trace",

@@ -1,19 +1,22 @@
-"""What was wrong with version 1 itself: five bugs, and for each a layer of a few lines that mends it.
+"""What was wrong with version 1 itself: six bugs that the model can show, and for each a layer of a few lines that fixes it.
 
-Two were mended in version 2, one lived until May 2023, two went away when the code around them was reworked. `BUGS` has
-them all; ``bug.kernel`` is version 1 with the other four mended, so that one is seen alone, and ``v1_fixed`` has none.
-The fixes are this project's own: the kernel's, where there was one, is named.
+Two were fixed in version 2, one lived until May 2023, three went away when the code around them was reworked. `BUGS`
+has them all; ``bug.kernel`` is version 1 with the other five fixed, so that one is seen alone, and ``v1_fixed`` has
+none. The fixes are this project's own: the kernel's, where there was one, is named. `OTHER_BUGS` are known as well, but
+the model cannot show them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from errno import EINVAL
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.gmap import ASCE_TYPE_MASK, ASCE_TYPE_SEGMENT, CRST_PAGES
 from ..kernel.structs import Answer, DeferredPriv, Flow, Gmap, Kvm, Mm
-from ..page import Holder
+from ..page import Holder, Page
+from ..tables import html_table
 from .check import Verdict, check
 from .layer import Layer, Series
 
@@ -130,7 +133,26 @@ class EmptyEveryList(Layer):
         self.mmdrop(mm)
 
 
-FIXES = (ReturnWhenOff, KeepTheMm, KeepSegmentTables, GiveBackOnFailure, EmptyEveryList)
+class FreeNothingSecure(Layer):
+    """Whoever drops the last reference to a page looks whether the page was destroyed.
+
+    If not, it is exported: that works while the configuration still has a CPU. If that is refused, too, the page is
+    leaked. Linux 6.0 does the same when it unmaps a page (commit 9bf811dae443).
+    """
+
+    mends = (5, 9)
+
+    def s390_uv_destroy_pfn(self: Kernel, page: Page) -> None:
+        """A page that is still mapped may stay secure: it is the running guest's."""
+        if page.refs > 1:
+            super().s390_uv_destroy_pfn(page)
+        elif self.uv_destroy_owned_page(page) and self.uv_convert_owned_from_secure(page):
+            self.machine.leak_page(page, "a set-aside page that can be neither destroyed nor exported")
+        else:
+            self.put_page(page)
+
+
+FIXES = (ReturnWhenOff, KeepTheMm, KeepSegmentTables, GiveBackOnFailure, EmptyEveryList, FreeNothingSecure)
 """The fix layers, in the order of `BUGS`."""
 
 
@@ -226,6 +248,115 @@ _BUGS: tuple[tuple[str, tuple[int, ...], str, str, dict[str, Any]], ...] = (
         "shutdown part dropped in version 4",
         {"failures": ("DESTROY_SEC_CONF",)},
     ),
+    (
+        "secure pages freed",
+        (5, 9),
+        (
+            "a set-aside page that the Ultravisor refuses to destroy is freed all the same, still secure: its next "
+            "owner faults forever; one refused DESTROY_SEC_CPU at exit is enough"
+        ),
+        "shutdown part dropped in version 4; Linux 6.0 exports what it cannot destroy (9bf811dae443)",
+        {"failures": ("DESTROY_SEC_CPU",)},
+    ),
 )
 
-__all__ = ["FIXES", "Bug", "bugs_of"]
+
+@dataclass(frozen=True, slots=True)
+class OtherBug:
+    """A bug of version 1 that is known, and that this model cannot show, or only in part.
+
+    Attributes
+    ----------
+    patches : tuple of int
+        Where it is.
+    what : str
+    fixed : str
+        When: a version of the series, or a commit.
+    why_not : str
+        Why the model does not show it.
+    """
+
+    patches: tuple[int, ...]
+    what: str
+    fixed: str
+    why_not: str
+
+
+class OtherBugs(tuple[OtherBug, ...]):
+    """Known bugs, shown as a table in a notebook."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "\n".join(f"patch {_numbers(bug)}: {bug.what} (fixed: {bug.fixed}). {bug.why_not}." for bug in self)
+
+    def _repr_html_(self) -> str:
+        rows = ((_numbers(bug), bug.what, bug.fixed, bug.why_not) for bug in self)
+        return html_table(("patch", "what is wrong", "fixed", "why not here"), (map(escape, row) for row in rows))
+
+
+def _numbers(bug: OtherBug) -> str:
+    return ", ".join(map(str, bug.patches))
+
+
+OTHER_BUGS = OtherBugs(
+    (
+        OtherBug(
+            (1,),
+            "the page index of the copied top-level table is not zeroed: validity intercepts of the guest",
+            "c2fceb59bbda, July 2023",
+            "the model has no page index",
+        ),
+        OtherBug(
+            (1, 8),
+            "the gmap's list of tables is changed without its lock, and a table is listed before it is filled",
+            "versions 3 and 7",
+            "the list is changed in one step, in which no other task acts",
+        ),
+        OtherBug(
+            (4,),
+            "the guest address is translated without mmap_lock, and a translation that fails is tried again",
+            "versions 7 and 3",
+            "the guest's memory is always mapped in its gmap",
+        ),
+        OtherBug(
+            (3, 4),
+            "find_vma is asked for an exact address, and may give the next area",
+            "version 5 (vma_lookup)",
+            "the guest's memory is one area",
+        ),
+        OtherBug(
+            (9,),
+            "the list of set-aside pages has no lock: one thread may append to it while another empties it (inferred)",
+            "dropped in version 4",
+            "one page step is never in the middle of another",
+        ),
+        OtherBug(
+            (2, 5, 8),
+            "Ultravisor Calls are repeated with locks held, and the host reports stalls",
+            "versions 2 and 3, and Linux 5.16",
+            "a call that answers busy is repeated at once, and no watchdog is modelled",
+        ),
+        OtherBug(
+            (8,),
+            "a second KVM_PV_DISABLE frees the SIDA page again (older, but the fall-backs make it likelier)",
+            "Linux 5.16",
+            "the SIDA is not modelled",
+        ),
+        OtherBug(
+            (9,),
+            "a physical address where a virtual one is wanted: right only as long as both are the same",
+            "dropped in version 4",
+            "the model knows frames, not addresses of the kernel",
+        ),
+        OtherBug(
+            (8,),
+            "the kernel thread has no reference to the module (inferred)",
+            "version 6",
+            "modules cannot be removed here",
+        ),
+    )
+)
+"""What else is known to be wrong with version 1. Source: the mails of the later versions, and Linux' history."""
+
+__all__ = ["FIXES", "OTHER_BUGS", "Bug", "OtherBug", "OtherBugs", "bugs_of"]

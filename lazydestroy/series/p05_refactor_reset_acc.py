@@ -34,31 +34,29 @@ class RefactorResetAcc(Layer):
             self.machine.engine.gather(page)
 
     def s390_uv_destroy_pfn(self: Kernel, page: Page) -> None:
-        """Destroy one collected page (``s390_uv_destroy_pfns`` has the loop; it may be rescheduled after each)."""
+        """Destroy one collected page and drop the reference, whether that worked or not.
+
+        ``s390_uv_destroy_pfns`` has the loop; it may be rescheduled after each.
+        """
         self.uv_destroy_owned_page(page)
         self.put_page(page)
 
     def s390_uv_destroy_range(self: Kernel, mm: Mm, users: int, pages: int | None = None) -> Flow:
-        """Destroy what is present of an address space; stop early once ``mm_users`` is not above `users`.
+        """Destroy what is present of an address space. Before each batch: stop if ``mm_users`` is not above `users`.
 
         `pages` limits the range to the guest's first pages; None is everything, the process's own memory too.
         """
-        tables = [(table, table.pages) for table in mm.tables]
-        if pages is not None:
-            tables = [(mm.guest, min(pages, mm.guest.pages))] if pages else []
-        for table, end in tables:
-            yield walk(
-                table,
-                0,
-                end,
-                step(self.s390_gather_pages, mm),
-                each=step(self.s390_uv_destroy_pfn),
-                batch=self.machine.destroy_loop_threshold,
-                lock=mm.mmap_lock,
-                stop=lambda: mm.mm_users <= users,
-            )
-            if mm.mm_users <= users:
-                break
+        yield walk(
+            mm.guest,
+            0,
+            mm.guest.pages if pages is None else min(pages, mm.guest.pages),
+            step(self.s390_gather_pages, mm),
+            each=step(self.s390_uv_destroy_pfn),
+            batch=self.machine.destroy_loop_threshold,
+            lock=mm.mmap_lock,
+            stop=lambda: mm.mm_users <= users,
+            beyond=mm.tables[1:] if pages is None else (),
+        )
 
     def kvm_s390_pv_destroy_memory(self: Kernel, kvm: Kvm) -> Flow:
         """The mm may be gone: then there is nothing to walk."""

@@ -15,7 +15,10 @@ class UsageCounter(Layer):
     """Count the secure configurations of an address space, instead of a flag.
 
     With lazy destroy an address space may belong to several configurations; the end of one must not make the kernel
-    believe that there is none left. A configuration that cannot be destroyed counts for ever.
+    believe that there is none left. A configuration that cannot be destroyed counts forever.
+
+    ``KVM_PV_UNPACK`` asks the counter as it asked the flag. But the counter goes up when the configuration is created,
+    so the question no longer means "has the header been accepted?".
     """
 
     number = 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.structs import Gmap, Mm
+from ..page import Page
 from ..uvcb import UVC
 from .layer import Layer
 
@@ -27,9 +28,8 @@ class ExportBeforeImport(Layer):
         """Whether the page may be another configuration's. Unpinning is excepted: that page is the guest's own."""
         return uvcb.header.cmd != UVC.UNPIN_PAGE_SHARED and mm.context.is_protected > 1
 
-    def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
-        """Import the page at a guest address."""
-        page = self.gmap_page(gmap, gaddr)
-        if page is not None and self.should_export_before_import(uvcb, gmap.mm):
+    def make_page_secure(self: Kernel, gmap: Gmap, page: Page, uvcb: Any) -> int:
+        """Export first. A busy page is tried twice, and so exported twice."""
+        if self.should_export_before_import(uvcb, gmap.mm):
             self.uv_convert_from_secure(page.paddr)
-        return super().gmap_make_secure(gmap, gaddr, uvcb)
+        return super().make_page_secure(gmap, page, uvcb)

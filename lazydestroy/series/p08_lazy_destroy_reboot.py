@@ -67,7 +67,7 @@ class LazyDestroyForReboot(Layer):
         return Answer(0, rc=1, rrc=42)
 
     def deferred_destroy_failed(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
-        """No table or no thread is to be had: at once, then.
+        """There is no memory for a table, or no thread: at once, then.
 
         Version 1 forgot what it had taken before: the user of the mm, and the table that is on nobody's list any more.
         """
@@ -81,20 +81,24 @@ class LazyDestroyForReboot(Layer):
         return self.kvm_s390_pv_replace_asce(kvm)
 
     def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
-        """The kernel thread: memory, then configuration, then donated storage and the old table."""
+        """The kernel thread: memory, then configuration, then donated storage and the old table.
+
+        If the configuration cannot be destroyed, all that was remembered of it is leaked, the record included.
+        """
         yield from self.destroy_memory_of(priv)
         cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF)
-        if cc:
-            self.machine.warn(f"protvirt destroy vm failed rc {rc:x} rrc {rrc:x}")
-        self.configuration_destroyed(priv.mm, cc)
         self.machine.uv.tables.pop(priv.old_table << 12, None)
         if cc:
+            self.machine.warn_once("thread", f"protvirt destroy vm failed rc {rc:x} rrc {rrc:x}")
             for first, pages in (priv.stor_base, priv.stor_var, (priv.old_table, CRST_PAGES)):
                 self.machine.leak(first, pages, "left by a configuration that cannot be destroyed")
-        else:
-            self.machine.give_back(*priv.stor_base)
-            self.crst_table_free(priv.old_table)
-            self.machine.give_back(*priv.stor_var)
+            self.machine.event("leak", "the record of a configuration that cannot be destroyed")
+            return
+        # down, whatever is kept there: without patch 6 that is a flag, and two zombies make it -1
+        priv.mm.context.is_protected -= 1
+        self.machine.give_back(*priv.stor_base)
+        self.crst_table_free(priv.old_table)
+        self.machine.give_back(*priv.stor_var)
 
     def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Flow:
         """Walk the address space as long as it has another user (patch 9 edits this)."""

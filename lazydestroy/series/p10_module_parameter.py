@@ -23,11 +23,12 @@ class ModuleParameter(Layer):
     files = ("arch/s390/kvm/pv.c",)
     needs = (8, 9)
 
-    def configuration_created(self: Kernel, mm: Mm) -> None:
-        """With the parameter 0, nothing may be set aside at exit."""
+    def fence_lazy_destroy(self: Kernel, mm: Mm) -> Flow:
+        """With the parameter 0, nothing may be set aside at exit. Nothing ever takes that back."""
         if self.lazy_destroy is False:
+            yield mm.mmap_lock.write()
             mm.context.pv_sync_destroy = 1
-        super().configuration_created(mm)
+            self.machine.engine.release(mm.mmap_lock)
 
     def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
         """End a VM's configuration in the background, unless that is turned off."""

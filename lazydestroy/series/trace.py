@@ -208,6 +208,7 @@ def _intent(world: World, action: Action) -> str:
 
 _FAILING = {
     "DESTROY_SEC_CONF": "the Ultravisor will refuse DESTROY_SEC_CONF",
+    "DESTROY_SEC_CPU": "the Ultravisor will refuse DESTROY_SEC_CPU",
     "SET_SEC_CONF_PARAMS": "the Ultravisor will refuse its header",
     "deferred_priv": "there is no memory for the record",
     "top-level table": "there is no memory for a table",

@@ -33,7 +33,7 @@ Listener = Callable[[str], object]
 
 CLEAN_UP = "clean-up thread"
 
-FAILURES = ("DESTROY_SEC_CONF", "deferred_priv", "top-level table", "kthread", "list page")
+FAILURES = ("DESTROY_SEC_CONF", "DESTROY_SEC_CPU", "deferred_priv", "top-level table", "kthread", "list page")
 """What can be told to fail, once in a trace: the Ultravisor Call, or an allocation of the kernel."""
 
 START_FAILURES = ("SET_SEC_CONF_PARAMS",)
@@ -46,7 +46,10 @@ _PACKAGE = str(Path(__file__).parent.parent)
 _EXERCISES = str(Path(_PACKAGE) / "exercises" / "patches")
 
 _OF_A_PROCESS = CRST_PAGES + 1
-"""Pages that the kernel takes for a VM: the top-level table and the system control area."""
+"""Pages that the kernel takes for a VM, beside one for each vCPU: the top-level table and the system control area."""
+
+_REFUSED = ("DESTROY_SEC_CONF", "DESTROY_SEC_CPU")
+"""Failures after which a configuration stays for good: the kernel warns, and leaks what was donated for it."""
 
 HELD = (State.SECURE, State.SHARED)
 
@@ -252,7 +255,14 @@ class World:
         self._fail(failure)
         self.resets += 1
         self.written = frozenset()
-        self.busy = machine.engine.spawn(machine.resetting(), "QEMU", machine.now)
+        self.busy = machine.engine.spawn(self._resetting(), "QEMU", machine.now)
+
+    def _resetting(self) -> Any:
+        """QEMU exits if KVM_PV_DISABLE fails (``s390_pv_cmd_exit`` in hw/s390x/pv.c)."""
+        answer: Answer = yield from self.machine.resetting()
+        if answer.r:
+            self.accesses.clear()
+            self.machine.kill()
 
     def _exit(self, failure: str) -> None:
         self._fail(failure)
@@ -269,8 +279,8 @@ class World:
         self.machine.kernel.swap_out(self.machine.mm, page << PAGE_SHIFT)
 
     def _fail(self, failure: str) -> None:
-        if failure == "DESTROY_SEC_CONF":
-            self.machine.uv.fail(UVC.DESTROY_SEC_CONF, 0x111, times=1)
+        if failure in _REFUSED:
+            self.machine.uv.fail(UVC[failure], 0x111, times=1)
         elif failure == "SET_SEC_CONF_PARAMS":
             self.machine.uv.fail(UVC.SET_SEC_CONF_PARAMS, 0x103, times=1)
         elif failure:
@@ -288,7 +298,7 @@ class World:
         if known:
             self.heard = len(self.machine.events)
         else:
-            self.wrong = self.wrong or self._said() or self._found()
+            self.wrong = self._said() or self.wrong or self._found()
 
     def _finish_accesses(self) -> None:
         machine = self.machine
@@ -307,7 +317,7 @@ class World:
 
     def _expected(self, event: Event) -> bool:
         """A configuration that cannot be destroyed is warned about. What is leaked is counted at the end."""
-        return event.kind == "leak" or (self.failed == "DESTROY_SEC_CONF" and event.kind == "warning")
+        return event.kind == "leak" or (self.failed in _REFUSED and event.kind == "warning")
 
     def _found(self) -> str:
         """What is wrong with the state that the machine is in."""
@@ -354,10 +364,11 @@ class World:
             return "the process is gone, and its address space is never removed"
         if not machine.mm.freed:
             return "the process is gone, and its mm is never freed"
-        leaked = used[Holder.LEAKED] + self._kernel_pages() - self.kernel_pages + _OF_A_PROCESS
-        if leaked and self.failed != "DESTROY_SEC_CONF":
+        of_a_process = _OF_A_PROCESS + self.bounds.vcpus
+        leaked = used[Holder.LEAKED] + self._kernel_pages() - self.kernel_pages + of_a_process
+        if leaked and self.failed not in _REFUSED:
             return f"the process is gone, and {_pages(leaked)} leaked that the kernel took for it"
-        if any(not configuration.destroy_failed for configuration in machine.uv.configurations.values()):
+        if any(not left.destroy_failed and not left.cpus for left in machine.uv.configurations.values()):
             return "the process is gone, and its secure configuration is never destroyed"
         return ""
 
@@ -465,8 +476,8 @@ _GRAVITY = (
 def _in_words(event: Event) -> str:
     if event.kind == "signal":
         return f"the process is killed: {event.text}"
-    if "destroy vm failed rc 20" in event.text:
-        return f"{event.kind}: {event.text}: a configuration is to be destroyed that is not there"
+    if "no handle provided" in event.text:
+        return f"{event.kind}: {event.text}: the kernel destroys a configuration that is not there"
     return f"{event.kind}: {event.text}"
 
 
