@@ -100,6 +100,7 @@ RC_CONF_LIMIT = 0x10F
 RC_CPU_STORAGE = 0x108
 RC_CPU_STATE = 0x102
 RC_OUTSIDE = 0x101
+RC_UNSHARE_OUTSIDE = 0x101
 RC_NOT_SHARED = 0x102
 RC_GUEST_ADDRESS = 0x103
 RC_OTHER_OWNER = 0x104
@@ -165,7 +166,8 @@ class Configuration:
     handle : int
         Its name, in every later call.
     guest_origin, guest_len : int
-        The guest's storage, in bytes.
+        The guest's storage, in bytes: where it begins in the host's tables for the guest, and how long it is. An import
+        or unpin names an address in those tables; an unpack and the guest's own calls count from 0 at the origin.
     asce, sca : int
         Top-level page table with its attributes; system control area. Both stay the host's memory.
     base, variable : Storage
@@ -502,11 +504,11 @@ class Ultravisor:
         return self._execute(self._GUEST.get(header.cmd), header, uvcb, handle)[0]
 
     def share(self, handle: int, gaddr: int) -> int:
-        """Let a protected guest share its page at `gaddr` with the host. Returns the condition code."""
+        """Let a protected guest share its page at `gaddr`, from 0 up, with the host. Returns the condition code."""
         return self.guest_call(handle, uv_cb_share(cmd=UVC.SET_SHARED_ACCESS, paddr=gaddr))
 
     def unshare(self, handle: int, gaddr: int) -> int:
-        """Let a protected guest take back its page at `gaddr`. Returns the condition code: 2 while it is pinned."""
+        """Let a protected guest take back its page at `gaddr`, from 0 up. Returns cc: 2 while the page is pinned."""
         return self.guest_call(handle, uv_cb_share(cmd=UVC.REMOVE_SHARED_ACCESS, paddr=gaddr))
 
     def _execute(self, command: _Command | None, header: uv_cb_header, uvcb: Any, *caller: int) -> tuple[int, str, int]:
@@ -833,7 +835,7 @@ class Ultravisor:
         configuration = self._configuration(block.guest_handle)
         if configuration.phase not in (Phase.PARAMETERS_SET, Phase.UNPACKED):
             raise _Refused(RC_PHASE)
-        pfn = self._frame(configuration, block.gaddr)
+        pfn = self._frame_of_guest(configuration, block.gaddr, RC_GUEST_ADDRESS)
         record = self.memory.record(pfn)
         if record.owner == configuration.handle and record.state in _HELD:
             raise _Refused(RC_OWN_PAGE)
@@ -909,8 +911,14 @@ class Ultravisor:
             raise _Refused(RC_DONATED)
         return pfn, record
 
+    def _frame_of_guest(self, configuration: Configuration, gaddr: int, outside: int) -> int:
+        """The frame behind an address that counts from 0 at the guest's origin; refused with rc `outside` beyond it."""
+        if gaddr >= configuration.guest_len:
+            raise _Refused(outside)
+        return self._frame(configuration, configuration.guest_origin + gaddr)
+
     def _frame(self, configuration: Configuration, gaddr: int) -> int:
-        """The frame behind a guest address, by the host's tables for the guest."""
+        """The frame behind an address in the host's tables for the guest, where its storage begins at its origin."""
         if not 0 <= gaddr - configuration.guest_origin < configuration.guest_len:
             raise _Refused(RC_GUEST_ADDRESS)
         table = self.tables.get(configuration.asce & ASCE_ORIGIN)
@@ -922,7 +930,7 @@ class Ultravisor:
     # What the guest asks for
 
     def _share(self, block: uv_cb_share, handle: int) -> tuple[str, int]:
-        pfn, record = self._own_page(block.paddr, handle)
+        pfn, record = self._own_page(block.paddr, handle, 0x101)
         self._fail_if_told(UVC.SET_SHARED_ACCESS, handle)
         if record.state == State.SHARED:
             return NOOP, self.costs.noop
@@ -930,7 +938,7 @@ class Ultravisor:
         return DONE, self.costs.noop
 
     def _unshare(self, block: uv_cb_share, handle: int) -> tuple[str, int]:
-        pfn, record = self._own_page(block.paddr, handle)
+        pfn, record = self._own_page(block.paddr, handle, RC_UNSHARE_OUTSIDE)
         if record.pinned:
             raise _Refused(0, cc=UVC_CC_BUSY)
         self._fail_if_told(UVC.REMOVE_SHARED_ACCESS, handle)
@@ -939,8 +947,8 @@ class Ultravisor:
         self.memory.set_record(pfn, _own(record, handle))
         return DONE, self.costs.noop
 
-    def _own_page(self, gaddr: int, handle: int) -> tuple[int, Record]:
-        pfn = self._frame(self._configuration(handle), gaddr)
+    def _own_page(self, gaddr: int, handle: int, outside: int) -> tuple[int, Record]:
+        pfn = self._frame_of_guest(self._configuration(handle), gaddr, outside)
         record = self.memory.record(pfn)
         if record.owner != handle or record.state not in _HELD:
             raise _Refused(RC_OTHER_OWNER)
@@ -1219,8 +1227,13 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "guest address outside the configuration's storage",
-        f"import, unpack, unpin: rc {RC_GUEST_ADDRESS:#x}",
-        "not 0x10a: mapping it would not help",
+        f"import, unpack, unpin: rc {RC_GUEST_ADDRESS:#x}; REMOVE_SHARED_ACCESS: rc {RC_UNSHARE_OUTSIDE:#x}",
+        "not 0x10a: mapping it would not help. The outside tests ask only SET_SHARED_ACCESS, and expect 0x101",
+    ),
+    Assumption(
+        "address of UNPIN_PAGE_SHARED where the guest's origin is not 0",
+        "origin plus offset, as for an import; unpack and the guest's own calls count from 0 at the origin",
+        "it has the block of an import, and the kernel hands over both alike. The outside tests show the rest",
     ),
     Assumption(
         "import or unpack of a page of another configuration, secure or shared",

@@ -94,18 +94,19 @@ class Host:
         length = self.uv.uv_base_stor_len
         return uv_cb_init(stor_origin=self.take(length), stor_len=length)
 
-    def conf_block(self, guest_len=4 * MIB, table=None):
+    def conf_block(self, guest_len=4 * MIB, table=None, origin=0):
         return uv_cb_cgc(
             conf_base_stor_origin=self.take(self.uv.conf_base_phys_stor_len),
             conf_var_stor_origin=self.take(self.uv.variable_storage(guest_len)),
+            guest_stor_origin=origin,
             guest_stor_len=guest_len,
             guest_sca=self.sca,
             guest_asce=(self.take(4 * PAGE) if table is None else table) | 0x107,
         )
 
-    def create(self, guest_len=4 * MIB):
+    def create(self, guest_len=4 * MIB, origin=0):
         """A configuration whose guest pages may be mapped with `map`; returns its handle."""
-        block = self.conf_block(guest_len)
+        block = self.conf_block(guest_len, origin=origin)
         assert self.do(block) == OK
         self.uv.tables[self.uv.configurations[block.guest_handle].table.origin] = DictTable({})
         return block.guest_handle
@@ -1012,7 +1013,7 @@ def test_unpack_is_refused_where_an_import_is(two):
     assert host.unpack(new, 2) == (1, 0x106)
     assert host.unpack(new, 3) == (1, 0x10B), "its own page is not replaced"
     assert host.unpack(new, 4) == (1, 0x10A)
-    assert host.unpack(new, 1024) == (1, 0x103)
+    assert host.unpack(new, 1024) == (1, 0x103), "assumed code"
 
 
 def test_unpack_replaces_an_exported_page(host):
@@ -1065,10 +1066,77 @@ def test_sharing_twice_and_unsharing_twice_is_no_error(host):
 def test_a_guest_shares_only_what_is_its_own(two):
     host, old, new = two
     host.map(new, 0, host.secure(old))
-    for page, rc in (0, 0x104), (1, 0x10A), (1024, 0x103):
+    for page, rc in (0, 0x104), (1, 0x10A):
         for command in UVC.SET_SHARED_ACCESS, UVC.REMOVE_SHARED_ACCESS:
             block = uv_cb_share(cmd=command, paddr=page * PAGE)
             assert host.uv.guest_call(new, block) == 1 and block.header.rc == rc
+
+
+@pytest.mark.parametrize("origin", [0, 16 * MIB])
+@pytest.mark.parametrize("address", [4 * MIB, 4 * MIB + PAGE, 16 * MIB + 4 * MIB, (1 << 64) - PAGE], ids=hex)
+@pytest.mark.parametrize("command", [UVC.SET_SHARED_ACCESS, UVC.REMOVE_SHARED_ACCESS])  # of the second it is assumed
+def test_set_shared_access_of_an_address_outside_the_configuration_answers_101(host, origin, address, command):
+    handle = host.create(4 * MIB, origin)
+    host.map(handle, address // PAGE, host.take(PAGE) // PAGE)
+    block = uv_cb_share(cmd=command, paddr=address)
+    assert host.uv.guest_call(handle, block) == 1 and block.header.rc == 0x101
+
+
+# A guest that does not begin at address 0
+
+
+ORIGIN = 16 * MIB
+
+
+@pytest.fixture
+def moved(host):
+    """A host with a guest of 4 MiB at 16 MiB of its tables, its handle, and a frame mapped as its page 3."""
+    handle = host.create(4 * MIB, ORIGIN)
+    assert host.params(handle) == OK
+    pfn = host.take(PAGE) // PAGE
+    host.map(handle, ORIGIN // PAGE + 3, pfn)
+    return host, handle, pfn
+
+
+def test_an_import_takes_origin_plus_offset(moved):
+    host, handle, pfn = moved
+    assert host.import_(handle, 3) == (1, 0x103), "below the guest: assumed code"
+    assert host.import_(handle, ORIGIN // PAGE + 3) == OK and host.memory.record(pfn).owner == handle
+    assert host.import_(handle, ORIGIN // PAGE + 4) == (1, 0x10A), "inside, but not mapped"
+    assert host.import_(handle, ORIGIN // PAGE + 1024) == (1, 0x103), "above the guest: assumed code"
+
+
+def test_an_unpack_takes_a_guest_absolute_address(moved):
+    host, handle, pfn = moved
+    assert host.unpack(handle, ORIGIN // PAGE + 3) == (1, 0x103), "assumed code"
+    assert host.unpack(handle, 4) == (1, 0x10A)
+    assert host.unpack(handle, 3) == OK and host.memory.record(pfn).owner == handle
+
+
+def test_a_guest_shares_and_unshares_by_guest_absolute_address(moved):
+    host, handle, pfn = moved
+    assert host.import_(handle, ORIGIN // PAGE + 3) == OK
+    assert host.uv.share(handle, ORIGIN + 3 * PAGE) == 1
+    assert host.uv.share(handle, 3 * PAGE) == 0 and host.memory.record(pfn).state == State.SHARED
+    assert host.uv.unshare(handle, ORIGIN + 3 * PAGE) == 1
+    assert host.uv.unshare(handle, 3 * PAGE) == 0 and host.memory.record(pfn).state == State.SECURE
+
+
+def test_an_unpin_takes_the_address_of_an_import(moved):
+    """Assumed: it has the block of an import."""
+    host, handle, pfn = moved
+    assert host.import_(handle, ORIGIN // PAGE + 3) == OK and host.uv.share(handle, 3 * PAGE) == 0
+    assert host.page_call(UVC.PIN_PAGE_SHARED, pfn) == OK
+    unpin = uv_cb_cts(cmd=UVC.UNPIN_PAGE_SHARED, guest_handle=handle, gaddr=3 * PAGE)
+    assert host.do(unpin) == (1, 0x103), "below the guest: assumed code"
+    unpin.gaddr += ORIGIN
+    assert host.do(unpin) == OK and not host.memory.record(pfn).pinned
+
+
+def test_a_guest_may_end_at_the_highest_address(host):
+    handle = host.create(4 * MIB, MAX - 4 * MIB)
+    host.map(handle, (MAX - PAGE) // PAGE, host.take(PAGE) // PAGE)
+    assert host.params(handle) == OK and host.unpack(handle, 1023) == OK and host.unpack(handle, 1024) == (1, 0x103)
 
 
 def test_a_guest_has_calls_of_its_own(host):
