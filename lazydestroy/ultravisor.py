@@ -13,6 +13,7 @@ The rules that the patch series relies on, by the numbers that comments and test
 3. A page that is secure for one configuration is not imported into another before an export or a destroy.
 4. Nor is a page that another configuration shared, unless the Ultravisor has the feature "misc".
 5. A first import clears the page; an import after an export decrypts it, and fails if it is not what was exported.
+5a. Imports and unpacks need a successful SET_SEC_CONF_PARAMS.
 6. The top-level table of a configuration is marked: nobody else can use it until DESTROY_SEC_CONF succeeds, and
    where that has failed it always will.
 7. DESTROY_SEC_CONF wants all CPUs gone, and cleans whatever pages are still secure.
@@ -818,7 +819,10 @@ class Ultravisor:
 
     def _import(self, block: uv_cb_cts) -> tuple[str, int]:
         handle = block.guest_handle
-        pfn = self._frame(self._configuration(handle), block.gaddr)
+        configuration = self._configuration(handle)
+        if configuration.phase is Phase.CREATED:
+            raise _Refused(RC_PHASE)
+        pfn = self._frame(configuration, block.gaddr)
         record = self.memory.record(pfn)
         if record.owner == handle and record.state in _HELD:
             self._fail_if_told(UVC.CONV_TO_SEC_STOR, handle)
@@ -1271,7 +1275,14 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "the image is verified as a whole by VERIFY_IMG",
     ),
     Assumption(
-        "import before VERIFY_IMG", "allowed", "no public source forbids it, and nothing in the story depends on it"
+        "import or unpack before SET_SEC_CONF_PARAMS has succeeded",
+        f"rc {RC_PHASE:#x}",
+        "the refusal is documented (commit message of 20201116122033.382372-2), the code is not",
+    ),
+    Assumption(
+        "import between SET_SEC_CONF_PARAMS and VERIFY_IMG",
+        "allowed",
+        "no public source forbids it, and nothing in the story depends on it",
     ),
     Assumption(
         "destroy of a page whose owner has CPUs", f"rc {RC_HAS_CPUS:#x}", "the refusal is documented, the code is not"

@@ -104,11 +104,12 @@ class Host:
             guest_asce=(self.take(4 * PAGE) if table is None else table) | 0x107,
         )
 
-    def create(self, guest_len=4 * MIB, origin=0):
+    def create(self, guest_len=4 * MIB, origin=0, params=True):
         """A configuration whose guest pages may be mapped with `map`; returns its handle."""
         block = self.conf_block(guest_len, origin=origin)
         assert self.do(block) == OK
         self.uv.tables[self.uv.configurations[block.guest_handle].table.origin] = DictTable({})
+        assert not params or self.params(block.guest_handle) == OK
         return block.guest_handle
 
     def cpu_block(self, handle, num=0):
@@ -509,7 +510,7 @@ def test_a_cpus_state_block_is_the_hosts_own_memory(host):
 
 
 def test_set_sec_conf_params_refuses(host):
-    handle = host.create()
+    handle = host.create(params=False)
 
     def block():
         return uv_cb_ssc(guest_handle=handle, sec_header_origin=host.take(PAGE), sec_header_len=640)
@@ -815,6 +816,37 @@ def test_destroying_an_exported_page_does_not_let_the_host_replace_it(host):
     assert host.import_(handle, 0) == OK
 
 
+# Rule 5a
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+@pytest.mark.parametrize("how", ["import_", "unpack"])
+def test_rule_5a_an_import_or_unpack_before_set_sec_conf_params_is_refused(host, how, mapped):
+    handle = host.create(params=False)
+    if mapped:
+        host.map(handle, 0, host.take(PAGE) // PAGE)
+    before = host.state()
+    assert getattr(host, how)(handle, 0) == (1, 0x109), "assumed code"
+    assert host.state() == before
+    assert host.params(handle) == OK and getattr(host, how)(handle, 0) == (OK if mapped else (1, 0x10A))
+
+
+def test_rule_5a_parameters_that_were_refused_do_not_count(host):
+    handle = host.create(params=False)
+    host.map(handle, 0, host.take(PAGE) // PAGE)
+    assert host.do(uv_cb_ssc(guest_handle=handle, sec_header_origin=END, sec_header_len=640)) == (1, 0x103)
+    host.uv.fail(UVC.SET_SEC_CONF_PARAMS, 0x1FF)
+    assert host.params(handle) == (1, 0x1FF)
+    assert host.import_(handle, 0) == host.unpack(handle, 0) == (1, 0x109)
+
+
+def test_rule_5a_asks_for_the_parameters_of_that_configuration(two):
+    host, _, _ = two
+    new = host.create(params=False)
+    host.map(new, 0, host.take(PAGE) // PAGE)
+    assert host.import_(new, 0) == (1, 0x109)
+
+
 # Rule 6
 
 
@@ -986,7 +1018,7 @@ def test_rule_10_a_zombie_counts_against_the_limit(make_memory):
 
 
 def test_an_image_is_loaded_in_three_steps(host):
-    handle = host.create()
+    handle = host.create(params=False)
     host.map(handle, 256, 300)
     host.memory.set_record(300, Record(content=Content.HOST, holder=Holder.MAPPED))
     phase = lambda: host.uv.configurations[handle].phase  # noqa: E731
@@ -1004,7 +1036,6 @@ def test_an_image_is_loaded_in_three_steps(host):
 
 def test_unpack_is_refused_where_an_import_is(two):
     host, old, new = two
-    assert host.params(new) == OK
     host.map(new, 0, host.secure(old, 0))
     host.map(new, 1, host.shared(old, 1))
     host.map(new, 2, host.uv.base.first)
@@ -1019,7 +1050,7 @@ def test_unpack_is_refused_where_an_import_is(two):
 def test_unpack_replaces_an_exported_page(host):
     handle = host.create()
     pfn = host.secure(handle)
-    assert host.export(pfn) == OK and host.params(handle) == OK
+    assert host.export(pfn) == OK
     host.memory.page(pfn).update(content=Content.HOST, content_of=0)
     assert host.unpack(handle, 0) == OK and host.memory.record(pfn).measured == 0
 
@@ -1092,7 +1123,6 @@ ORIGIN = 16 * MIB
 def moved(host):
     """A host with a guest of 4 MiB at 16 MiB of its tables, its handle, and a frame mapped as its page 3."""
     handle = host.create(4 * MIB, ORIGIN)
-    assert host.params(handle) == OK
     pfn = host.take(PAGE) // PAGE
     host.map(handle, ORIGIN // PAGE + 3, pfn)
     return host, handle, pfn
@@ -1136,7 +1166,7 @@ def test_an_unpin_takes_the_address_of_an_import(moved):
 def test_a_guest_may_end_at_the_highest_address(host):
     handle = host.create(4 * MIB, MAX - 4 * MIB)
     host.map(handle, (MAX - PAGE) // PAGE, host.take(PAGE) // PAGE)
-    assert host.params(handle) == OK and host.unpack(handle, 1023) == OK and host.unpack(handle, 1024) == (1, 0x103)
+    assert host.unpack(handle, 1023) == OK and host.unpack(handle, 1024) == (1, 0x103)
 
 
 def test_a_guest_has_calls_of_its_own(host):
@@ -1304,15 +1334,14 @@ def test_a_fault_that_makes_no_sense_is_refused(host, arguments):
 
 @pytest.mark.parametrize("command", [*HOST_COMMANDS, UVC.QUI], ids=lambda command: command.name)
 def test_every_command_can_be_made_to_fail_and_then_changes_nothing(host, command):
-    handle = host.create()
+    handle = host.create(params=command != UVC.SET_SEC_CONF_PARAMS)
     cpu = None if command == UVC.DESTROY_SEC_CONF else host.create_cpu(handle)
-    pfn = host.shared(handle)
+    pfn = host.shared(handle) if command != UVC.SET_SEC_CONF_PARAMS else 5
     if command == UVC.UNPIN_PAGE_SHARED:
         host.page_call(UVC.PIN_PAGE_SHARED, pfn)
     if command == UVC.DESTR_SEC_STOR:
         host.nodata(UVC.DESTROY_SEC_CPU, cpu)
     if command in (UVC.UNPACK_IMG, UVC.VERIFY_IMG):
-        host.params(handle)
         host.map(handle, 8, 300)
     if command == UVC.VERIFY_IMG:
         host.unpack(handle, 8)
@@ -1382,18 +1411,17 @@ def test_prices(host):
     host.export(pfn)
     host.import_(handle, 0)
     host.destroy(pfn)
-    host.params(handle)
     host.unpack(handle, 7)
     host.nodata(UVC.DESTROY_SEC_CONF, handle)
     assert host.heard == [
         (UVC.CREATE_SEC_CONF, "done", config),
+        (UVC.SET_SEC_CONF_PARAMS, "done", COSTS.noop),
         (UVC.CREATE_SEC_CPU, "done", COSTS.cpu),
         (UVC.DESTROY_SEC_CPU, "done", COSTS.cpu),
         (UVC.CONV_TO_SEC_STOR, "done", COSTS.import_clear),
         (UVC.CONV_FROM_SEC_STOR, "done", COSTS.export),
         (UVC.CONV_TO_SEC_STOR, "done", COSTS.import_decrypt),
         (UVC.DESTR_SEC_STOR, "done", COSTS.destroy),
-        (UVC.SET_SEC_CONF_PARAMS, "done", COSTS.noop),
         (UVC.UNPACK_IMG, "refused", COSTS.refused),
         (UVC.DESTROY_SEC_CONF, "done", config),
     ]
@@ -1431,7 +1459,6 @@ def test_a_page_command_does_the_same_to_every_page_with_the_same_record(misc, o
     running, zombie = host.create(), host.create()
     assert (running, zombie) == (0x1000, 0x2000)
     host.create_cpu(running)
-    host.params(zombie)
     host.unpack(zombie, 0)
     pfns = [host.take(PAGE) // PAGE for _ in range(2)]
     for page, pfn in enumerate(pfns):
@@ -1513,7 +1540,7 @@ def recorded_operations():
 @pytest.mark.parametrize("name, prepare", recorded_operations(), ids=ids(recorded_operations()))
 def test_a_change_of_context_is_announced_before_anything_changes(name, prepare):
     host = Host()
-    operation = prepare(host, host.create())
+    operation = prepare(host, host.create(params=False))
     before, host.memory.recording = host.state(), True
     with pytest.raises(PlainMemory.ContextChanged):
         operation()
