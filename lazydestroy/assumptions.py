@@ -262,8 +262,15 @@ def _of_memory() -> Iterator[Assumption]:
     yield assume(
         "donated storage of a `Machine` driven by hand",
         ", ".join(f"{name} {length}" for name, length in storage.items()),
-        "so that a handful of pages fits on a screen; `reboot` and `shutdown` take the Ultravisor's defaults",
+        "so that a handful of pages fits on a screen; `reboot` and `shutdown` take the Ultravisor's defaults, but for "
+        "its own storage",
         "machine._SMALL_STORAGE",
+    )
+    yield assume(
+        "the Ultravisor's own storage on the host of `reboot` and `shutdown`",
+        f"{format_size(machine._UV_STORAGE['uv_base_stor_len'])}, at any page",
+        "so that a host hardly larger than its guest will do; a real Ultravisor wants far more, at a whole MiB",
+        "machine._UV_STORAGE",
     )
     yield assume(
         "content of a page",

@@ -42,6 +42,9 @@ CLEAN_UP = "clean-up thread"
 
 _LOWCORE_PAGES = 2
 
+_UV_STORAGE = {"uv_base_stor_len": 1 << 20, "uv_base_stor_align": PAGE_SIZE}
+"""The Ultravisor's own storage: less than a real one wants, and at any page, so that a small host has room for it."""
+
 _SMALL_STORAGE = {
     "uv_base_stor_len": PAGE_SIZE,
     "conf_base_phys_stor_len": PAGE_SIZE,
@@ -221,7 +224,7 @@ class Machine:
         self.segment_table_pages = (
             units.size(segment_table, "segment_table", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
         )
-        options = {**(_SMALL_STORAGE if small_storage else {}), **(ultravisor or {})}
+        options = {**_UV_STORAGE, **(_SMALL_STORAGE if small_storage else {}), **(ultravisor or {})}
         sizes = Ultravisor(memory=Memory(1), costs=self.costs, **options)
         if self.guest_len > sizes.max_guest_stor_addr:
             raise ValueError(

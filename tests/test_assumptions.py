@@ -116,6 +116,7 @@ def test_every_assumption_of_the_ultravisor_is_listed():
         (scenarios, "host_memory_of", lambda *_: 333 << 30, "333 GiB"),
         (machine, "LOW_MEMORY", 11 << 30, "11 GiB"),
         (machine, "_LOWCORE_PAGES", 77, "frame 77 + g"),
+        (machine, "_UV_STORAGE", {"uv_base_stor_len": 21 << 20}, "21 MiB, at any page"),
         (machine, "_SMALL_STORAGE", {"cpu_stor_len": 13 << 12}, "cpu_stor_len 52 KiB"),
         (gmap, "CRST_PAGES", 19, "19 pages"),
         (uv, "MAX_BUSY", 4321, "4,321 times"),

@@ -92,6 +92,7 @@ class Host:
 
     def init_block(self):
         length = self.uv.uv_base_stor_len
+        self.take(-self.next % MIB)
         return uv_cb_init(stor_origin=self.take(length), stor_len=length)
 
     def conf_block(self, guest_len=4 * MIB, table=None, origin=0):
@@ -333,8 +334,8 @@ INIT_ROWS = [
     ("origin past end of memory", lambda block: setattr(block, "stor_origin", END + 8), {0x104}),
     ("past end of memory", lambda block: setattr(block, "stor_origin", END - 8), {0x105}),
     ("below 2 GiB", lambda block: setattr(block, "stor_origin", GIB), {0x108}),
-    # assumed code
-    ("not on a page boundary", lambda block: setattr(block, "stor_origin", block.stor_origin + 8), {0x106}),
+    ("below 2 GiB once rounded", lambda block: setattr(block, "stor_origin", 2 * GIB - 8), {0x108}),
+    ("a page too long", lambda block: setattr(block, "stor_len", block.stor_len + PAGE), {0x103}),
 ]
 
 
@@ -353,6 +354,26 @@ def test_init_uv_wants_one_cpu(off):
     assert off.do(block) == (1, 0x102)
     off.uv.cpus_running = 1
     assert off.do(block) == OK
+
+
+@pytest.mark.parametrize("bits", [8, PAGE, MIB - 1])
+def test_init_uv_rounds_the_origin_down_to_1_mib_before_its_checks(off, bits):
+    block = uv_cb_init(stor_origin=END - 2 * MIB + bits, stor_len=2 * MIB)
+    assert off.do(block) == OK, "as it stands it would end past the end of memory"
+    assert off.uv.base == (END - 2 * MIB, 2 * MIB) and off.raises(END - 2 * MIB) == off.raises(END - 1) == 0x3D
+    assert off.raises(END - 2 * MIB - 1) is None
+
+
+@pytest.mark.parametrize("bits", [8, PAGE - 1])
+def test_init_uv_rounds_the_length_down_to_4_kib_before_its_checks(off, bits):
+    assert off.do(uv_cb_init(stor_origin=END - 2 * MIB, stor_len=2 * MIB + bits)) == OK
+    assert off.uv.base.length == off.uv.uv_base_stor_len == 2 * MIB
+
+
+def test_to_what_init_uv_rounds_the_origin_is_a_parameter(make_memory):
+    host = Host(make_memory, initialised=False, uv_base_stor_align=PAGE)
+    assert host.do(uv_cb_init(stor_origin=END - 2 * MIB - PAGE + 8, stor_len=2 * MIB)) == OK
+    assert host.uv.base.origin == END - 2 * MIB - PAGE
 
 
 def test_init_uv_is_done_once(off):
@@ -1580,6 +1601,7 @@ def test_page_commands_do_not_change_the_context(host):
         ({"features": "swift"}, "features="),
         ({"features": [64]}, "features="),
         ({"cpu_stor_len": 100}, "cpu_stor_len"),
+        ({"uv_base_stor_align": 100}, "uv_base_stor_align"),
         ({"donated_from": "2 GB"}, "donated_from"),
         ({"max_guest_address": -1}, "max_guest_address"),
         ({"max_configurations": 0}, "max_configurations=0: use a number from 1"),
