@@ -553,7 +553,7 @@ class Ultravisor:
         return DONE, self.costs.noop
 
     def _answer_to_query(self, commands: Mapping[int, _Command]) -> uv_cb_qui:
-        calls = _bits((QUERY_BITS[_NUMBERS[number]] for number in commands if number in QUERY_BITS), 4)
+        calls = _bits((QUERY_BITS[_NUMBERS[number]] for number in commands), 4)
         return uv_cb_qui(
             inst_calls_list=tuple(calls),
             uv_base_stor_len=self.uv_base_stor_len,

@@ -91,6 +91,7 @@ QUERY_BITS: dict[UVC, int] = {
     UVC.SET_SHARED_ACCESS: 8,
     UVC.REMOVE_SHARED_ACCESS: 9,
     UVC.SET_SEC_CONF_PARAMS: 11,
+    UVC.DESTR_SEC_STOR: 12,
     UVC.UNPACK_IMG: 13,
     UVC.VERIFY_IMG: 14,
     UVC.CPU_RESET: 15,
@@ -104,7 +105,10 @@ QUERY_BITS: dict[UVC, int] = {
     UVC.DESTROY_SEC_CONF_FAST: 23,
     UVC.ATTESTATION: 28,
 }
-"""The bit of each command in the query's list of installed calls, counted from the left. DESTR_SEC_STOR has none."""
+"""The bit of each command in the query's list of installed calls, counted from the left.
+
+That of DESTR_SEC_STOR is listed by IBM's s390-tools; the kernel does not name it.
+"""
 
 
 class uv_cb_header(BigEndianStructure):

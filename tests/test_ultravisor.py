@@ -290,6 +290,12 @@ def test_full_query_tells_every_installed_call_and_no_other(make_memory, initial
     on = {bit for bit in range(256) if block.inst_calls_list[bit // 64] & 1 << (63 - bit % 64)}
     off = {UVC.SET_SHARED_ACCESS, UVC.REMOVE_SHARED_ACCESS, UVC.ATTESTATION, UVC.DESTROY_SEC_CONF_FAST}
     assert on == {bit for command, bit in QUERY_BITS.items() if command not in off}
+    assert on >= {QUERY_BITS[command] for command in HOST_COMMANDS} | {0, 1}
+
+
+def test_the_query_lists_destr_sec_stor_as_bit_12(host):
+    block = uv_cb_qui()
+    assert host.do(block) == OK and block.inst_calls_list[0] >> (63 - 12) & 1
 
 
 def test_query_tells_sizes_and_limits(make_memory):

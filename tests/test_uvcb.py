@@ -93,7 +93,7 @@ COMMANDS = [
     ("DESTROY_SEC_CPU", 0x0121, 5, uv_cb_nodata),
     ("CONV_TO_SEC_STOR", 0x0200, 6, uv_cb_cts),
     ("CONV_FROM_SEC_STOR", 0x0201, 7, uv_cb_cfs),
-    ("DESTR_SEC_STOR", 0x0202, None, uv_cb_cfs),
+    ("DESTR_SEC_STOR", 0x0202, 12, uv_cb_cfs),
     ("SET_SEC_CONF_PARAMS", 0x0300, 11, uv_cb_ssc),
     ("UNPACK_IMG", 0x0301, 13, uv_cb_unp),
     ("VERIFY_IMG", 0x0302, 14, uv_cb_nodata),
