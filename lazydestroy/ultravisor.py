@@ -41,7 +41,7 @@ from .costs import Costs
 from .page import PAGE_SHIFT, PAGE_SIZE, Content, Page, Record, State
 from .units import size
 from .uvcb import (
-    BIT_UV_FEAT_MISC,
+    BIT_UVC_FEAT_MISC_0,
     PV_CPU_STATE_CHKSTP,
     PV_CPU_STATE_OPR,
     PV_CPU_STATE_OPR_LOAD,
@@ -313,7 +313,7 @@ def _command(
 
 
 _NUMBERS = {int(command): command for command in UVC}
-_FEATURES = {"misc": BIT_UV_FEAT_MISC}
+_FEATURES = {"misc": BIT_UVC_FEAT_MISC_0}
 _CPU_STATES = (PV_CPU_STATE_OPR, PV_CPU_STATE_STP, PV_CPU_STATE_CHKSTP, PV_CPU_STATE_OPR_LOAD)
 _HELD = (State.SECURE, State.SHARED)
 
@@ -564,7 +564,7 @@ class Ultravisor:
             max_num_sec_conf=self.max_num_sec_conf,
             max_guest_stor_addr=self.max_guest_stor_addr,
             max_guest_cpus=self.max_guest_cpus,
-            uv_feature_indications=_bits(self.features, 1)[0],
+            uv_feature_bits=_bits(self.features, 1)[0],
         )
 
     def _initialise(self, block: uv_cb_init) -> tuple[str, int]:
@@ -753,7 +753,7 @@ class Ultravisor:
 
     def _unshare_all(self, block: uv_cb_nodata) -> tuple[str, int]:
         handle = self._configuration(block.handle).handle
-        self._fail_if_told(UVC.SET_UNSHARED_ALL, handle)
+        self._fail_if_told(UVC.SET_UNSHARE_ALL, handle)
         self.memory.change(
             lambda record: _own(record, handle) if record.state == State.SHARED and record.owner == handle else record
         )
@@ -857,7 +857,7 @@ class Ultravisor:
             raise _Refused(RC_DONATED)
         if record.state == State.SECURE:
             raise _Refused(RC_OTHER_OWNER)
-        if record.state == State.SHARED and BIT_UV_FEAT_MISC not in self.features:
+        if record.state == State.SHARED and BIT_UVC_FEAT_MISC_0 not in self.features:
             raise _Refused(RC_OTHER_OWNER)
 
     def _export(self, block: uv_cb_cfs) -> tuple[str, int]:
@@ -1103,7 +1103,7 @@ class Ultravisor:
         UVC.CPU_RESET_CLEAR: _command(_reset_cpu, uv_cb_nodata),
         UVC.PREPARE_RESET: _command(_prepare_reset, uv_cb_nodata),
         UVC.CPU_SET_STATE: _command(_set_cpu_state, uv_cb_cpu_set_state),
-        UVC.SET_UNSHARED_ALL: _command(_unshare_all, uv_cb_nodata),
+        UVC.SET_UNSHARE_ALL: _command(_unshare_all, uv_cb_nodata),
         UVC.PIN_PAGE_SHARED: _command(_pin, uv_cb_cfs),
         UVC.UNPIN_PAGE_SHARED: _command(_unpin, uv_cb_cts),
     }
@@ -1329,7 +1329,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     Assumption(
         "unsharing a page", "secure again, content is the guest's plaintext", "whatever is there now is private"
     ),
-    Assumption("SET_UNSHARED_ALL", "unshares pinned pages, too", "it serves a reset, when no I/O is under way"),
+    Assumption("SET_UNSHARE_ALL", "unshares pinned pages, too", "it serves a reset, when no I/O is under way"),
     Assumption(
         "PREPARE_RESET, CPU resets",
         "no effect but the answer; the resets stop the CPU",

@@ -1,7 +1,8 @@
 """The Ultravisor's control blocks (UVCBs): what the host hands over with an Ultravisor Call and gets back.
 
 Commands, response codes and blocks carry the names of ``arch/s390/include/asm/uv.h``; sizes and offsets are those of
-the machine, big-endian. What the calls *do* is in `lazydestroy.ultravisor`.
+the machine, big-endian. Where kvm-unit-tests have another name (``lib/s390x/asm/uv.h``), that reaches the same thing.
+What the calls *do* is in `lazydestroy.ultravisor`.
 
 A block knows its length, and its command where only one command uses it. Where several do, say which:
 
@@ -38,7 +39,8 @@ UVC_RC_NEED_DESTROY = 0x8000
 """Set on top of another code: a configuration came into being all the same and must be destroyed."""
 
 # Bits of the feature word, counted from the left
-BIT_UV_FEAT_MISC = 0
+BIT_UVC_FEAT_MISC_0 = 0
+"""Its name in the series of May 2021; later kernels call it ``BIT_UV_FEAT_MISC``."""
 
 # States for CPU_SET_STATE
 PV_CPU_STATE_OPR = 1
@@ -48,7 +50,7 @@ PV_CPU_STATE_OPR_LOAD = 5
 
 
 class UVC(IntEnum):
-    """The commands, named as in the kernel, without ``UVC_CMD_``."""
+    """The commands, named as in the kernel, without ``UVC_CMD_``. A second name of a number is kvm-unit-tests'."""
 
     QUI = 0x0001
     INIT_UV = 0x000F
@@ -68,12 +70,14 @@ class UVC(IntEnum):
     PREPARE_RESET = 0x0320
     CPU_RESET_CLEAR = 0x0321
     CPU_SET_STATE = 0x0330
-    SET_UNSHARED_ALL = 0x0340
+    SET_UNSHARE_ALL = 0x0340
+    SET_UNSHARED_ALL = 0x0340  # kvm-unit-tests
     PIN_PAGE_SHARED = 0x0341
     UNPIN_PAGE_SHARED = 0x0342
     SET_SHARED_ACCESS = 0x1000
     REMOVE_SHARED_ACCESS = 0x1001
-    ATTESTATION = 0x1020
+    RETR_ATTEST = 0x1020
+    ATTESTATION = 0x1020  # kvm-unit-tests
 
     def __repr__(self) -> str:
         return f"UVC.{self.name}"
@@ -99,11 +103,11 @@ QUERY_BITS: dict[UVC, int] = {
     UVC.CPU_SET_STATE: 17,
     UVC.PREPARE_RESET: 18,
     UVC.CPU_RESET_CLEAR: 19,
-    UVC.SET_UNSHARED_ALL: 20,
+    UVC.SET_UNSHARE_ALL: 20,
     UVC.PIN_PAGE_SHARED: 21,
     UVC.UNPIN_PAGE_SHARED: 22,
     UVC.DESTROY_SEC_CONF_FAST: 23,
-    UVC.ATTESTATION: 28,
+    UVC.RETR_ATTEST: 28,
 }
 """The bit of each command in the query's list of installed calls, counted from the left.
 
@@ -189,7 +193,12 @@ def _block_of(*commands: UVC, default: UVC | None = None) -> Callable[[type[_B]]
 
 @_block_of(UVC.QUI)
 class uv_cb_qui(_Block):
-    """Query: what the Ultravisor offers and how much storage it wants. 256 bytes in this version."""
+    """Query: what the Ultravisor offers and how much storage it wants.
+
+    256 bytes; the first `QUI_LEN_2021` are the block of May 2021. The series calls ``uv_feature_bits`` what later
+    kernels and kvm-unit-tests call ``uv_feature_indications``; the kernel's name for kvm-unit-tests'
+    ``max_guest_cpus`` is ``max_guest_cpu_id``. All four names reach their fields.
+    """
 
     __slots__ = ()
     _fields_ = (
@@ -208,9 +217,13 @@ class uv_cb_qui(_Block):
         ("max_guest_stor_addr", c_uint64),
         ("reserved88", c_uint8 * (0x9E - 0x88)),
         ("max_guest_cpus", c_uint16),
-        ("uv_feature_indications", c_uint64),
+        ("uv_feature_bits", c_uint64),
         ("reserveda8", c_uint8 * (0x100 - 0xA8)),
     )
+
+
+QUI_LEN_2021 = 0xC8
+"""Bytes of the query's block in the kernel of May 2021, and in kvm-unit-tests then."""
 
 
 @_block_of(UVC.INIT_UV)
@@ -231,7 +244,8 @@ class uv_cb_init(_Block):
 class uv_cb_cgc(_Block):
     """Create a secure configuration. ``guest_handle`` is an answer.
 
-    The kernel calls ``conf_var_stor_origin`` ``conf_virt_stor_origin``; both names reach the field.
+    kvm-unit-tests call ``conf_var_stor_origin`` what the kernel calls ``conf_virt_stor_origin``; both names reach the
+    field.
     """
 
     __slots__ = ()
@@ -332,7 +346,7 @@ class uv_cb_unp(_Block):
     UVC.CPU_RESET_INITIAL,
     UVC.CPU_RESET_CLEAR,
     UVC.PREPARE_RESET,
-    UVC.SET_UNSHARED_ALL,
+    UVC.SET_UNSHARE_ALL,
 )
 class uv_cb_nodata(_Block):
     """Any call that takes the handle of a configuration or CPU, and nothing else."""
@@ -374,6 +388,7 @@ class uv_cb_cpu_set_state(_Block):
     )
 
 
-# Second names for two fields: a field's descriptor works under any name. The kernel's own headers have used both.
+# Second names for three fields: a field's descriptor works under any name.
+uv_cb_qui.uv_feature_indications = uv_cb_qui.uv_feature_bits  # type: ignore[attr-defined]
 uv_cb_qui.max_guest_cpu_id = uv_cb_qui.max_guest_cpus  # type: ignore[attr-defined]
 uv_cb_cgc.conf_virt_stor_origin = uv_cb_cgc.conf_var_stor_origin  # type: ignore[attr-defined]

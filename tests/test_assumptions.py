@@ -194,7 +194,7 @@ def test_donated_storage_lies_as_high_as_is_said(monkeypatch, host, lowest):
     assert made[0].donated_from == lowest
 
 
-@pytest.mark.parametrize("cmd", [ld.UVC.DESTROY_SEC_CONF_FAST, ld.UVC.ATTESTATION])
+@pytest.mark.parametrize("cmd", [ld.UVC.DESTROY_SEC_CONF_FAST, ld.UVC.RETR_ATTEST])
 def test_calls_that_are_not_modelled_are_answered_as_is_said(cmd):
     block = uv_cb_nodata(header=uv_cb_header(len=64, cmd=cmd))
     assert ld.Ultravisor("4 GiB").call(block) == 1

@@ -132,6 +132,20 @@ def test_a_patch_demonstrates_itself(patch):
     assert shown.shows
 
 
+@pytest.mark.parametrize("features, bits", [((), 0), ("misc", 1 << 63), ((0, 5), 1 << 63 | 1 << 58)])
+def test_the_kernel_of_may_2021_asks_with_200_bytes_and_takes_what_it_gets(features, bits):
+    machine = ld.Machine("32 KiB", features=features)
+    assert machine.kernel.feature_bits == bits
+    block = machine.kernel.uv_query_info()
+    assert (block.header.len, block.header.rc) == (200, 0x100)
+    assert block.uv_feature_bits == bits and block.max_guest_stor_addr == machine.uv.max_guest_stor_addr
+
+
+def test_test_bit_inv_counts_from_the_left():
+    kernel = ld.Machine("32 KiB").kernel
+    assert [nr for nr in range(64) if kernel.test_bit_inv(nr, 1 << 63 | 1 << 58 | 1)] == [0, 5, 63]
+
+
 def test_there_are_as_many_sets_as_the_needs_allow():
     assert len(COMPILABLE) == len(set(COMPILABLE)) > 100
     assert () in COMPILABLE and tuple(range(1, 12)) in COMPILABLE

@@ -211,7 +211,7 @@ HOST_COMMANDS = [
         UVC.DESTROY_SEC_CONF_FAST,
         UVC.SET_SHARED_ACCESS,
         UVC.REMOVE_SHARED_ACCESS,
-        UVC.ATTESTATION,
+        UVC.RETR_ATTEST,
     )
 ]
 
@@ -288,7 +288,7 @@ def test_full_query_tells_every_installed_call_and_no_other(make_memory, initial
     block = uv_cb_qui()
     assert Host(make_memory, initialised).do(block) == OK
     on = {bit for bit in range(256) if block.inst_calls_list[bit // 64] & 1 << (63 - bit % 64)}
-    off = {UVC.SET_SHARED_ACCESS, UVC.REMOVE_SHARED_ACCESS, UVC.ATTESTATION, UVC.DESTROY_SEC_CONF_FAST}
+    off = {UVC.SET_SHARED_ACCESS, UVC.REMOVE_SHARED_ACCESS, UVC.RETR_ATTEST, UVC.DESTROY_SEC_CONF_FAST}
     assert on == {bit for command, bit in QUERY_BITS.items() if command not in off}
     assert on >= {QUERY_BITS[command] for command in HOST_COMMANDS} | {0, 1}
 
@@ -327,7 +327,7 @@ def test_query_tells_sizes_and_limits(make_memory):
 def test_feature_bits_count_from_the_left(make_memory, features, word):
     block = uv_cb_qui()
     Host(make_memory, features=features).do(block)
-    assert block.uv_feature_indications == word
+    assert block.uv_feature_bits == word
 
 
 # Section 5: INIT_UV
@@ -1241,14 +1241,14 @@ def test_a_shared_page_is_exported_and_destroyed_like_a_secure_one(host, how):
     assert (record.state, record.owner, record.pinned, record.content) == (State.NON_SECURE, 0, False, content)
 
 
-def test_set_unshared_all_unshares_the_pages_of_one_configuration(two):
+def test_set_unshare_all_unshares_the_pages_of_one_configuration(two):
     host, one, other = two
     mine, pinned, theirs = host.shared(one, 0), host.shared(one, 1), host.shared(other, 0)
     assert host.page_call(UVC.PIN_PAGE_SHARED, pinned) == OK
-    assert host.nodata(UVC.SET_UNSHARED_ALL, one) == OK
+    assert host.nodata(UVC.SET_UNSHARE_ALL, one) == OK
     states = [host.memory.record(pfn).state for pfn in (mine, pinned, theirs)]
     assert states == [State.SECURE, State.SECURE, State.SHARED] and not host.memory.record(pinned).pinned
-    assert host.nodata(UVC.SET_UNSHARED_ALL, one + 1) == (1, 0x0020)
+    assert host.nodata(UVC.SET_UNSHARE_ALL, one + 1) == (1, 0x0020)
 
 
 # Fault injection
@@ -1343,7 +1343,7 @@ def test_bit_8000_is_never_given_for_a_table_in_use(host):
     "arguments",
     [
         {"cmd": 0x4242, "rc": 0x1FF},
-        {"cmd": UVC.ATTESTATION, "rc": 0x1FF},
+        {"cmd": UVC.RETR_ATTEST, "rc": 0x1FF},
         {"cmd": UVC.QUI, "rc": 0},
         {"cmd": UVC.QUI, "rc": 1},
         {"cmd": UVC.QUI, "rc": 0x10000},

@@ -52,7 +52,9 @@ OFFSETS = [
             "max_guest_stor_addr": 0x80,
             "max_guest_cpus": 0x9E,
             "max_guest_cpu_id": 0x9E,
+            "uv_feature_bits": 0xA0,
             "uv_feature_indications": 0xA0,
+            "reserveda8": 0xA8,
         },
     ),
     (uv_cb_init, {"stor_origin": 0x18, "stor_len": 0x20}),
@@ -102,12 +104,12 @@ COMMANDS = [
     ("CPU_RESET_CLEAR", 0x0321, 19, uv_cb_nodata),
     ("PREPARE_RESET", 0x0320, 18, uv_cb_nodata),
     ("CPU_SET_STATE", 0x0330, 17, uv_cb_cpu_set_state),
-    ("SET_UNSHARED_ALL", 0x0340, 20, uv_cb_nodata),
+    ("SET_UNSHARE_ALL", 0x0340, 20, uv_cb_nodata),
     ("PIN_PAGE_SHARED", 0x0341, 21, uv_cb_cfs),
     ("UNPIN_PAGE_SHARED", 0x0342, 22, uv_cb_cts),
     ("SET_SHARED_ACCESS", 0x1000, 8, uv_cb_share),
     ("REMOVE_SHARED_ACCESS", 0x1001, 9, uv_cb_share),
-    ("ATTESTATION", 0x1020, 28, None),
+    ("RETR_ATTEST", 0x1020, 28, None),
 ]
 
 
@@ -132,6 +134,11 @@ def test_a_command_has_its_number_bit_and_block(name, number, bit, block):
 
 def test_there_are_no_other_commands():
     assert {command.name for command in UVC} == {row[0] for row in COMMANDS}
+
+
+def test_commands_have_the_kernels_names_and_answer_to_those_of_kvm_unit_tests():
+    second = {name: command.name for name, command in UVC.__members__.items() if name != command.name}
+    assert second == {"SET_UNSHARED_ALL": "SET_UNSHARE_ALL", "ATTESTATION": "RETR_ATTEST"}
 
 
 def test_numbers_are_big_endian():
@@ -194,6 +201,7 @@ def test_a_misspelt_field_is_an_error():
 def test_both_names_of_a_field_reach_it():
     assert uv_cb_cgc(conf_virt_stor_origin=0x5000).conf_var_stor_origin == 0x5000
     assert uv_cb_qui(max_guest_cpus=7).max_guest_cpu_id == 7
+    assert uv_cb_qui(uv_feature_indications=7).uv_feature_bits == 7
 
 
 def test_a_block_shows_itself_in_hexadecimal():

@@ -9,7 +9,17 @@ from errno import EAGAIN, EBUSY, EINVAL, ENXIO
 from typing import TYPE_CHECKING, Any
 
 from ..page import PAGE_SHIFT, Page
-from ..uvcb import UVC, UVC_CC_BUSY, UVC_CC_PARTIAL, uv_cb_cfs, uv_cb_cts, uv_cb_nodata, uv_cb_qui
+from ..uvcb import (
+    QUI_LEN_2021,
+    UVC,
+    UVC_CC_BUSY,
+    UVC_CC_PARTIAL,
+    uv_cb_cfs,
+    uv_cb_cts,
+    uv_cb_header,
+    uv_cb_nodata,
+    uv_cb_qui,
+)
 from .structs import Gmap, Mm
 
 if TYPE_CHECKING:
@@ -40,7 +50,8 @@ class KernelUv:
 
     def uv_query_info(self: Kernel) -> uv_cb_qui:
         """Ask what the Ultravisor can do and needs (at boot)."""
-        uvcb = uv_cb_qui()
+        # rc 0x100 is a success: the Ultravisor has more to tell than this block takes
+        uvcb = uv_cb_qui(header=uv_cb_header(len=QUI_LEN_2021, cmd=UVC.QUI))
         self.uv_call(uvcb)
         return uvcb
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.structs import Mm
-from ..uvcb import BIT_UV_FEAT_MISC, uv_cb_qui
+from ..uvcb import BIT_UVC_FEAT_MISC_0, uv_cb_qui
 from .layer import Layer
 
 if TYPE_CHECKING:
@@ -21,15 +21,17 @@ class FeatureBits(Layer):
     needs = (7,)
 
     def uv_query_info(self: Kernel) -> uv_cb_qui:
-        """Keep the feature bits (``uv_info.uv_feature_indications``)."""
+        """Keep the feature bits (``uv_info.feature_bits``)."""
         uvcb = super().uv_query_info()
-        self.uv_feature_indications = uvcb.uv_feature_indications
+        self.feature_bits = uvcb.uv_feature_bits
         return uvcb
 
-    def uv_has_feature(self: Kernel, feature: int) -> bool:
-        """Whether the Ultravisor has a feature; bit 0 is the leftmost."""
-        return bool(self.uv_feature_indications >> (63 - feature) & 1)
+    def test_bit_inv(self: Kernel, nr: int, bits: int) -> bool:
+        """Whether a bit of a 64-bit word is set; bit 0 is the leftmost (``arch/s390/include/asm/bitops.h``)."""
+        return bool(bits >> (63 - nr) & 1)
 
     def should_export_before_import(self: Kernel, uvcb: Any, mm: Mm) -> bool:
         """Not needed where the Ultravisor transfers ownership."""
-        return not self.uv_has_feature(BIT_UV_FEAT_MISC) and super().should_export_before_import(uvcb, mm)
+        if self.test_bit_inv(BIT_UVC_FEAT_MISC_0, self.feature_bits):
+            return False
+        return super().should_export_before_import(uvcb, mm)
