@@ -370,7 +370,8 @@ class Ultravisor:
     donated_from : int or str
         INIT_UV's storage must not lie below it.
     max_configurations, max_guest_address, max_guest_cpus
-        What the query gives as max_num_sec_conf, max_guest_stor_addr and max_guest_cpus (assumed).
+        What the query gives as max_num_sec_conf, max_guest_stor_addr (both from the test data of IBM's s390-tools) and
+        max_guest_cpus (assumed).
     uv_base_stor_len, conf_base_phys_stor_len, conf_base_virt_stor_len, conf_virt_var_stor_len, cpu_stor_len
         What the query gives under these names (assumed): whole pages, but for conf_virt_var_stor_len, which may be 0.
     uv_base_stor_align : int or str
@@ -411,8 +412,8 @@ class Ultravisor:
         costs: Costs | None = None,
         observer: Callable[[UVC | int, str, int], object] | None = None,
         donated_from: int | str = "2 GiB",
-        max_configurations: int = 255,
-        max_guest_address: int | str = "16 TiB",
+        max_configurations: int = 8_388_607,
+        max_guest_address: int | str = "128 TiB",
         max_guest_cpus: int = 248,
         uv_base_stor_len: int | str = "2 MiB",
         uv_base_stor_align: int | str = "1 MiB",
@@ -1177,8 +1178,9 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "limits",
-        "255 configurations, guests up to 16 TiB, CPU numbers up to 248",
-        "248 is what KVM supports on s390; the others are only large enough. Constructor parameters",
+        "8,388,607 configurations, guests up to 128 TiB, CPU numbers up to 248",
+        "the first two are in the test data of IBM's s390-tools, and a machine may have others; 248 is what KVM "
+        "supports on s390. Constructor parameters",
     ),
     Assumption(
         "configurations set aside count against max_num_sec_conf",

@@ -134,7 +134,8 @@ def test_the_sizes_of_donated_storage_are_the_ultravisors_defaults():
     for name in ("uv_base_stor_len", "conf_base_phys_stor_len", "conf_base_virt_stor_len", "conf_virt_var_stor_len"):
         assert defaults[name] in by_what["sizes of donated storage"]
     assert defaults["cpu_stor_len"] in by_what["sizes of donated storage"]
-    for name in ("max_configurations", "max_guest_address", "max_guest_cpus"):
+    assert units.format_count(defaults["max_configurations"]) in by_what["limits"]
+    for name in ("max_guest_address", "max_guest_cpus"):
         assert str(defaults[name]) in by_what["limits"]
 
 

@@ -218,7 +218,7 @@ REFUSED = [
     ({"memory": "64"}, "unit"),
     ({"memory": float("nan")}, "memory"),
     ({"memory": True}, "memory"),
-    ({"memory": "32 TiB"}, "16 TiB"),
+    ({"memory": "129 TiB"}, "128 TiB"),
     ({"used": 1.5}, "used"),
     ({"used": -0.1}, "used"),
     ({"used": float("nan")}, "used"),

@@ -298,6 +298,12 @@ def test_the_query_lists_destr_sec_stor_as_bit_12(host):
     assert host.do(block) == OK and block.inst_calls_list[0] >> (63 - 12) & 1
 
 
+def test_query_tells_the_published_limits_by_default(off):
+    block = uv_cb_qui()
+    assert off.do(block) == OK
+    assert (block.max_num_sec_conf, block.max_guest_stor_addr) == (8_388_607, 128 << 40)
+
+
 def test_query_tells_sizes_and_limits(make_memory):
     block = uv_cb_qui()
     host = Host(
@@ -408,7 +414,7 @@ def bits(clear=0, add=0):
     return lambda block: setattr(block, "guest_asce", block.guest_asce & ~clear | add)
 
 
-MAX = 16 << 40
+MAX = 128 << 40
 CONF_ROWS = [
     ("length", short, 0x0005),
     ("origin above the highest address", put(guest_stor_origin=MAX + 2 * MIB + 1), 0x101),

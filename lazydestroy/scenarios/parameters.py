@@ -33,7 +33,7 @@ LOOPS = 250
 """Resets in a loop, at most."""
 
 MAX_NUM_SEC_CONF = inspect.signature(Ultravisor).parameters["max_configurations"].default
-"""How many secure configurations the Ultravisor can have at a time, unless a scenario says otherwise (assumed)."""
+"""How many secure configurations the Ultravisor can have at a time, unless a scenario says otherwise."""
 
 BYSTANDERS = 16
 """Moments at which a bystander may map memory, at most."""
