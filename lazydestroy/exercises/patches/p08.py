@@ -27,8 +27,8 @@ TASK = """
     (yield from self.kvm_s390_pv_deinit_vm_now(kvm)) does all at once and gives back the answer.
 
     kvm_s390_pv_destroy_vm_thread(self, priv) is the thread; self.machine.start_thread(...) starts it. No page may be
-    left to DESTROY_SEC_CONF, not even if the process exits meanwhile: what the firmware of 2021 does with such pages is
-    not public.
+    left to DESTROY_SEC_CONF, not even if the process exits meanwhile: that it cleans such pages was said only a year
+    later, with version 10.
 
     What you need, besides: yield from self.kvm_s390_clear_2g(kvm): destroys what is mapped of the first 2 GiB, where
     the next guest's CPUs have their prefix areas; they cannot wait. priv = self.remember(kvm): all that the thread must
@@ -276,8 +276,8 @@ class StorageTooEarly(_Core):
 class ConfigurationFirst(_Core):
     """Destroy the configuration, then its pages.
 
-    In this model the Ultravisor lets go of all pages then. For the firmware of 2021 that is an assumption; the kernel
-    never relied on it.
+    The Ultravisor lets go of all pages then. Version 10 of the series has this order for that reason; version 1 does
+    not rely on it.
     """
 
     def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
@@ -352,8 +352,8 @@ def no_page_is_left_to_the_configuration(kernel: Series) -> str:
         if made < run.pages:
             return (
                 f"{story}: of {format_count(run.pages)} old pages {format_count(made)} were destroyed or exported. "
-                "The others were left to DESTROY_SEC_CONF: that it makes them accessible is an assumption about the "
-                "firmware of 2021, on which the kernel does not rely."
+                "The others were left to DESTROY_SEC_CONF. It cleans them, but the kernel of version 1 does not rely "
+                "on that."
             )
     return ""
 
