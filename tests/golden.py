@@ -58,6 +58,14 @@ EVENTS = (  # kind of an event, what its text has, the word of the format; None:
 TRIES = 3
 """How often an access is tried before it counts as stuck."""
 
+OTHERWISE = {
+    # No import before SET_SEC_CONF_PARAMS has succeeded (commit message of 20201116122033.382372-2): the guest that
+    # goes on without it is killed at its first access. The Ultravisor that the data were recorded on let it.
+    "SET_PARMS fails, exit": (["touch-all"], {"result": ["SIGSEGV"], "calls": ["main IMPORT A:0 1 0x109 refused"]}),
+}
+"""Scenarios in which the Ultravisor, corrected since, answers otherwise than in the data: the operation, and what is
+seen there instead. What comes after it cannot be compared."""
+
 
 # The data
 
@@ -431,15 +439,20 @@ class Driven:
 
 
 def difference(case: dict[str, Any], kernel: str, options: dict[str, Any]) -> str:
-    """Where a run first does something else than the data say; empty if nowhere."""
+    """Where a run first does something else than the data say, or `OTHERWISE`; empty if nowhere."""
     driven = Driven(series_of(kernel), options)
     for place, (operation, expected) in enumerate(spelled_out(case)):
         seen = driven.do(operation)
+        otherwise, instead = OTHERWISE.get(case["scenario"], (None, {}))
+        if operation == otherwise:
+            expected = instead
         if operation[0] == "protect" and expected["result"][0] == seen["result"][0]:
             seen["result"] = expected["result"]  # only whether it worked is compared
         for what, value in expected.items():
             if seen[what] != value:
                 return f"step {place} {operation}: {what}: {first_of(value, seen[what])}"
+        if operation == otherwise:
+            return ""
     if case["end"] is not None:
         seen = driven.end()
         if driven.m.alive:

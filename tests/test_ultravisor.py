@@ -488,8 +488,8 @@ def test_donated_and_secure_pages_cannot_be_donated_again(host):
         assert host.do(block) == (1, 0x108)
 
 
-@pytest.mark.parametrize("guest_len, pages", [(MIB, 1), (MIB - 1, 1), (MIB + 1, 2), (4 * MIB, 4), (GIB, 1024), (0, 0)])
-def test_variable_storage_grows_with_each_begun_mib(host, guest_len, pages):
+@pytest.mark.parametrize("guest_len, pages", [(MIB, 1), (MIB - 1, 0), (MIB + 1, 1), (4 * MIB, 4), (GIB, 1024), (0, 0)])
+def test_variable_storage_grows_with_each_whole_mib(host, guest_len, pages):
     assert host.uv.variable_storage(guest_len) == 64 * 1024 + pages * PAGE
 
 
