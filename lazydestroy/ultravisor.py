@@ -466,7 +466,7 @@ class Ultravisor:
         return self.base is not None
 
     def variable_storage(self, guest_len: int) -> int:
-        """Bytes of variable storage that a guest of `guest_len` bytes needs: for each whole MiB of it, then whole pages."""
+        """Bytes of variable storage that a guest of `guest_len` bytes needs: by its whole MiB, then whole pages."""
         per_mib = guest_len // MIB * self.conf_virt_var_stor_len
         return -(-(per_mib + self.conf_base_virt_stor_len) // PAGE_SIZE) * PAGE_SIZE
 

@@ -3,8 +3,8 @@
     python -m tests.golden [FILE ...]
 
 says how many cases are equal, and for each other one where it first differs. The data are in ``tests/data``, and
-golden-format.md there says what is in them. Everything is compared after every operation: calls, pages, counters, threads,
-events, answers.
+golden-format.md there says what is in them. Everything is compared after every operation: calls, pages, counters,
+threads, events, answers.
 """
 
 from __future__ import annotations
@@ -211,7 +211,9 @@ class Driven:
             return cc
         if word == "CREATE-VM":
             if block.guest_handle:
-                self.letters[block.guest_handle] = chr(ord("A") + len([n for n in self.letters.values() if len(n) == 1]))
+                self.letters[block.guest_handle] = chr(
+                    ord("A") + len([n for n in self.letters.values() if len(n) == 1])
+                )
             where = self._letter(block.guest_handle)
         elif word == "CREATE-CPU":
             where = self._letter(block.guest_handle)

@@ -698,7 +698,9 @@ def test_a_walk_ends_after_the_batch_at_which_it_is_told_to_stop():
 def test_a_walk_that_is_told_to_stop_before_it_begins_does_no_batch(engine_options):
     memory, table = used_table(100)
     engine, lock = Engine(memory, **engine_options), Lock("L")
-    walked = walk(table, 0, 100, lambda page, gaddr: engine.gather(page), each=print, batch=32, lock=lock, stop=lambda: 1)
+    walked = walk(
+        table, 0, 100, lambda page, gaddr: engine.gather(page), each=print, batch=32, lock=lock, stop=lambda: 1
+    )
     task = engine.spawn(one(walked), "walker")
     engine.run()
     assert (task.value, lock.taken) == ([0], 0)

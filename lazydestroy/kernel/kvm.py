@@ -46,7 +46,10 @@ class KernelKvm:
         return bool(kvm.pv.handle)
 
     def kvm_pv_enable(self: Kernel, kvm: Kvm) -> Flow:
-        """``KVM_PV_ENABLE``: a configuration, then its CPUs. Returns 0 or a negative error number."""
+        """``KVM_PV_ENABLE``: a configuration, then its CPUs. Returns 0 or a negative error number.
+
+        The kernel also breaks up pages that KSM has merged; there are none in this model.
+        """
         yield kvm.lock.write()
         rc = -EINVAL if self.kvm_s390_pv_is_protected(kvm) else (yield from self.kvm_s390_pv_init_vm(kvm))
         if not rc:
@@ -81,7 +84,7 @@ class KernelKvm:
         return rc
 
     def kvm_pv_verify(self: Kernel, kvm: Kvm) -> Flow:
-        """``KVM_PV_VERIFY``: the whole image is checked, and the guest may run. Returns 0 or a negative error number."""
+        """``KVM_PV_VERIFY``: the whole image is checked. Returns 0 (the guest may run) or a negative error number."""
         yield kvm.lock.write()
         rc = self.kvm_s390_pv_verify(kvm) if self.kvm_s390_pv_is_protected(kvm) else -EINVAL
         self.machine.engine.release(kvm.lock)

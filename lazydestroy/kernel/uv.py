@@ -41,7 +41,7 @@ class KernelUv:
         raise RuntimeError(f"the Ultravisor answered busy {MAX_BUSY} times to {uvcb}")
 
     def uv_cmd_nodata(self: Kernel, handle: int, cmd: UVC) -> tuple[int, int, int]:
-        """A call that takes only a handle. Returns cc, rc, rrc. Handle 0 is warned about, each time, and called with."""
+        """A call that takes only a handle. Returns cc, rc, rrc. With handle 0 it warns, each time, and calls anyway."""
         if not handle:
             self.machine.warn(f"no handle provided to Ultravisor call cmd {cmd:x}")
         uvcb = uv_cb_nodata(cmd=cmd, handle=handle)

@@ -1,4 +1,4 @@
-"""What was wrong with version 1 itself: six bugs that the model can show, and for each a layer of a few lines that fixes it.
+"""What was wrong with version 1 itself: six bugs that the model can show, and for each a layer that fixes it.
 
 Two were fixed in version 2, one lived until May 2023, three went away when the code around them was reworked. `BUGS`
 has them all; ``bug.kernel`` is version 1 with the other five fixed, so that one is seen alone, and ``v1_fixed`` has
