@@ -603,7 +603,7 @@ cdef inline void turn_to_list_page(ListState *d) noexcept nogil:
 
 
 cdef int64_t begin_emptying(ListState *d) noexcept nogil:
-    """Take over all that is on the list, for a loop; no other may be at it. Returns how many frame numbers and list pages.
+    """Take over all that is on the list, for a loop; no other may be at it. Returns how many numbers and list pages.
 
     The list page that had room now belongs to the loop: whatever comes next needs a new one.
     """
