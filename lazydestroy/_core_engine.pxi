@@ -151,11 +151,19 @@ cdef class Engine:
             self.current.calls[command, outcome] += 1
 
     def gather(self, page):
-        """Put a page into the batch of the walk that acts."""
+        """Put a page into the batch of the walk that acts.
+
+        Raises
+        ------
+        RuntimeError
+            If the loop that acts gathers nothing: `walk` was given no ``each``.
+        """
         if self.memory.scratch is not None:
             self.memory.recording.note(GATHERED, page.pfn)
-        else:
-            self.gathered = page
+            return
+        if self.current is None or self.current.loop is None or self.current.loop.each is None:
+            raise RuntimeError("gather() outside of a walk that gathers: give walk() a batch, and a step for each page")
+        self.gathered = page
 
     def read_lock(self, Lock lock):
         """Take and let go `lock` for reading within a page step, which must call this before it does anything.
@@ -304,18 +312,27 @@ cdef class Engine:
 
     # -- learning ----------------------------------------------------------------------------------------------
 
-    cdef int row_of(self, function, bint guest=True) except -1:
-        """The row of a step; a new one if it was not seen before. `guest`: it takes the guest address, too."""
-        function = (*_as_step(function), guest)
-        found = self.rows.get(function)
+    cdef int row_of(self, function, bint guest, bint gathers, DeferredList deferred) except -1:
+        """The row of a step; a new one if it was not seen before.
+
+        `guest`: it takes the guest address, too; `gathers`: its loop has a batch; `deferred`: the list of its loop. What
+        is learned of a step in one loop is never used in another one that has no batch, or has another list.
+        """
+        key = (*_as_step(function), guest, gathers, deferred)
+        found = self.rows.get(key)
         if found is not None:
             return found
-        if len(self.steps) >= ROWS - VARIANTS:
-            raise OverflowError("too many different page steps at once")
+        if len(self.steps) >= ROWS:
+            raise OverflowError(f"more than {ROWS} different page steps at once; the last one is {name_of(function)}")
         row = len(self.steps)
-        self.steps.append(function)
-        self.rows[function] = row
+        self.steps.append(key)
+        self.rows[key] = row
         return row
+
+    cdef int following_row(self, following, int row) except -1:
+        """The row of the step that the one in `row` returned, in the same loop."""
+        _, _, guest, gathers, deferred = self.steps[row]
+        return self.row_of(following, guest, gathers, deferred)
 
     cdef collect(self):
         """Turn counted table steps into counted calls."""
@@ -364,15 +381,20 @@ cdef class Engine:
         self.steps, self.rows = [], {}
         for task in self.live:
             if task.loop is not None:
-                task.a.row = self.row_of(old[task.a.row][:2], old[task.a.row][2])
-                task.a.row0 = self.row_of(old[task.a.row0][:2], old[task.a.row0][2])
-                task.a.row_each = self.row_of(old[task.a.row_each][:2], old[task.a.row_each][2])
-                task.a.row_last = self.row_of(old[task.a.row_last][:2], old[task.a.row_last][2])
+                task.a.row = self.kept(old[task.a.row])
+                task.a.row0 = self.kept(old[task.a.row0])
+                task.a.row_each = self.kept(old[task.a.row_each])
+                task.a.row_last = self.kept(old[task.a.row_last])
+
+    cdef int kept(self, key) except -1:
+        """The new row of a step that had another one."""
+        function, arguments, guest, gathers, deferred = key
+        return self.row_of((function, arguments), guest, gathers, deferred)
 
     cdef call_step(self, int row, int64_t pfn, Task task):
         """Run a step's function in Python."""
         cdef int64_t g
-        function, arguments, guest = self.steps[row]
+        function, arguments, guest, _, _ = self.steps[row]
         page = Page(self.memory, pfn)
         if not guest:
             return function(*arguments, page)
@@ -386,14 +408,12 @@ cdef class Engine:
             g = task.a.first + permuted(&task.a, task.a.k)
         return function(*arguments, page, g << 12)
 
-    cdef bint takes_guest_address(self, int row):
-        return self.steps[row][2]
-
     cdef learn(self, int row, int cls, int64_t pfn, Task task):
         """Run a step on a scratch copy of a page of class `cls`, and table what it did."""
         cdef Memory memory = self.memory
         cdef Entry *x
         cdef Recording recording = Recording(pfn)
+        recording.gathers, recording.deferred = self.steps[row][3:]
         before = memory.records_[cls]
         memory.scratch = {pfn: before}
         memory.scratch_free = 0
@@ -410,19 +430,27 @@ cdef class Engine:
             change = memory.scratch_free
             memory.scratch = None
             memory.recording = None
-        if recording.guarded and self.s.variant[row] < 0 and row not in self.variant_rows():
-            self.s.variant[row] = len(self.steps)
-            for _ in range(VARIANTS):
-                self.steps.append(self.steps[row])
-            return
         x = &self.s.table[row * CLASSES + cls]
+        if recording.guarded and self.s.variant[row] < 0 and row not in self.variant_rows():
+            if len(self.steps) + VARIANTS <= ROWS:
+                self.s.variant[row] = len(self.steps)
+                for _ in range(VARIANTS):
+                    self.steps.append(self.steps[row])
+                return
+            slow = True         # there is no room for what it may depend on
+        if following is not None and not slow:
+            try:
+                x.go = self.following_row(following, row)
+            except Exception:
+                slow = True
         if slow:
             x.kind = SLOW
             return
         x.kind = TABLED
         x.ns = recording.ns
         x.after = memory.class_of(after)
-        x.go = -1 if following is None else self.row_of(following, self.takes_guest_address(row))
+        if following is None:
+            x.go = -1
         x.effect = recording.effect
         x.freed = change
         x.locks = recording.locks
@@ -481,7 +509,9 @@ cdef class Engine:
             self.finish_loop(task, True)
             return
         if following is not None:
-            task.a.row = self.row_of(following, self.takes_guest_address(task.a.row))
+            if len(self.steps) == ROWS:
+                self.forget()
+            task.a.row = self.following_row(following, task.a.row)
             return
         if self.gathered is not None:
             effect = GATHERED
@@ -496,12 +526,16 @@ cdef class Engine:
         cdef int i
         if loop.source == FROM_LIST and loop.deferred.s.under:
             raise RuntimeError(f"{task.name} is to empty a list that another task is emptying")
+        if len(self.steps) + 3 > ROWS:
+            self.forget()
         task.loop = loop
         settle(a)
         forget_chains(a)
         a.state = LOOPING
         a.source, a.first, a.n, a.k = loop.source, loop.first, loop.n, 0
-        a.row0 = a.row = a.row_each = a.row_last = self.row_of(loop.step, loop.table is not None)
+        gathers = loop.each is not None
+        a.row0 = a.row = a.row_each = a.row_last = self.row_of(
+            loop.step, loop.table is not None, gathers, loop.deferred)
         a.batch, a.batch_n, a.batch_i = loop.batch, 0, 0
         a.locked = a.working = a.stop = a.admitted = False
         a.more = bool(loop.beyond)
@@ -514,7 +548,7 @@ cdef class Engine:
         else:
             a.moved = NULL
         if loop.each is not None:
-            a.row_each = self.row_of(loop.each, False)
+            a.row_each = self.row_of(loop.each, False, gathers, loop.deferred)
             free(a.pages)
             a.pages = <int64_t *> malloc(loop.batch * sizeof(int64_t))
             if a.pages == NULL:
@@ -522,7 +556,7 @@ cdef class Engine:
         if loop.stop is not None:
             a.stop = bool(loop.stop())
         if loop.source == FROM_LIST:
-            a.row_last = self.row_of(loop.last, False)
+            a.row_last = self.row_of(loop.last, False, gathers, loop.deferred)
             a.n = begin_emptying(a.deferred)
             if a.n and list_page_done(a.deferred):
                 a.row = a.row_last

@@ -359,7 +359,7 @@ cdef class Memory:
 
     cdef needs_guard(self):
         if self.scratch is not None:
-            raise NotTabled("a step that asks how much memory is free")
+            raise NotTabled("a step that asks how much memory is free, or how long a list is")
 
     def allocate(self, prefer=None):
         """Find a free frame and return its number, or None. The caller takes it by setting its record.
@@ -656,6 +656,7 @@ cdef class DeferredList:
         free(self.s.run_length)
 
     def __len__(self):
+        self.memory.needs_guard()
         cdef int64_t total = 0
         cdef int64_t i, newer = self.s.runs
         if self.s.bottom < self.s.nodes:
@@ -673,14 +674,21 @@ cdef class DeferredList:
     @property
     def list_pages(self):
         """Number of list pages not yet emptied."""
+        self.memory.needs_guard()
         return self.s.under + self.s.nodes - self.s.bottom
 
     @property
     def room(self):
         """How many frame numbers the newest list page still takes."""
         if self.memory.scratch is not None:
+            self.of_loop()
             self.memory.recording.guarded = True
         return self.s.room
+
+    cdef of_loop(self):
+        """While a step is learned: what it does to the list of its loop goes into the table, to no other."""
+        if self.memory.recording.deferred is not self:
+            raise NotTabled("a step that works on another list than that of its loop")
 
     @property
     def capacity(self):
@@ -692,6 +700,7 @@ cdef class DeferredList:
         if self.s.room < 1:
             raise ValueError("the list page is full")
         if self.memory.scratch is not None:
+            self.of_loop()
             self.memory.recording.note(LISTED, page.pfn)
             return
         if push_run(&self.s, page.pfn, 1) != 0:
@@ -700,6 +709,7 @@ cdef class DeferredList:
     def add_list_page(self, page):
         """Add an empty list page: it is the newest from now on."""
         if self.memory.scratch is not None:
+            self.of_loop()
             self.memory.recording.note(NEW_LIST, page.pfn)
             return
         if open_list_page(&self.s, page.pfn) != 0:

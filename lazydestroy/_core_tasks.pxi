@@ -100,6 +100,14 @@ def _as_step(function):
     return function if isinstance(function, tuple) else (function, ())
 
 
+def name_of(step):
+    """What a reader would call a step, or the function that a generator is in: its qualified name."""
+    function = step[0] if isinstance(step, tuple) else step
+    while inspect.isgenerator(getattr(function, "gi_yieldfrom", None)):
+        function = function.gi_yieldfrom
+    return getattr(function, "__qualname__", repr(function))
+
+
 def visit(Table table, first, pages, function, order="sequential", seed=0, Lock lock=None):
     """A loop over guest pages, each done when its steps are done.
 
@@ -310,6 +318,8 @@ cdef class Recording:
     cdef object calls
     cdef int effect
     cdef int64_t pfn
+    cdef bint gathers           # the loop has a batch
+    cdef DeferredList deferred  # the list of the loop
     cdef bint guarded           # asked for room or memory
     cdef bint locks             # took the lock for reading
     cdef dict list_page         # fields of the list page that it allocated
@@ -323,6 +333,8 @@ cdef class Recording:
             raise NotTabled("a step that does more than one thing")
         if effect != NEW_LIST and pfn != self.pfn:
             raise NotTabled("a step that does something with another page")
+        if effect == GATHERED and not self.gathers:
+            raise NotTabled("a step that gathers where no batch is")
         self.effect = effect
 
 

@@ -804,6 +804,92 @@ def test_a_step_is_learned_once_for_each_kind_of_page():
     assert task.clock == 1500
 
 
+@pytest.mark.parametrize("asks", ["how much is free", "room in the list"])
+def test_steps_whose_variants_the_table_has_no_room_for_are_run_each_time(asks):
+    found = []
+    for tabled in (True, False):
+        memory, table = used_table(40)
+        engine, deferred = Engine(memory, tabled=tabled), DeferredList(memory, 9)
+
+        def looking(number, page, *_):
+            plenty = deferred.room if asks == "room in the list" else not memory.low(10)
+            engine.charge(1 + number + plenty)
+            page.content_of = 1 + (page.content_of + number) % 7
+
+        def gathering(number, page, gaddr):
+            looking(number, page)
+            engine.gather(page)
+
+        for number in range(40):
+            loop = walk(table, 0, 40, step(gathering, number), step(looking, number), batch=8, deferred=deferred)
+            engine.spawn(one(loop), f"task {number}")
+        engine.run()
+        found.append((kinds_of(memory), [(task.clock, task.done) for task in engine.tasks]))
+    assert found[0] == found[1]
+
+
+def test_a_step_that_leads_to_another_one_each_time_never_fills_the_table():
+    for tabled in (True, False):
+        memory, table = used_table(1200)
+        engine = Engine(memory, tabled=tabled)
+
+        def last(number, page, gaddr):
+            engine.charge(number)
+            page.content_of = 2
+
+        def first(page, gaddr):
+            memory.context_changed()
+            return step(last, gaddr >> 12)
+
+        task = engine.spawn(one(visit(table, 0, 1200, first)), "task")
+        engine.run()
+        assert task.clock == sum(range(1200))
+
+
+def test_more_different_steps_than_there_is_room_for_are_refused_in_words():
+    memory, table = used_table(1)
+    engine = Engine(memory)
+
+    def gathering(number, page, gaddr):
+        engine.charge(1)
+        engine.gather(page)
+
+    def each(number, page):
+        pass
+
+    for number in range(300):
+        loop = walk(table, 0, 1, step(gathering, number), step(each, number), batch=2)
+        engine.spawn(one(loop), f"task {number}")
+    with pytest.raises(OverflowError, match="more than 512 different page steps.*(gathering|each)"):
+        engine.run()
+
+
+def test_a_list_is_filled_by_loops_that_are_not_its_own():
+    for tabled in (True, False):
+        memory, table = used_table(6)
+        engine, mine, other = Engine(memory, tabled=tabled), DeferredList(memory, 9), DeferredList(memory, 9)
+        for deferred in (mine, other):
+            deferred.add_list_page(memory.page(5))
+
+        def listing(page, gaddr):
+            other.append(page)
+
+        engine.spawn(one(visit(table, 0, 2, listing)), "no list")
+        engine.spawn(one(walk(table, 2, 2, listing, deferred=mine)), "another list")
+        engine.spawn(one(walk(table, 4, 1, listing, deferred=other)), "this list")
+        engine.run()
+        assert (len(mine), len(other)) == (0, 5)
+
+
+def test_a_step_that_gathers_where_no_batch_is_is_told():
+    for tabled in (True, False):
+        memory, table = used_table(3)
+        engine = Engine(memory, tabled=tabled)
+        engine.spawn(one(visit(table, 0, 3, lambda page, gaddr: engine.gather(page))), "task")
+        with pytest.raises(RuntimeError, match="gather.* outside of a walk that gathers"):
+            engine.run()
+
+
 def test_a_change_of_context_drops_what_was_learned():
     memory, table = used_table(300)
     engine = Engine(memory)
