@@ -22,7 +22,9 @@ module is in files that are included at its end, in the order in which they are 
 * ``_core_engine.pxi``: who acts next; learning; what Python must do
 """
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -119,6 +121,7 @@ cdef enum:
     NEAR = 16               # free pages this close to the reserve are not tabled: the step itself may cross it
     RECENT = 64             # frames freed last, handed out first
     CHAIN = 16              # steps on one page before it is left
+    MOST_GATHERED = 1 << 20     # pages in a batch
     TASKS = 320             # a VM may have 248 vCPUs
     COLUMNS = 8             # of a sample: the six holders, not yet clean, charged
     WINDOW = 1 << 16        # pages that a task may run ahead alone
@@ -132,6 +135,7 @@ cdef enum:
     FRAMES = 1 << 8         # of a film, at most
 
 cdef int64_t FOREVER = <int64_t> 0x7fffffffffffffff
+cdef int64_t MOST_APART = <int64_t> 1 << 60     # nanoseconds between two samples
 
 # What is known of a step on a class of pages
 cdef enum:

@@ -97,6 +97,9 @@ cdef class Engine:
     cdef dict entry_calls       # row * CLASSES + class -> ((command, outcome), times), ...
     cdef int64_t context
     cdef readonly Task current
+    cdef bint running           # a run, or a step, is under way
+    cdef bint amidst            # what is under way changes things, and has not come to its end
+    cdef str broken             # how it failed to, once
     cdef int64_t pending
     cdef dict list_page_fields
     cdef object gathered
@@ -105,7 +108,9 @@ cdef class Engine:
     cdef readonly object at_frame
     cdef public object progress
 
-    def __cinit__(self, Memory memory, bint tabled=True, bint windows=True, int64_t reserve=0):
+    def __cinit__(self, Memory memory not None, bint tabled=True, bint windows=True, int64_t reserve=0):
+        if reserve < 0:
+            raise ValueError(f"reserve={reserve}: use a number of pages, 0 or more")
         self.memory = memory
         self.tabled, self.windows = tabled, windows and tabled
         self.tasks, self.live, self.steps = [], [], []
@@ -129,12 +134,14 @@ cdef class Engine:
     @property
     def now(self):
         """Nanoseconds of virtual time, as the task that acts sees it."""
+        self.memory.mine()
         if self.memory.scratch is not None:
             raise NotTabled("a step that looks at the clock")
         return (self.current.a.clock if self.current is not None else self.left_at) + self.pending
 
     def charge(self, ns):
         """Let `ns` nanoseconds pass for the task that acts."""
+        self.memory.mine()
         if ns < 0:
             raise ValueError(f"ns={ns}: time does not run backwards")
         if self.memory.scratch is not None:
@@ -158,6 +165,7 @@ cdef class Engine:
         RuntimeError
             If the loop that acts gathers nothing: `walk` was given no ``each``.
         """
+        self.memory.mine()
         if self.memory.scratch is not None:
             self.memory.recording.note(GATHERED, page.pfn)
             return
@@ -165,7 +173,14 @@ cdef class Engine:
             raise RuntimeError("gather() outside of a walk that gathers: give walk() a batch, and a step for each page")
         self.gathered = page
 
-    def read_lock(self, Lock lock):
+    cdef Task acting(self):
+        """The task that acts."""
+        self.memory.mine()
+        if self.current is None:
+            raise RuntimeError("no task acts: only a step, or the generator of a task, can do this")
+        return self.current
+
+    def read_lock(self, Lock lock not None):
         """Take and let go `lock` for reading within a page step, which must call this before it does anything.
 
         Raises
@@ -175,12 +190,12 @@ cdef class Engine:
         """
         if self.memory.scratch is not None:
             self.memory.recording.locks = True
-        elif (lock.s.writer or lock.s.queued) and not self.current.a.admitted:
+        elif (lock.s.writer or lock.s.queued) and not self.acting().a.admitted:
             raise WouldBlock(lock)
 
     def allocate_list_page(self, **fields):
         """Take a free frame, unless that would go below the reserve: a page with `fields` set, or None."""
-        memory = self.memory
+        cdef Memory memory = self.memory
         if memory.low(self.s.reserve):
             return None
         if memory.scratch is not None:
@@ -197,8 +212,10 @@ cdef class Engine:
 
     def leave_loop(self):
         """End the loop of the task that acts after this page; its generator is sent None."""
+        self.memory.mine()
         if self.memory.scratch is not None:
             raise NotTabled("a step that ends its loop")
+        self.acting()
         self.leaving = True
 
     @property
@@ -210,12 +227,14 @@ cdef class Engine:
 
     def spawn(self, generator, name, clock=None):
         """Start a task. Its clock starts at that of the task that acts, or at `clock`."""
+        self.usable()
         if self.memory.scratch is not None:
             raise NotTabled("a step that starts a task")
         self.prune()
         if len(self.live) >= TASKS:
             raise OverflowError(f"more than {TASKS} tasks at once")
         cdef Task task = Task()
+        task.memory = self.memory
         task.name = name
         task.generator = generator
         task.calls = Counter()
@@ -245,10 +264,12 @@ cdef class Engine:
 
     def doing(self, activity):
         """Note what the task that acts does from now on."""
-        self.current.history.append((self.now, activity, self.current.a.done))
+        cdef Task task = self.acting()
+        task.history.append((self.now, activity, task.a.done))
 
-    def set(self, Signal signal):
+    def set(self, Signal signal not None):
         """Wake all tasks that wait for `signal`; who yields it later does not wait."""
+        self.memory.mine()
         if self.memory.scratch is not None:
             raise NotTabled("a step that wakes a task")
         signal.is_set = True
@@ -263,9 +284,12 @@ cdef class Engine:
         task.wants = None
         task.a.clock = max(task.a.clock, clock)
 
-    def release(self, Lock lock):
+    def release(self, Lock lock not None):
         """The task that acts lets go of a lock that it took by yielding a request."""
-        since = self.current.holds.pop(lock)
+        cdef Task task = self.acting()
+        if lock not in task.holds:
+            raise RuntimeError(f"{task.name} releases {lock.name}, which it does not hold")
+        since = task.holds.pop(lock)
         if lock.s.writer:
             lock.s.writer = False
             if self.now - since > lock.s.longest_hold:
@@ -306,8 +330,16 @@ cdef class Engine:
         lock.queue.append((task, write))
         lock.s.queued = True
 
-    def next_step(self, Task task):
+    cdef int check(self, Task task) except -1:
+        """Refuse another thread, and the task of another engine."""
+        self.memory.mine()
+        if task.a.index >= len(self.tasks) or self.tasks[task.a.index] is not task:
+            raise ValueError(f"{task!r} is no task of this engine")
+        return 0
+
+    def next_step(self, Task task not None):
         """The page step that a task does next: function and leading arguments. None if it is in no loop."""
+        self.check(task)
         return None if task.loop is None else self.steps[task.a.row][:2]
 
     # -- learning ----------------------------------------------------------------------------------------------
@@ -479,6 +511,7 @@ cdef class Engine:
         else:
             self.run_step(task)
 
+    @cython.boundscheck(True)
     cdef Task task_of(self, Actor *actor):
         return self.tasks[actor.index]
 
@@ -524,6 +557,9 @@ cdef class Engine:
         """Begin a loop."""
         cdef Actor *a = &task.a
         cdef int i
+        if (loop.table is not None and loop.table.memory is not self.memory) or (
+                loop.deferred is not None and loop.deferred.memory is not self.memory):
+            raise ValueError(f"{task.name} yielded a loop over pages of another memory")
         if loop.source == FROM_LIST and loop.deferred.s.under:
             raise RuntimeError(f"{task.name} is to empty a list that another task is emptying")
         if len(self.steps) + 3 > ROWS:
@@ -661,8 +697,9 @@ cdef class Engine:
         self.prune()
         self.make_ring()
 
-    def kill(self, Task task):
+    def kill(self, Task task not None):
         """End a task where it stands. It lets go of its locks."""
+        self.check(task)
         if self.memory.scratch is not None:
             raise NotTabled("a step that ends a task")
         cdef Lock lock
@@ -726,16 +763,57 @@ cdef class Engine:
         ------
         Deadlock
             If tasks are left and none can run.
+        RuntimeError
+            If a run or a step is under way; or if an earlier one was stopped in the middle of a step, by an interrupt or
+            by an error: what the step was doing is half done, and this engine acts no more.
         """
+        self.begin()
+        try:
+            self.go_on(until)
+        except BaseException as error:
+            self.stopped_by(error)
+            raise
+        finally:
+            self.leave()
+
+    cdef int begin(self) except -1:
+        """Refuse to run while a run, or a step, is under way, and after one that was not brought to its end."""
+        self.usable()
+        self.memory.enter()
+        if self.running:
+            self.memory.leave()
+            raise RuntimeError("this machine is running: a step, or a task, cannot let it run or step")
+        self.running = True
+        return 0
+
+    cdef void leave(self) noexcept:
+        self.running = self.amidst = False
+        self.memory.leave()
+
+    cdef int usable(self) except -1:
+        self.memory.mine()
+        if self.broken is not None:
+            raise RuntimeError(f"{self.broken} in the middle of a step; make a new machine")
+        return 0
+
+    cdef stopped_by(self, error):
+        """Remember an error that came in the middle of a step: a page may be half done, and nobody knows which."""
+        if self.amidst:
+            self.broken = f"stopped by {type(error).__name__}" if isinstance(error, Exception) else "interrupted"
+
+    cdef go_on(self, until):
+        """Run, as `run` says."""
         cdef int code
         if self.s.table == NULL:
             # machines of a few pages, stepped by hand, are made by the thousand, and never look into a table
             self.s.table = <Entry *> calloc(ROWS * CLASSES, sizeof(Entry))
             if self.s.table == NULL:
                 raise MemoryError("no memory for the table of steps")
+        self.amidst = True
         if self.memory.context != self.context:
             self.forget()
         self.make_ring()
+        self.amidst = False
         while until is None or not until():
             with nogil:
                 code = burst(&self.s, self.windows)
@@ -749,7 +827,9 @@ cdef class Engine:
                 if self.progress is not None:
                     self.progress(self)
             else:
+                self.amidst = True
                 self.handle(code)
+                self.amidst = False
         self.collect()
 
     def step(self, Task task=None):
@@ -757,8 +837,22 @@ cdef class Engine:
 
         A page step is run in Python, so that nothing is hidden in a table.
         """
+        if task is not None:
+            self.check(task)
+        self.begin()
+        try:
+            return self.one(task)
+        except BaseException as error:
+            self.stopped_by(error)
+            raise
+        finally:
+            self.leave()
+
+    cdef Task one(self, Task task):
+        """One step, as `step` says."""
         cdef Actor *a = NULL
         cdef int i, code
+        self.amidst = True
         if self.memory.context != self.context:
             self.forget()
         self.make_ring()
@@ -770,6 +864,7 @@ cdef class Engine:
                 return None
             task = self.task_of(a)
         if task.a.state == ASLEEP or task.a.state == DONE:
+            self.amidst = False
             raise ValueError(f"{task.name} cannot act: it {'waits' if task.asleep else 'is done'}")
         self.s.who = &task.a
         self.at_frame = None
@@ -791,6 +886,7 @@ cdef class Engine:
 
     def calls(self):
         """All Ultravisor calls made so far, by (command, outcome)."""
+        self.memory.mine()
         self.collect()
         total = Counter()
         for task in self.tasks:
@@ -804,8 +900,9 @@ cdef class Engine:
 
     def sample_every(self, ns):
         """Begin to note memory and progress, at least every `ns` nanoseconds where things change page by page."""
-        if ns < 1:
-            raise ValueError(f"ns={ns}: samples are at least one nanosecond apart")
+        self.memory.mine()
+        if not 1 <= ns <= MOST_APART:
+            raise ValueError(f"ns={ns}: samples are at least one nanosecond apart, and at most {MOST_APART}")
         if self.s.samples == NULL:
             self.s.samples = <int64_t *> malloc(SAMPLES * WIDTH * sizeof(int64_t))
             if self.s.samples == NULL:
@@ -815,6 +912,9 @@ cdef class Engine:
 
     def sample_now(self):
         """Note memory and progress at the present moment; once no task is left, at the end of the last one."""
+        self.memory.mine()
+        if self.s.m.cls == NULL:
+            raise RuntimeError("this memory has been closed: there is nothing to note any more")
         if self.s.sample_every == FOREVER:
             return
         now = self.now if self.live else max(task.clock for task in self.tasks)
@@ -832,11 +932,12 @@ cdef class Engine:
         ns : int
         """
         cdef int64_t i, n = len(pages)
+        self.memory.mine()
         numbers = [int(pfn) for pfn in pages]
         if n < 1 or min(numbers) < 0 or max(numbers) >= self.s.m.pages:
             raise ValueError(f"pages={pages!r}: use frame numbers from 0 to {self.s.m.pages - 1}, at least one")
-        if ns < 1:
-            raise ValueError(f"ns={ns}: frames are at least one nanosecond apart")
+        if not 1 <= ns <= MOST_APART:
+            raise ValueError(f"ns={ns}: frames are at least one nanosecond apart, and at most {MOST_APART}")
         if self.s.watched != NULL:
             raise RuntimeError("pages are watched already")
         self.s.watched = <int64_t *> malloc(n * sizeof(int64_t))
@@ -860,6 +961,7 @@ cdef class Engine:
             For each frame of the film, what its classes stand for, by number.
         """
         cdef int64_t frames = self.s.film_n, n = self.s.watched_n
+        self.memory.mine()
         if frames == 0:
             return np.zeros(0, np.int64), np.zeros((0, n), np.uint8), []
         known = [*self.memory.generations, self.memory.records_]
@@ -872,6 +974,7 @@ cdef class Engine:
 
         Columns: time, pages by holder (six), not yet clean, charged, then pages done by the first tasks.
         """
+        self.memory.mine()
         if self.s.sample_n == 0:
             return np.zeros((0, WIDTH), np.int64)
         return np.asarray(<int64_t[:self.s.sample_n, :WIDTH]> self.s.samples).copy()

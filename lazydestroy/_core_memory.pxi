@@ -22,6 +22,27 @@ cdef void put(MemoryState *m, int64_t pfn, int cls) noexcept nogil:
         m.free -= 1
 
 
+cdef int64_t repaint_range(MemoryState *m, int64_t first, int64_t last, const int *becomes) noexcept nogil:
+    """Give all frames from `first` up to `last` the class that `becomes` has for theirs; how many have another one."""
+    cdef int64_t pfn = first, changed = 0, run
+    cdef int before, after
+    while pfn < last:
+        before = m.cls[pfn]
+        after = becomes[before]
+        run = equal_run_up(m.cls + pfn, last - pfn)
+        if after != before:
+            memset(m.cls + pfn, after, run)
+            m.count[before] -= run
+            m.count[after] += run
+            if m.holder[before] != 0 and m.holder[after] == 0:
+                m.free += run
+            elif m.holder[before] == 0 and m.holder[after] != 0:
+                m.free -= run
+            changed += run
+        pfn += run
+    return changed
+
+
 cdef int64_t find_free(MemoryState *m) noexcept nogil:
     """A free frame: one of those freed last, else the next one upwards. -1 if there is none."""
     cdef int64_t pfn
@@ -92,6 +113,9 @@ cdef class Memory:
     -----
     A class is a number for a `Record`; classes that no page has any more are given away again. While a step is
     learned, reads and writes go to scratch copies and the frames stay as they are.
+
+    The loops over pages run without the GIL. So while a thread is in one of them, or in a step that an engine runs, all
+    others are refused with a RuntimeError: here, and by the tables, lists, engines and tasks of this memory.
     """
 
     cdef MemoryState s
@@ -106,6 +130,8 @@ cdef class Memory:
     cdef readonly int64_t context
     cdef frozenset old_
     cdef object tables          # those that have entries here, as long as somebody keeps them
+    cdef int inside             # how many of the functions that must not be disturbed are under way
+    cdef unsigned long thread   # which is in them
 
     def __cinit__(self, int64_t pages):
         if pages < 1:
@@ -134,8 +160,35 @@ cdef class Memory:
     def __len__(self):
         return self.pages
 
+    cdef int mine(self) except -1:
+        """Refuse every thread but the one that is inside."""
+        if self.inside and self.thread != PyThread_get_thread_ident():
+            raise RuntimeError("another thread is running this machine: wait for it, or give each thread its own machine")
+        return 0
+
+    cdef int enter(self) except -1:
+        """Begin something that nobody may disturb; `leave` must follow."""
+        self.mine()
+        if self.s.cls == NULL:
+            raise RuntimeError("this memory has been closed: make a new machine")
+        self.thread = PyThread_get_thread_ident()
+        self.inside += 1
+        return 0
+
+    cdef void leave(self) noexcept:
+        self.inside -= 1
+
     def close(self):
-        """Give the memory of the records back at once; there are no pages any more."""
+        """Give the memory of the records back at once; there are no pages any more.
+
+        Raises
+        ------
+        RuntimeError
+            If it is in use: by a run that is under way, in this thread or another one.
+        """
+        self.mine()
+        if self.inside:
+            raise RuntimeError("this memory is in use: close it when the run has come to its end")
         give_back(self.s.cls, self.pages)
         self.s.cls = NULL
         self.pages = self.s.pages = self.s.free = 0
@@ -144,6 +197,7 @@ cdef class Memory:
     @property
     def free(self):
         """Number of free pages."""
+        self.mine()
         self.needs_guard()
         return self.s.free
 
@@ -154,6 +208,7 @@ cdef class Memory:
 
     @old.setter
     def old(self, handles):
+        self.mine()
         self.old_ = frozenset(handles)
         for record, cls in self.classes.items():
             self.classify(record, cls)
@@ -176,6 +231,7 @@ cdef class Memory:
         else:
             cls = self.reclaim()
         record = Record(*record)
+        Holder(record.holder)   # anything else would be counted where nothing is
         self.records_[cls] = record
         self.classes[record] = cls
         self.classify(record, cls)
@@ -208,6 +264,7 @@ cdef class Memory:
 
     def record(self, pfn):
         """The `Record` of frame `pfn`."""
+        self.mine()
         if self.scratch is not None:
             if pfn not in self.scratch:
                 raise NotTabled("a step that looks at another page")
@@ -217,6 +274,7 @@ cdef class Memory:
 
     def set_record(self, pfn, record):
         """Replace the record of frame `pfn`."""
+        self.mine()
         self.check(pfn)
         if self.scratch is not None:
             before = self.record(pfn)
@@ -235,10 +293,11 @@ cdef class Memory:
         """
         cdef int64_t first = start
         cdef int64_t last = self.pages if count is None else start + count
-        cdef int64_t pfn
         cdef int before, after
         cdef int64_t changed = 0
+        cdef bint any_change = False
         cdef int map_[CLASSES]
+        self.mine()
         if first < 0 or last > self.pages or first > last:
             raise IndexError(f"frames {first} to {last} are not in a memory of {self.pages} pages")
         if first == last:
@@ -249,35 +308,22 @@ cdef class Memory:
             record = self.record(start)
             self.set_record(start, function(record))
             return int(self.record(start) != record)
-        present = self.present(first, last)
-        for before in range(CLASSES):
-            map_[before] = before
-        for before in present:
-            after = self.class_of(function(self.records_[before]))
-            map_[before] = after
-            self.wanted.add(after)
-        self.wanted.clear()
-        cdef bint any_change = False
-        for before in present:
-            any_change = any_change or map_[before] != before
-        if not any_change:
-            return 0
-        pfn = first
-        cdef int64_t run
-        while pfn < last:
-            before = self.s.cls[pfn]
-            run = equal_run_up(self.s.cls + pfn, last - pfn)
-            after = map_[before]
-            if after != before:
-                memset(self.s.cls + pfn, after, run)
-                self.s.count[before] -= run
-                self.s.count[after] += run
-                if self.s.holder[before] != 0 and self.s.holder[after] == 0:
-                    self.s.free += run
-                elif self.s.holder[before] == 0 and self.s.holder[after] != 0:
-                    self.s.free -= run
-                changed += run
-            pfn += run
+        self.enter()
+        try:
+            present = self.present(first, last)
+            for before in range(CLASSES):
+                map_[before] = before
+            for before in present:
+                after = self.class_of(function(self.records_[before]))
+                map_[before] = after
+                self.wanted.add(after)
+                any_change = any_change or after != before
+            if any_change:
+                with nogil:
+                    changed = repaint_range(&self.s, first, last, map_)
+        finally:
+            self.wanted.clear()
+            self.leave()
         return changed
 
     cdef list present(self, int64_t first, int64_t last):
@@ -288,9 +334,10 @@ cdef class Memory:
         if first == 0 and last == self.pages:
             return [cls for cls in range(CLASSES) if self.s.count[cls]]
         memset(seen, 0, CLASSES)
-        while pfn < last:
-            seen[self.s.cls[pfn]] = 1
-            pfn += equal_run_up(self.s.cls + pfn, last - pfn)
+        with nogil:
+            while pfn < last:
+                seen[self.s.cls[pfn]] = 1
+                pfn += equal_run_up(self.s.cls + pfn, last - pfn)
         return [cls for cls in range(CLASSES) if seen[cls]]
 
     def records(self, start=0, count=None):
@@ -298,6 +345,7 @@ cdef class Memory:
         cdef int64_t first = start
         cdef int64_t last = self.pages if count is None else start + count
         cdef int64_t pfn, run
+        self.mine()
         if first < 0 or last > self.pages or first > last:
             raise IndexError(f"frames {first} to {last} are not in a memory of {self.pages} pages")
         if self.scratch is not None:
@@ -324,6 +372,7 @@ cdef class Memory:
         """
         cdef int64_t first = start
         cdef int64_t n = self.pages - start if count is None else count
+        self.mine()
         if first < 0 or n < 0 or first + n > self.pages:
             raise IndexError(f"frames {first} to {first + n} are not in a memory of {self.pages} pages")
         if n == 0:
@@ -344,12 +393,14 @@ cdef class Memory:
         NotTabled
             If a step is being learned: then it must be run in Python each time.
         """
+        self.mine()
         if self.scratch is not None:
             raise NotTabled("a step that changes more than its page")
         self.context += 1
 
     def low(self, reserve):
         """Whether no page may be taken without going below `reserve` free pages."""
+        self.mine()
         if self.scratch is None:
             return self.s.free <= reserve
         self.recording.guarded = True
@@ -366,6 +417,7 @@ cdef class Memory:
 
         `prefer` is returned if it is free.
         """
+        self.mine()
         if prefer is not None and self.record(prefer).holder == Holder.FREE:
             return prefer
         self.needs_guard()
@@ -379,11 +431,14 @@ cdef class Memory:
         """
         cdef int64_t n = pages
         cdef int64_t step = align
-        cdef int64_t start = (self.pages - n) // step * step
-        cdef int64_t pfn
+        cdef int64_t start, pfn
+        self.mine()
+        if n < 0 or step < 1:
+            raise ValueError(f"pages={pages}, align={align}: use at least 0 pages, and align=1 for any frame")
         self.needs_guard()
         if n > self.pages:
             return None
+        start = (self.pages - n) // step * step
         while start >= <int64_t> lowest and start >= 0:
             pfn = start + n - 1
             while pfn >= start:
@@ -426,8 +481,9 @@ cdef class Table:
     cdef int64_t *moved         # where each entry points to; NULL: all point home
     cdef dict away              # guest page by frame, for entries that do not point home
 
-    def __cinit__(self, Memory memory, int mm, int64_t base, int64_t pages):
-        if base < 0 or pages < 0 or base + pages > memory.pages:
+    def __cinit__(self, Memory memory not None, int mm, int64_t base, int64_t pages):
+        memory.mine()
+        if base < 0 or pages < 0 or base > memory.pages or pages > memory.pages - base:
             raise ValueError(f"guest pages {base} to {base + pages} are outside a memory of {memory.pages} pages")
         self.memory, self.mm, self.base, self.pages = memory, mm, base, pages
         self.away = {}
@@ -441,12 +497,14 @@ cdef class Table:
 
     def slot(self, g):
         """The frame that the entry of guest page `g` points to, present or not."""
+        self.memory.mine()
         if not 0 <= g < self.pages:
             raise IndexError(f"guest page {g} is outside a guest of {self.pages} pages")
         return self.at(g)
 
     def frame(self, g):
         """The frame that backs guest page `g`, or None."""
+        self.memory.mine()
         if not 0 <= g < self.pages:
             return None
         pfn = self.at(g)
@@ -643,7 +701,7 @@ cdef class DeferredList:
     cdef Memory memory
     cdef ListState s
 
-    def __cinit__(self, Memory memory, int64_t capacity):
+    def __cinit__(self, Memory memory not None, int64_t capacity):
         if capacity < 1:
             raise ValueError(f"capacity={capacity}: a list page holds at least one frame number")
         self.memory = memory
@@ -656,6 +714,7 @@ cdef class DeferredList:
         free(self.s.run_length)
 
     def __len__(self):
+        self.memory.mine()
         self.memory.needs_guard()
         cdef int64_t total = 0
         cdef int64_t i, newer = self.s.runs
@@ -674,12 +733,14 @@ cdef class DeferredList:
     @property
     def list_pages(self):
         """Number of list pages not yet emptied."""
+        self.memory.mine()
         self.memory.needs_guard()
         return self.s.under + self.s.nodes - self.s.bottom
 
     @property
     def room(self):
         """How many frame numbers the newest list page still takes."""
+        self.memory.mine()
         if self.memory.scratch is not None:
             self.of_loop()
             self.memory.recording.guarded = True
@@ -697,20 +758,24 @@ cdef class DeferredList:
 
     def append(self, page):
         """Put a page's frame number into the newest list page."""
+        self.memory.mine()
         if self.s.room < 1:
             raise ValueError("the list page is full")
         if self.memory.scratch is not None:
             self.of_loop()
             self.memory.recording.note(LISTED, page.pfn)
             return
+        self.memory.check(page.pfn)
         if push_run(&self.s, page.pfn, 1) != 0:
             raise MemoryError("no memory for the deferred list")
 
     def add_list_page(self, page):
         """Add an empty list page: it is the newest from now on."""
+        self.memory.mine()
         if self.memory.scratch is not None:
             self.of_loop()
             self.memory.recording.note(NEW_LIST, page.pfn)
             return
+        self.memory.check(page.pfn)
         if open_list_page(&self.s, page.pfn) != 0:
             raise MemoryError("no memory for the deferred list")

@@ -108,7 +108,7 @@ def name_of(step):
     return getattr(function, "__qualname__", repr(function))
 
 
-def visit(Table table, first, pages, function, order="sequential", seed=0, Lock lock=None):
+def visit(Table table not None, first, pages, function, order="sequential", seed=0, Lock lock=None):
     """A loop over guest pages, each done when its steps are done.
 
     Parameters
@@ -136,7 +136,7 @@ def visit(Table table, first, pages, function, order="sequential", seed=0, Lock 
     return loop
 
 
-def walk(Table table, first, pages, function, each=None, batch=0, Lock lock=None, stop=None,
+def walk(Table table not None, first, pages, function, each=None, batch=0, Lock lock=None, stop=None,
          DeferredList deferred=None, beyond=()):
     """A walk of page-table entries, present or not, upwards.
 
@@ -164,15 +164,15 @@ def walk(Table table, first, pages, function, each=None, batch=0, Lock lock=None
     cdef Loop loop = visit(table, first, pages, function, "sequential", 0, lock)
     loop.beyond = tuple(beyond)
     if each is not None:
-        if batch < 1:
-            raise ValueError(f"batch={batch}: a batch has at least one page")
+        if not 1 <= batch <= MOST_GATHERED:
+            raise ValueError(f"batch={batch}: a batch has from 1 to {MOST_GATHERED} pages")
         loop.each, loop.batch = _as_step(each), batch
     loop.stop = stop
     loop.deferred = deferred
     return loop
 
 
-def empty_list(DeferredList deferred, function, last):
+def empty_list(DeferredList deferred not None, function, last):
     """A loop that empties a list: ``function(page)`` for each page on it, ``last(page)`` for each list page done.
 
     It takes over what is on the list when it begins, and does the newest list page first. What is put on the list
@@ -188,6 +188,8 @@ def empty_list(DeferredList deferred, function, last):
 def take_free(pages, function, rate):
     """A loop that takes one free page after the other, `rate` bytes a second: ``function(page)`` for each."""
     cdef Loop loop = Loop()
+    if rate < 1:
+        raise ValueError(f"rate={rate}: use at least one byte a second")
     loop.source = FROM_FREE
     loop.step, loop.n, loop.rate = _as_step(function), pages, rate
     return loop
@@ -210,6 +212,7 @@ cdef class Task:
     """
 
     cdef Actor a
+    cdef Memory memory
     cdef readonly str name
     cdef readonly object generator
     cdef object send
@@ -264,6 +267,8 @@ cdef class Task:
     @property
     def position(self):
         """Where it stands in its loop: pages done, pages in all, the batch at hand; and whether it sleeps."""
+        if self.memory is not None:
+            self.memory.mine()
         batch = tuple([self.a.pages[i] for i in range(self.a.batch_n)]) if self.a.batch_n else ()
         looping = self.loop is not None
         return (self.a.state, self.a.k if looping else -1, self.a.n if looping else -1, self.a.working, self.a.batch_i,

@@ -1,5 +1,6 @@
 """The core by itself: frames, tables, deferred lists, locks, and tasks that step through pages in virtual time."""
 
+import threading
 from collections import Counter
 
 import oracle
@@ -21,7 +22,7 @@ from lazydestroy._core import (
     visit,
     walk,
 )
-from lazydestroy.page import Content, Holder, Record, State
+from lazydestroy.page import Content, Holder, Page, Record, State
 
 USED = Record(refs=1, holder=Holder.MAPPED, mm=1)
 
@@ -1086,3 +1087,346 @@ def test_a_secure_page_counts_as_not_clean_only_while_it_is_in_use_and_its_owner
     engine.run()
     engine.sample_now()
     assert engine.samples()[-1, 1:9].tolist() == [1, 2, 0, 0, 0, 0, 1, 0]
+
+
+# Threads, and what must not be done while a machine runs
+
+
+ENTRIES = {
+    "Memory.free": lambda engine, memory, table, deferred: memory.free,
+    "Memory.old": lambda engine, memory, table, deferred: setattr(memory, "old", {1}),
+    "Memory.record": lambda engine, memory, table, deferred: memory.record(0),
+    "Memory.set_record": lambda engine, memory, table, deferred: memory.set_record(0, USED),
+    "Memory.change": lambda engine, memory, table, deferred: memory.change(lambda record: USED),
+    "Memory.records": lambda engine, memory, table, deferred: memory.records(),
+    "Memory.classes_of": lambda engine, memory, table, deferred: memory.classes_of(),
+    "Memory.context_changed": lambda engine, memory, table, deferred: memory.context_changed(),
+    "Memory.low": lambda engine, memory, table, deferred: memory.low(1),
+    "Memory.allocate": lambda engine, memory, table, deferred: memory.allocate(),
+    "Memory.find_run": lambda engine, memory, table, deferred: memory.find_run(1),
+    "Memory.close": lambda engine, memory, table, deferred: memory.close(),
+    "Table": lambda engine, memory, table, deferred: Table(memory, 2, 0, 1),
+    "Table.slot": lambda engine, memory, table, deferred: table.slot(0),
+    "Table.frame": lambda engine, memory, table, deferred: table.frame(0),
+    "Table.point": lambda engine, memory, table, deferred: table.point(0, 1),
+    "len(DeferredList)": lambda engine, memory, table, deferred: len(deferred),
+    "DeferredList.list_pages": lambda engine, memory, table, deferred: deferred.list_pages,
+    "DeferredList.room": lambda engine, memory, table, deferred: deferred.room,
+    "DeferredList.append": lambda engine, memory, table, deferred: deferred.append(memory.page(0)),
+    "DeferredList.add_list_page": lambda engine, memory, table, deferred: deferred.add_list_page(memory.page(0)),
+    "Engine.now": lambda engine, memory, table, deferred: engine.now,
+    "Engine.charge": lambda engine, memory, table, deferred: engine.charge(1),
+    "Engine.called": lambda engine, memory, table, deferred: engine.called(1, "done", 1),
+    "Engine.gather": lambda engine, memory, table, deferred: engine.gather(memory.page(0)),
+    "Engine.allocate_list_page": lambda engine, memory, table, deferred: engine.allocate_list_page(refs=1),
+    "Engine.leave_loop": lambda engine, memory, table, deferred: engine.leave_loop(),
+    "Engine.spawn": lambda engine, memory, table, deferred: engine.spawn(one(1), "another"),
+    "Engine.doing": lambda engine, memory, table, deferred: engine.doing("something"),
+    "Engine.set": lambda engine, memory, table, deferred: engine.set(Signal()),
+    "Engine.release": lambda engine, memory, table, deferred: engine.release(Lock()),
+    "Engine.kill": lambda engine, memory, table, deferred: engine.kill(engine.tasks[0]),
+    "Engine.next_step": lambda engine, memory, table, deferred: engine.next_step(engine.tasks[0]),
+    "Engine.run": lambda engine, memory, table, deferred: engine.run(),
+    "Engine.step": lambda engine, memory, table, deferred: engine.step(),
+    "Engine.calls": lambda engine, memory, table, deferred: engine.calls(),
+    "Engine.sample_every": lambda engine, memory, table, deferred: engine.sample_every(1),
+    "Engine.sample_now": lambda engine, memory, table, deferred: engine.sample_now(),
+    "Engine.samples": lambda engine, memory, table, deferred: engine.samples(),
+    "Engine.watch": lambda engine, memory, table, deferred: engine.watch([0], 1),
+    "Engine.film": lambda engine, memory, table, deferred: engine.film(),
+    "Task.position": lambda engine, memory, table, deferred: engine.tasks[0].position,
+}
+
+
+@pytest.mark.parametrize("inside", ["a run", "a step", "a change"])
+def test_while_a_thread_is_inside_all_others_are_refused(inside):
+    memory, table = used_table(3)
+    engine, deferred = Engine(memory), DeferredList(memory, 9)
+    entered, done, said = threading.Event(), threading.Event(), {}
+
+    def waits(*_):
+        entered.set()
+        assert done.wait(60)
+
+    def others():
+        assert entered.wait(60)
+        for name, call in ENTRIES.items():
+            try:
+                said[name] = call(engine, memory, table, deferred)
+            except Exception as error:
+                said[name] = error
+        done.set()
+
+    def changed(record):
+        waits()
+        return record
+
+    engine.spawn(one(visit(table, 0, 1, waits)), "task")
+    thread = threading.Thread(target=others)
+    thread.start()
+    if inside == "a run":
+        engine.run()
+    elif inside == "a step":
+        while engine.step():
+            pass
+    else:
+        memory.change(changed)
+    thread.join()
+    assert {name for name, error in said.items() if "another thread is running" not in str(error)} == set()
+    assert {type(error) for error in said.values()} == {RuntimeError}
+    assert kinds_of(memory) == [1, 1, 1]
+
+
+def test_a_run_is_refused_while_another_thread_is_in_the_loop_that_needs_no_interpreter():
+    pages = 1 << 22
+    memory = Memory(pages)
+    memory.change(lambda record: USED)
+    engine, refused, ran = Engine(memory, windows=False), [], []
+    table, start = Table(memory, 1, 0, pages), threading.Barrier(4)
+
+    def priced(page, gaddr):
+        engine.charge(1)
+        page.content_of = 2
+
+    task = engine.spawn(one(visit(table, 0, pages, priced, "random")), "task")
+
+    def run():
+        start.wait(60)
+        try:
+            engine.run()
+            ran.append(task.done)
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (task.done, task.clock) == (pages, pages)
+    assert memory.records() == {USED._replace(content_of=2): pages}
+    assert ran and set(ran) == {pages}
+    assert len(ran) + len(refused) == 4 and all("another thread" in text for text in refused)
+
+
+@pytest.mark.parametrize("call", ["run", "step"])
+def test_a_step_cannot_let_its_own_machine_run(call):
+    memory, table = used_table(2)
+    engine = Engine(memory)
+    engine.spawn(one(visit(table, 0, 2, lambda page, gaddr: getattr(engine, call)())), "task")
+    with pytest.raises(RuntimeError, match="this machine is running"):
+        engine.run()
+
+
+def test_a_memory_cannot_be_closed_while_it_is_in_use():
+    memory, table = used_table(2)
+    engine = Engine(memory)
+    engine.spawn(one(visit(table, 0, 2, lambda page, gaddr: memory.close())), "task")
+    with pytest.raises(RuntimeError, match="in use"):
+        engine.run()
+    with pytest.raises(RuntimeError, match="in use"):
+        memory.change(lambda record: memory.close())
+    assert kinds_of(memory) == [1, 1]
+
+
+def test_a_closed_memory_is_not_run():
+    memory, table = used_table(2)
+    engine, deferred = Engine(memory), DeferredList(memory, 9)
+    engine.sample_every(1)
+    engine.watch([0, 1], 1)
+    engine.spawn(one(visit(table, 0, 2, lambda page, gaddr: None)), "task")
+    memory.close()
+    memory.close()
+    for call in (engine.run, engine.step, engine.sample_now):
+        with pytest.raises(RuntimeError, match="closed"):
+            call()
+    for call in (lambda: memory.record(0), lambda: table.frame(0), lambda: deferred.append(Page(memory, 0))):
+        with pytest.raises((IndexError, ValueError)):
+            call()
+    assert (memory.free, memory.allocate(), memory.find_run(1), memory.records()) == (0, None, None, {})
+
+
+def test_a_run_of_frames_has_a_size_and_a_step():
+    memory = Memory(5)
+    for pages, align in ((-1, 1), (1, 0), (1, -4)):
+        with pytest.raises(ValueError, match=f"pages={pages}, align={align}"):
+            memory.find_run(pages, align)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda engine: Engine(None),
+        lambda engine: Table(None, 1, 0, 0),
+        lambda engine: DeferredList(None, 1),
+        lambda engine: visit(None, 0, 0, print),
+        lambda engine: walk(None, 0, 0, print),
+        lambda engine: empty_list(None, print, print),
+        lambda engine: engine.kill(None),
+        lambda engine: engine.set(None),
+        lambda engine: engine.release(None),
+        lambda engine: engine.read_lock(None),
+        lambda engine: engine.next_step(None),
+    ],
+)
+def test_nothing_is_not_a_memory_a_list_a_lock_or_a_task(call):
+    with pytest.raises(TypeError, match="None"):
+        call(Engine(Memory(1)))
+
+
+def test_what_only_a_task_can_do_is_refused_when_none_acts():
+    engine = Engine(Memory(1))
+    lock = Lock()
+    for call in (lambda: engine.doing("something"), engine.leave_loop, lambda: engine.release(lock)):
+        with pytest.raises(RuntimeError, match="no task acts"):
+            call()
+
+
+def test_a_lock_that_is_not_held_is_not_released():
+    engine = Engine(Memory(1))
+
+    def releasing():
+        yield 1
+        engine.release(Lock("L"))
+
+    engine.spawn(releasing(), "task")
+    with pytest.raises(RuntimeError, match="task releases L, which it does not hold"):
+        engine.run()
+
+
+def test_another_engines_tasks_and_loops_are_refused():
+    memory, table = used_table(2)
+    engine, other = Engine(memory), Engine(Memory(9))
+    task = other.spawn(one(1), "stranger")
+    for call in (engine.step, engine.kill, engine.next_step):
+        with pytest.raises(ValueError, match="stranger.* is no task of this engine"):
+            call(task)
+    large = Memory(1 << 16)
+    for loop in (visit(Table(large, 1, 60_000, 5), 0, 5, print), empty_list(DeferredList(large, 3), print, print)):
+        engine = Engine(memory)
+        engine.spawn(one(loop), "task")
+        with pytest.raises(ValueError, match="task yielded a loop over pages of another memory"):
+            engine.run()
+
+
+def test_a_table_lies_in_memory_however_large_its_numbers():
+    for base, pages in ((1 << 62, 1 << 62), (5, (1 << 63) - 1), ((1 << 63) - 1, 5)):
+        with pytest.raises(ValueError, match="outside a memory of 9 pages"):
+            Table(Memory(9), 1, base, pages)
+
+
+def test_a_page_has_a_holder_that_there_is():
+    with pytest.raises(ValueError, match="200"):
+        Memory(1).set_record(0, USED._replace(holder=200))
+
+
+def test_a_list_takes_frames_that_there_are():
+    memory = memory_of(1, 1)
+    deferred = DeferredList(memory, 9)
+    with pytest.raises(IndexError, match="frame 7"):
+        deferred.add_list_page(Page(memory, 7))
+    deferred.add_list_page(Page(memory, 0))
+    with pytest.raises(IndexError, match="frame 7"):
+        deferred.append(Page(memory, 7))
+
+
+def test_memory_is_taken_at_a_rate_and_a_batch_has_a_size():
+    _, table = used_table(2)
+    for rate in (0, -1):
+        with pytest.raises(ValueError, match=f"rate={rate}"):
+            take_free(1, print, rate)
+    for batch in (0, 1 << 61):
+        with pytest.raises(ValueError, match=f"batch={batch}"):
+            walk(table, 0, 2, print, each=print, batch=batch)
+
+
+# Steps that are not brought to their end
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, ZeroDivisionError, SystemExit])
+@pytest.mark.parametrize("where", ["a page step", "the second half of a page step", "a generator", "a stop", "a change"])
+@pytest.mark.parametrize("tabled", [True, False])
+@pytest.mark.parametrize("drive", ["run", "step"])
+def test_a_machine_whose_step_was_stopped_acts_no_more(stopped, where, tabled, drive):
+    memory = memory_of(1, 1, 1, 1, 1, 2, 1, 1)
+    table = Table(memory, 1, 0, 8)
+    engine = Engine(memory, tabled=tabled)
+
+    def walking(page, gaddr):
+        page.refs += 1
+        if page.content_of == 2 and where == "a page step":
+            raise stopped
+        if where == "the second half of a page step":
+            return step(second)
+        return None
+
+    def second(page, gaddr):
+        if page.content_of == 2:
+            memory.context_changed()
+            raise stopped
+
+    def changing(page, gaddr):
+        def changed(record):
+            raise stopped
+
+        memory.context_changed()
+        memory.change(changed, 0, 4)
+
+    def stopping():
+        if where == "a stop":
+            raise stopped
+        return False
+
+    def task():
+        yield walk(table, 0, 4, lambda page, gaddr: memory.context_changed(), stop=stopping)
+        yield visit(table, 4, 4, walking)
+        if where == "a change":
+            yield visit(table, 0, 1, changing)
+        if where == "a generator":
+            raise stopped
+
+    def drives():
+        while engine.step() if drive == "step" else engine.run():
+            pass
+
+    walker = engine.spawn(task(), "walker")
+    with pytest.raises(stopped):
+        drives()
+    before = kinds_of(memory)
+    kind = "stopped by ZeroDivisionError" if stopped is ZeroDivisionError else "interrupted"
+    for call in (engine.run, engine.step, lambda: engine.step(walker), lambda: engine.spawn(one(1), "another")):
+        with pytest.raises(RuntimeError, match=f"^{kind} in the middle of a step; make a new machine$"):
+            call()
+    assert kinds_of(memory) == before
+
+
+def test_a_run_that_is_interrupted_between_two_steps_goes_on():
+    memory, table = used_table(100)
+    engine, asked = Engine(memory), []
+
+    def until():
+        asked.append(engine.steps_done)
+        if len(asked) == 30:
+            raise KeyboardInterrupt
+        return False
+
+    def counted(page, gaddr):
+        memory.context_changed()
+        page.content_of = 2
+
+    task = engine.spawn(one(visit(table, 0, 100, counted)), "task")
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(until)
+    assert 0 < task.done < 100
+    engine.run()
+    assert kinds_of(memory) == [2] * 100
+
+
+def test_a_deadlock_leaves_a_machine_that_can_be_looked_into():
+    engine, signal = Engine(Memory(1)), Signal()
+    task = engine.spawn(one(signal, 5), "sleeper")
+    with pytest.raises(Deadlock):
+        engine.run()
+    engine.set(signal)
+    engine.run()
+    assert (task.alive, task.clock) == (False, 5)
