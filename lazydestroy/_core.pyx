@@ -129,12 +129,16 @@ cdef enum:
     AHEAD = 16              # pages of a random walk that are looked up in advance
     MIXED = 1 << 10         # pages to look at where they are not all of one class
     BURST = 1 << 20         # page steps between two looks at signals
+    PATIENCE = 1 << 20      # steps in which no page is done, after which it is taken that none ever will be
+    LOOK = 1 << 12          # steps that Python runs between two looks at how far all are
     TRACKED = 16            # tasks whose progress is sampled
     WIDTH = 1 + COLUMNS + TRACKED
     SAMPLES = 1 << 13       # at most
     FRAMES = 1 << 8         # of a film, at most
 
 cdef int64_t FOREVER = <int64_t> 0x7fffffffffffffff
+cdef int64_t LATEST = <int64_t> 1 << 62         # where time ends: 146 years. Beyond, 64 bits would soon not do.
+cdef int64_t LONGEST = 10_000_000_000           # nanoseconds of a tabled step: a loop of them cannot get far beyond
 cdef int64_t MOST_APART = <int64_t> 1 << 60     # nanoseconds between two samples
 
 # What is known of a step on a class of pages
@@ -179,6 +183,7 @@ cdef enum:
     NO_MEMORY = 9
     BROKEN = 10             # a window met what it had excluded
     SEAM = 11               # the walk goes on in its next table
+    TOO_LATE = 12           # time has come to its end
 
 
 cdef struct Entry:

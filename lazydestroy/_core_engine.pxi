@@ -8,7 +8,7 @@ cdef int burst(EngineState *e, bint windows) noexcept nogil:
     cdef int limit_index, i, code, looping
     while left > 0:
         best = NULL
-        limit = awake = FOREVER
+        limit = awake = LATEST
         limit_index = TASKS * 2
         looping = 0
         for i in range(e.ring_n):
@@ -30,6 +30,8 @@ cdef int burst(EngineState *e, bint windows) noexcept nogil:
         if best == NULL:
             return IDLE
         e.who = best
+        if best.clock > LATEST:
+            return TOO_LATE
         if best.clock >= e.sample_next:
             sample(e, best.clock)
             e.sample_next = best.clock + e.sample_every
@@ -59,6 +61,14 @@ cdef int burst(EngineState *e, bint windows) noexcept nogil:
             if best.clock >= e.sample_next or best.clock >= e.film_next or (looping == 1 and patience <= 0):
                 break
     return PAUSE
+
+
+# How far all tasks were when they were last seen to get on
+cdef struct Standing:
+    int64_t pages, gathered, tasks, alive
+    int64_t acts            # steps and turns until then
+    int64_t moment          # clock of the task that was to act next
+    int64_t horizon         # clock of the one furthest ahead
 
 
 cdef class Engine:
@@ -100,6 +110,8 @@ cdef class Engine:
     cdef bint running           # a run, or a step, is under way
     cdef bint amidst            # what is under way changes things, and has not come to its end
     cdef str broken             # how it failed to, once
+    cdef int64_t turns          # how often a generator was resumed, or a step asked for
+    cdef Standing standing
     cdef int64_t pending
     cdef dict list_page_fields
     cdef object gathered
@@ -140,14 +152,45 @@ cdef class Engine:
         return (self.current.a.clock if self.current is not None else self.left_at) + self.pending
 
     def charge(self, ns):
-        """Let `ns` nanoseconds pass for the task that acts."""
+        """Let `ns` nanoseconds pass for the task that acts.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is less than nothing, or no whole number.
+        OverflowError
+            If time would come to its end, 146 years after the machine was made.
+        """
         self.memory.mine()
-        if ns < 0:
-            raise ValueError(f"ns={ns}: time does not run backwards")
         if self.memory.scratch is not None:
+            if not 0 <= ns <= LONGEST - self.memory.recording.ns:
+                raise NotTabled("a step that takes very long")
             self.memory.recording.ns += ns
         else:
-            self.pending += ns
+            self.pending += self.passing(ns, "charged")
+
+    cdef int64_t passing(self, ns, str verb) except -1:
+        """Nanoseconds that are about to pass for the task that acts, if it can be so many."""
+        cdef int64_t left = LATEST - self.pending - (self.current.a.clock if self.current is not None else self.left_at)
+        if not isinstance(ns, int) and hasattr(ns, "__index__"):
+            ns = int(ns)
+        if isinstance(ns, int) and 0 <= ns <= left:
+            return ns
+        task = self.current
+        where = self.function_of(task) if task is not None else None
+        if verb == "charged" and (task is None or task.loop is None):
+            where = running_generator() or where
+        who = f"{'by hand' if task is None else task.name} {verb} {ns!r} ns" + (f" in {where}" if where else "")
+        if not isinstance(ns, int):
+            raise TypeError(f"{who}: use a whole number of nanoseconds, not {ns!r}")
+        if ns < 0:
+            raise ValueError(f"{who}: ns={ns}, but time does not run backwards")
+        raise OverflowError(f"{who}: time ends 146 years after the machine was made, at {LATEST} ns")
+
+    def function_of(self, Task task not None):
+        """Name of the function that a task is in: its page step, or the innermost of its generators."""
+        self.check(task)
+        return name_of(self.steps[task.a.row] if task.loop is not None else task.generator)
 
     def called(self, command, outcome, ns):
         """Account for an Ultravisor call of the task that acts (an `Ultravisor` observer)."""
@@ -230,6 +273,8 @@ cdef class Engine:
         self.usable()
         if self.memory.scratch is not None:
             raise NotTabled("a step that starts a task")
+        if clock is not None and not 0 <= clock <= LATEST:
+            raise ValueError(f"clock={clock!r}: {name} starts between 0 and {LATEST} ns, 146 years")
         self.prune()
         if len(self.live) >= TASKS:
             raise OverflowError(f"more than {TASKS} tasks at once")
@@ -364,7 +409,12 @@ cdef class Engine:
     cdef int following_row(self, following, int row) except -1:
         """The row of the step that the one in `row` returned, in the same loop."""
         _, _, guest, gathers, deferred = self.steps[row]
-        return self.row_of(following, guest, gathers, deferred)
+        try:
+            return self.row_of(following, guest, gathers, deferred)
+        except TypeError:
+            raise TypeError(
+                f"{name_of(self.steps[row])} returned {following!r}: a page step returns None to leave the page, or the "
+                "next step to be done on it") from None
 
     cdef collect(self):
         """Turn counted table steps into counted calls."""
@@ -668,22 +718,26 @@ cdef class Engine:
         elif isinstance(request, Loop):
             self.enter(task, request)
         elif isinstance(request, int):
-            if request < 0:
-                raise ValueError(f"{task.name} yielded {request}: time does not run backwards")
-            task.a.clock += request
+            self.current = task
+            try:
+                task.a.clock += self.passing(request, "yielded")
+            finally:
+                self.current = None
         elif isinstance(request, Signal):
             signal = request
             if not signal.is_set:
                 task.a.state = ASLEEP
                 signal.waiting.append(task)
-        elif isinstance(request, tuple):
+        elif isinstance(request, tuple) and len(request) == 2 and isinstance(request[0], Lock):
             lock, write = request
             if not lock.queue and lock.take(write):
                 task.holds[lock] = task.a.clock
             else:
                 self.sleep_for(task, lock, write, False)
         else:
-            raise TypeError(f"{task.name} yielded {request!r}: a loop, nanoseconds, a lock request or a signal")
+            raise TypeError(
+                f"{task.name} yielded {request!r} in {self.function_of(task)}: use a loop, nanoseconds, a lock request, "
+                "a signal or None")
 
     cdef end(self, Task task):
         self.collect()
@@ -741,6 +795,9 @@ cdef class Engine:
             raise MemoryError("no memory for the deferred list")
         elif code == BROKEN:
             raise RuntimeError("tasks that were thought apart have met: please report this, with the line that made it")
+        elif code == TOO_LATE:
+            raise OverflowError(
+                f"{task.name} is in {self.function_of(task)} 146 years after the machine was made, where time ends")
         elif code == ASK:
             self.answer()
         elif code == FINISHED:
@@ -764,7 +821,8 @@ cdef class Engine:
         Deadlock
             If tasks are left and none can run.
         RuntimeError
-            If a run or a step is under way; or if an earlier one was stopped in the middle of a step, by an interrupt or
+            If the tasks do not get on: a million steps, and no page done; says in which function. If a run or a step is
+            under way; or if an earlier one was stopped in the middle of a step, by an interrupt or
             by an error: what the step was doing is half done, and this engine acts no more.
         """
         self.begin()
@@ -824,12 +882,14 @@ cdef class Engine:
                 break
             if code == PAUSE:
                 PyErr_CheckSignals()
+                self.get_on()
                 if self.progress is not None:
                     self.progress(self)
             else:
                 self.amidst = True
                 self.handle(code)
                 self.amidst = False
+                self.took_turn()
         self.collect()
 
     def step(self, Task task=None):
@@ -847,6 +907,42 @@ cdef class Engine:
             raise
         finally:
             self.leave()
+
+    cdef took_turn(self):
+        self.turns += 1
+        if self.turns % LOOK == 0:
+            self.get_on()
+
+    cdef get_on(self):
+        """Say so if the tasks do not get on.
+
+        Whoever waits, trying again and again, waits for one that is further ahead: so it counts only once time is beyond
+        where they all were, or stands still.
+        """
+        cdef Standing now
+        cdef Actor *t
+        cdef int i
+        memset(&now, 0, sizeof(now))
+        now.tasks, now.alive = len(self.tasks), self.s.ring_n
+        now.acts = self.s.steps + self.turns
+        now.moment = now_of(&self.s)
+        for i in range(self.s.ring_n):
+            t = self.s.ring[i]
+            now.pages += t.done
+            if t.working:
+                now.gathered += t.batch_i
+            if t.state != ASLEEP:
+                now.horizon = max(now.horizon, t.clock)
+        if (now.pages != self.standing.pages or now.gathered != self.standing.gathered
+                or now.tasks != self.standing.tasks or now.alive != self.standing.alive):
+            self.standing = now
+        elif now.acts - self.standing.acts >= PATIENCE and (
+                now.moment == self.standing.moment or now.moment > self.standing.horizon):
+            task = self.task_of(self.s.who)
+            self.standing = now
+            raise RuntimeError(
+                f"{task.name} does not come to an end: no page was done in {PATIENCE} steps, and it is still in "
+                f"{self.function_of(task)}")
 
     cdef Task one(self, Task task):
         """One step, as `step` says."""
@@ -870,6 +966,8 @@ cdef class Engine:
         self.at_frame = None
         if task.a.state == AWAKE:
             self.handle(RESUME)
+            self.amidst = False
+            self.took_turn()
             return task
         code = begin_page(&task.a)
         if code == STEPPED and position(&self.s, &task.a) < 0:
@@ -880,6 +978,8 @@ cdef class Engine:
             self.handle(code)
         if self.memory.context != self.context:
             self.forget()
+        self.amidst = False
+        self.took_turn()
         return task
 
     # -- what is known afterwards ------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ cdef inline int leave_page(Actor *t, int64_t pfn, int effect) noexcept nogil:
             t.row = t.row_last
     elif t.source == FROM_FREE:
         t.pfn = -1
-        t.clock = max(t.clock, t.pace_start + <int64_t> (<int128> t.k * 4096 * 1000000000 // t.rate))
+        t.clock = max(t.clock, t.pace_start + <int64_t> min(<int128> t.k * 4096 * 1000000000 // t.rate, <int128> LATEST + 1))
     elif t.source == AT_RANDOM:
         t.pfn = -1
     if effect == GATHERED:

@@ -87,6 +87,14 @@ cdef class Loop:
         return f"<Loop over {self.n} pages>"
 
 
+def running_generator():
+    """What a reader would call the innermost generator that runs, if there is one."""
+    frame = inspect.currentframe()
+    while frame is not None and not frame.f_code.co_flags & inspect.CO_GENERATOR:
+        frame = frame.f_back
+    return None if frame is None else frame.f_code.co_qualname
+
+
 Step = tuple
 """What `step` makes: a function and its leading arguments."""
 
@@ -97,7 +105,10 @@ def step(function, *arguments):
 
 
 def _as_step(function):
-    return function if isinstance(function, tuple) else (function, ())
+    made = function if isinstance(function, tuple) else (function, ())
+    if len(made) != 2 or not callable(made[0]) or not isinstance(made[1], tuple):
+        raise TypeError(f"{function!r} is no page step: use a function, or what step() makes of one")
+    return made
 
 
 def name_of(step):
@@ -258,6 +269,11 @@ cdef class Task:
     def asleep(self):
         """Whether it waits for a lock or a signal."""
         return self.a.state == ASLEEP
+
+    @property
+    def holds_lock(self):
+        """Whether it holds a lock."""
+        return bool(self.holds) or self.a.locked
 
     @property
     def progress(self):

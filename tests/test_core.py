@@ -1430,3 +1430,198 @@ def test_a_deadlock_leaves_a_machine_that_can_be_looked_into():
     engine.set(signal)
     engine.run()
     assert (task.alive, task.clock) == (False, 5)
+
+
+# Loops without an end, time without one, steps that return nonsense
+
+
+def forever_again(engine, page, gaddr):
+    return step(forever_again, engine)
+
+
+def forever_busy(engine, page, gaddr):
+    engine.charge(10)
+    return step(forever_busy, engine)
+
+
+def forever_there(engine, page, gaddr):
+    return step(forever_back, engine)
+
+
+def forever_back(engine, page, gaddr):
+    engine.charge(1)
+    return step(forever_there, engine)
+
+
+def waits_forever(ns):
+    while True:
+        yield ns
+
+
+def locks_forever(engine, lock):
+    while True:
+        yield lock.write()
+        engine.release(lock)
+
+
+@pytest.mark.parametrize("tabled", [True, False])
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize(
+    "named, others_act, flow",
+    [
+        ("forever_again", False, lambda engine, table: one(visit(table, 0, 5, step(forever_again, engine)))),
+        ("forever_busy", True, lambda engine, table: one(visit(table, 0, 5, step(forever_busy, engine), "random"))),
+        ("forever_(there|back)", True, lambda engine, table: one(visit(table, 0, 5, step(forever_there, engine)))),
+        ("waits_forever", False, lambda engine, table: one_after(waits_forever(0))),
+        ("waits_forever", False, lambda engine, table: one_after(waits_forever(None))),
+        ("waits_forever", True, lambda engine, table: one_after(waits_forever(7))),
+        ("locks_forever", False, lambda engine, table: one_after(locks_forever(engine, Lock()))),
+    ],
+)
+def test_what_never_ends_is_told_with_the_function_it_is_in(named, others_act, flow, tabled, busy):
+    memory, table = used_table(200)
+    engine = Engine(memory, tabled=tabled)
+    engine.spawn(flow(engine, table), "task")
+    if busy:
+        engine.spawn(one(visit(table, 100, 100, lambda page, gaddr: engine.charge(1))), "another")
+    with pytest.raises(RuntimeError, match=f"task does not come to an end: no page was done in .* still in {named}"):
+        engine.run()
+    assert engine.tasks[-1].done == (100 if busy and others_act else 0)
+
+
+def one_after(flow):
+    yield from flow
+
+
+def test_what_never_ends_is_told_when_it_is_stepped_by_hand():
+    engine = Engine(Memory(1))
+    engine.spawn(one_after(waits_forever(3)), "task")
+    with pytest.raises(RuntimeError, match="task does not come to an end.*waits_forever"):
+        while engine.step():
+            pass
+
+
+@pytest.mark.parametrize("tabled", [True, False])
+def test_whoever_tries_again_until_another_is_ready_is_left_to_it(tabled):
+    memory = memory_of(1, 2)
+    engine, tries = Engine(memory, tabled=tabled), 3 << 20 if tabled else 30
+
+    def trying(page, gaddr):
+        engine.charge(1)
+        return step(trying) if page.content_of == 2 else None
+
+    def ready():
+        yield tries
+        memory.page(1).content_of = 1
+
+    task = engine.spawn(one(visit(Table(memory, 1, 0, 2), 1, 1, trying)), "task")
+    engine.spawn(ready(), "ready")
+    engine.run()
+    assert (task.done, task.clock) == (1, tries + 2)
+
+
+def test_pages_that_take_no_time_are_done_all_the_same():
+    pages = 5 << 20
+    memory = Memory(pages)
+    memory.change(lambda record: USED)
+    engine = Engine(memory, windows=False)
+    task = engine.spawn(one(visit(Table(memory, 1, 0, pages), 0, pages, lambda page, gaddr: None, "random")), "task")
+    engine.run()
+    assert (task.done, task.clock) == (pages, 0)
+
+
+def charges(engine, ns, page, gaddr):
+    engine.charge(ns)
+
+
+def yields(ns):
+    yield 1
+    yield ns
+
+
+@pytest.mark.parametrize("options", [{}, {"windows": False}, {"tabled": False}])
+@pytest.mark.parametrize("pages, ns", [(1000, 1 << 62), (1000, 10**18), (1000, 10**30)])
+def test_time_that_would_come_to_its_end_is_told_with_the_function_it_passes_in(pages, ns, options):
+    time_ends(pages, ns, options)
+
+
+def test_time_comes_to_its_end_where_many_pages_are_done_at_once():
+    time_ends(3 << 20, 10**10 - 1, {})
+
+
+def time_ends(pages, ns, options):
+    memory = Memory(pages)
+    memory.change(lambda record: USED)
+    engine = Engine(memory, **options)
+    table = Table(memory, 1, 0, pages)
+    walks = [visit(table, 0, pages, step(charges, engine, ns)) for _ in range(200)]
+    task = engine.spawn(one(*walks), "task")
+    with pytest.raises(OverflowError, match="task .*in charges.*146 years after the machine was made"):
+        engine.run()
+    assert 0 <= task.clock <= (1 << 62) + 10**18
+
+
+@pytest.mark.parametrize("ns", [1 << 62, 10**30])
+def test_a_task_that_waits_beyond_the_end_of_time_is_told(ns):
+    engine = Engine(Memory(1))
+    engine.spawn(one_after(yields(ns)), "task")
+    with pytest.raises(OverflowError, match=f"task yielded {ns} ns in yields: time ends 146 years"):
+        engine.run()
+    with pytest.raises(ValueError, match=f"clock={ns + 1}"):
+        Engine(Memory(1)).spawn(one(1), "late", clock=ns + 1)
+
+
+def test_a_generator_that_charges_too_much_is_told():
+    engine = Engine(Memory(1))
+
+    def greedy():
+        engine.charge(10**30)
+        yield
+
+    engine.spawn(one_after(greedy()), "task")
+    with pytest.raises(OverflowError, match="task charged 10*0 ns in .*greedy: time ends"):
+        engine.run()
+
+
+def test_taking_memory_at_a_byte_a_second_comes_to_the_end_of_time():
+    memory = Memory(2 << 20)
+    engine = Engine(memory)
+    taking = take_free(2 << 20, step(takes, engine), 1)
+    task = engine.spawn(one(taking), "task")
+    with pytest.raises(OverflowError, match="task is in takes 146 years"):
+        engine.run()
+    assert task.clock >= 1 << 62
+
+
+def takes(engine, page):
+    page.update(holder=Holder.OTHER, refs=1)
+
+
+@pytest.mark.parametrize("tabled", [True, False])
+@pytest.mark.parametrize("nonsense", [42, "next", [print], (print,), (print, [1]), step(print, [])])
+def test_a_step_that_returns_nonsense_is_told(nonsense, tabled):
+    memory, table = used_table(5)
+    engine = Engine(memory, tabled=tabled)
+
+    def joking(page, gaddr):
+        return nonsense
+
+    engine.spawn(one(visit(table, 0, 5, joking)), "task")
+    with pytest.raises(TypeError, match="joking returned .*: a page step returns None to leave the page, or the next"):
+        engine.run()
+
+
+@pytest.mark.parametrize("nonsense", [42, None, (1, 2)])
+def test_what_is_no_step_makes_no_loop(nonsense):
+    _, table = used_table(5)
+    with pytest.raises(TypeError, match="is no page step"):
+        visit(table, 0, 5, nonsense)
+
+
+@pytest.mark.parametrize("ns, error", [(1.5, TypeError), ("1", TypeError), (None, TypeError), (-1, ValueError)])
+def test_what_is_no_time_is_not_charged(ns, error):
+    memory, table = used_table(5)
+    engine = Engine(memory)
+    engine.spawn(one(visit(table, 0, 5, step(charges, engine, ns))), "task")
+    with pytest.raises(error, match="task charged .* in charges: "):
+        engine.run()

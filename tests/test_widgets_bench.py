@@ -139,11 +139,11 @@ def test_pictures_keep_their_size_whatever_is_shown(small):
 
 def test_what_cannot_be_run_is_said_in_words(small, monkeypatch):
     def refuse(**values):
-        raise ValueError("costs: this would take more than the 292 years that the model can count")
+        raise ValueError("costs: this would take more than the 146 years that the model can count")
 
     monkeypatch.setattr(small, "_simulate", refuse)
     small.controls["destroy"].value = 7000
-    assert "This does not work: costs" in small._trouble.value and "292 years" in small.message
+    assert "This does not work: costs" in small._trouble.value and "146 years" in small.message
 
 
 def test_where_there_is_no_kernel_two_pictures_stand_for_it(small):

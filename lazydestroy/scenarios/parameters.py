@@ -106,11 +106,11 @@ def costs_of(costs: Costs | None) -> Costs:
 
 
 def fits_into_time(costs: Costs, pages: int, latest: int) -> None:
-    """Virtual time is 64 bits of nanoseconds: 292 years."""
+    """Virtual time ends after 2^62 nanoseconds, 146 years: the core says so, but only after a long run."""
     page = sum(ns for name, ns in dataclasses.asdict(costs).items() if name not in ("config", "config_per_gib", "cpu"))
-    if 4 * page * pages + latest > 1 << 63:
+    if 4 * page * pages + latest > 1 << 62:
         raise ValueError(
-            f"costs={costs!r}: with {units.format_count(pages)} pages this would take more than the 292 years that the "
+            f"costs={costs!r}: with {units.format_count(pages)} pages this would take more than the 146 years that the "
             "model can count; use lower costs or less memory"
         )
 
