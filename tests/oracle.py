@@ -307,7 +307,8 @@ class Ultravisor(Tasks):
         return sum(frame.holder == FREE for frame in self.frames)
 
     def find_frame(self) -> int | None:
-        """A free frame: one freed lately, else the next one upwards."""
+        """A free frame: one freed lately, else the next one upwards. If there is none, nothing is forgotten."""
+        lately = self.freed.copy()
         while self.freed:
             pfn = self.freed.pop()
             if self.frames[pfn].holder == FREE:
@@ -317,6 +318,7 @@ class Ultravisor(Tasks):
             if self.frames[pfn].holder == FREE:
                 self.cursor = pfn + 1
                 return pfn
+        self.freed = lately
         return None
 
     def find_run(self, pages: int, align: int = 1, lowest: int = 0) -> int | None:
@@ -1010,16 +1012,21 @@ class World(Ultravisor):
         """On the guest's diagnose 0x308."""
         if not (yield from self.ioctl(self.enable())) or not self.alive:
             return False
-        yield
-        if not self.v1:
-            self.is_protected = 1
-        self.call("SET_SEC_CONF_PARAMS", "done", self.costs.noop)
+        yield from self.ioctl(self.simple_call("SET_SEC_CONF_PARAMS"))
+        if not self.alive:
+            return False
         unpacked = yield from self.ioctl(self.unpack_image(first, pages))
         if not unpacked or not self.alive:
             return False
+        yield from self.ioctl(self.simple_call("VERIFY_IMG"))
+        return self.alive
+
+    def simple_call(self, command: str) -> Flow:
+        """An ioctl that is one call."""
         yield
-        self.call("VERIFY_IMG", "done", self.costs.noop)
-        return True
+        self.call(command, "done", self.costs.noop)
+        if command == "SET_SEC_CONF_PARAMS" and not self.v1:
+            self.is_protected = 1
 
     def unpack_image(self, first: int, pages: int) -> Flow:
         """KVM_PV_UNPACK."""

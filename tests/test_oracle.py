@@ -224,6 +224,72 @@ def test_a_reboot_comes_out_as_in_the_oracle(parameters):
     assert not differences(visible(of_package(ld.reboot, parameters)), expected(oracle.reboot(**parameters)))
 
 
+@st.composite
+def crowded_machines(draw):
+    """Machines without much to spare, many vCPUs, costs of any size."""
+    machine = draw(machines())
+    machine["vcpus"] = draw(st.integers(1, 8))
+    spare = draw(st.sampled_from([0, 0, 1, 2, 5, 40]))
+    needed = oracle.needed(oracle.Storage(), machine["memory"], machine["vcpus"])
+    machine["host"] = machine["memory"] + machine["process"] + needed + spare
+    times = st.one_of(st.sampled_from([0, 1, 2, 10, 1000, 10**9]), st.integers(0, 10**9))
+    machine["costs"] = draw(
+        st.one_of(
+            costs,
+            st.fixed_dictionaries({name: times for name in ld.Costs().sources} | {"retry": st.integers(10**5, 10**9)}).map(
+                lambda times: ld.Costs(**times)
+            ),
+        )
+    )
+    return machine
+
+
+@st.composite
+def aimed(draw):
+    """A reboot in which the process is killed, or another thread maps memory, within 2 ns of something that happens."""
+    parameters = draw(reboots) | draw(crowded_machines())
+    parameters |= {"exit_at": None, "demand": None, "demand_total": None, "demand_from": "wait"}
+    run = of_package(ld.reboot, parameters)
+    events = sorted({0, run.end_ns, *map(int, run.timeline["start"]), *map(int, run.timeline["end"])})
+    near = st.builds(lambda event, off: max(0, event + off), st.sampled_from(events), st.integers(-2, 2))
+    parameters["exit_at"] = draw(st.one_of(near, near, near, st.just("end")))
+    parameters["bystander"] = tuple(draw(st.lists(near, max_size=3)))
+    if draw(st.booleans()):
+        parameters["demand"] = draw(st.sampled_from([1 << 20, 3 * 10**9, 1 << 50]))
+        parameters["demand_total"] = draw(st.one_of(st.none(), st.integers(1, 4000)))
+        parameters["demand_from"] = draw(st.sampled_from(["wait", "exit"]))
+    return parameters
+
+
+crowded_shutdowns = st.tuples(shutdowns, crowded_machines()).map(lambda both: both[0] | both[1])
+
+
+@settings(max_examples=20)
+@given(aimed())
+def test_a_reboot_disturbed_within_a_nanosecond_comes_out_as_in_the_oracle(parameters):
+    assert not differences(visible(of_package(ld.reboot, parameters)), expected(oracle.reboot(**parameters)))
+
+
+@pytest.mark.long
+@settings(max_examples=600)
+@given(aimed())
+def test_many_reboots_disturbed_within_a_nanosecond_come_out_as_in_the_oracle(parameters):
+    assert not differences(visible(of_package(ld.reboot, parameters)), expected(oracle.reboot(**parameters)))
+
+
+@settings(max_examples=20)
+@given(crowded_shutdowns)
+def test_a_shutdown_without_memory_to_spare_comes_out_as_in_the_oracle(parameters):
+    assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
+
+
+@pytest.mark.long
+@settings(max_examples=300)
+@given(crowded_shutdowns)
+def test_many_shutdowns_without_memory_to_spare_come_out_as_in_the_oracle(parameters):
+    assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
+
+
 @given(shutdowns)
 def test_a_shutdown_comes_out_as_in_the_oracle(parameters):
     assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))

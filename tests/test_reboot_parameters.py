@@ -460,5 +460,54 @@ def test_moments_that_virtual_time_cannot_count_are_refused():
     slow = ld.Costs(**dict.fromkeys(COSTS.sources, "1 s"))
     assert ld.reboot("1 MiB", bystander=1 << 60).end_ns == (1 << 60) + COSTS.fault
     scenarios.fits_into_time(slow, (512 << 30) // PAGE, 0)
-    with pytest.raises(ValueError, match="292 years"):
+    with pytest.raises(ValueError, match="146 years"):
         ld.reboot("512 GiB", host_memory="580 GiB", costs=slow, exit_at=1 << 60)
+
+
+# The process is killed: nothing of it goes on, and nothing of it ends before its time
+
+
+def test_io_that_has_not_begun_when_the_process_is_killed_never_does():
+    given = {"touch": "none", "io": 1.0, "vcpus": 1}
+    begins = ld.reboot("64 KiB", **given).timeline
+    begins = int(begins["start"][begins["actor"] == "I/O"][0])
+    for late in range(-3, 4):
+        run = ld.reboot("64 KiB", exit_at=begins + late, **given)
+        io = run.timeline[run.timeline["actor"] == "I/O"]
+        # its one step at that moment may come first; then the kill ends it
+        assert io["pages"].sum() == (late > 0)
+        assert "QEMU exits" in run.finished_ns
+
+
+def test_guests_that_wait_for_the_clean_up_do_not_begin_once_the_process_is_killed():
+    given = {"wait_for_cleanup": True, "new_guest": "normal", "loader": 0, "low_memory": 0}
+    cleaned = ld.reboot("64 KiB", **given).cleanup_ns
+    for late in (-2000, -500, -2, -1):
+        run = ld.reboot("64 KiB", exit_at=cleaned + late, **given)
+        assert not any(actor.startswith("vCPU") for actor in run.finished_ns) and not run.booted
+
+
+@pytest.mark.parametrize("pages", [1, 21])
+def test_an_exit_at_the_end_waits_until_the_last_call_is_over(pages):
+    given = {"touch": "none", "loader": 0, "exit_at": "end", "low_memory": 0}
+    alone = ld.reboot(pages * 4096, **given).timeline
+    exits = int(alone["start"][alone["actor"] == "QEMU exits"][0])
+    assert exits == int(alone["end"][alone["actor"] == "QEMU"].max())
+    noop = ld.Costs().noop
+    for late in (-noop - 1, -noop, -noop + 1, -2, -1, 0, 1):
+        run = ld.reboot(pages * 4096, bystander=exits + late, **given)
+        assert run.bystander_waits_ns == ((0,) if late < 0 else ())
+
+
+def test_a_kill_during_an_ioctl_that_is_one_call_waits_for_its_end():
+    given = {"touch": "none", "loader": 0, "low_memory": 0, "costs": ld.Costs(noop=1000)}
+    rows = ld.reboot("64 KiB", **given).timeline
+    qemu = rows[rows["actor"] == "QEMU"]
+    verified = int(qemu["end"].max())
+    unpacks = int(qemu["start"][qemu["activity"] == "unpacks the image"][0])
+    for call_ends in (unpacks, verified):
+        for early in (1, 500, 999):
+            run = ld.reboot("64 KiB", exit_at=call_ends - early, **given)
+            exits = run.timeline["start"][run.timeline["actor"] == "QEMU exits"]
+            assert int(exits.min()) == call_ends
+            assert run.uvcs[ld.UVC.UNPACK_IMG] == (call_ends == verified)

@@ -15,6 +15,12 @@ RAISED = "raised"
 """Stands for the outcome of a call where an interruption is counted."""
 
 
+def at_once(function: Callable[..., Any], *arguments: Any) -> Flow:
+    """A flow of a function that has no waiting point."""
+    return function(*arguments)
+    yield
+
+
 class Host(Machine):
     """A machine whose process is more than its vCPUs, and can be killed while it is in the kernel.
 
@@ -50,9 +56,9 @@ class Host(Machine):
         super().kill()
 
     def stop_threads(self) -> None:
-        """End the threads that are not in the kernel, or wait there for a lock."""
+        """End all other threads, even one that has not acted yet; one that holds a lock goes on until it lets go."""
         for task in self.threads_of_process:
-            if task.asleep or task.progress is not None:
+            if not task.holds_lock:
                 self.engine.kill(task)
 
     def killed_from_outside(self) -> None:
@@ -80,11 +86,15 @@ class Host(Machine):
         failed = yield from self.ioctl(kernel.kvm_pv_enable(kvm))
         if failed or not self.alive:
             return False
-        if (yield from kernel.kvm_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE)):
+        failed = yield from self.ioctl(kernel.kvm_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE))
+        if failed or not self.alive:
             return False
         self.engine.doing("unpacks the image")
         failed = yield from self.ioctl(kernel.kvm_pv_unpack(kvm, first, pages))
-        return not failed and self.alive and not (yield from kernel.kvm_pv_verify(kvm))
+        if failed or not self.alive:
+            return False
+        failed = yield from self.ioctl(kernel.kvm_pv_verify(kvm))
+        return not failed and self.alive
 
     def exiting(self) -> Flow:
         """As for any machine; then ``wait()`` returns."""

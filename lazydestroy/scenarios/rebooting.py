@@ -235,6 +235,8 @@ class Rebooting:
     def vcpus_touch(self, count: int, activity: str, alone: bool = False) -> Flow:
         """Returns whether all of them came to their end."""
         machine, parts = self.machine, 1 if alone else self.vcpus
+        if not machine.guest_up:
+            return False
         bounds = [count * part // parts for part in range(parts + 1)]
         machine.vcpu_tasks = [
             machine.engine.spawn(self.one_vcpu(number, bounds[number], bounds[number + 1], activity), f"vCPU {number}")
