@@ -153,6 +153,7 @@ cdef enum:
     GATHERED = 1            # the page is in the loop's batch
     LISTED = 2              # its frame number is in the list page
     NEW_LIST = 3            # a free frame has become the list page
+    MOVED = 4               # the guest page has been given a free frame that is not its home
 
 # Where a loop takes its pages from
 cdef enum:
@@ -194,6 +195,8 @@ cdef struct Entry:
     uint8_t effect
     uint8_t locks           # takes the lock for reading
     int8_t freed            # change in the number of free pages
+    uint8_t fresh           # MOVED: class of the free frame
+    uint8_t fresh_after     # MOVED: its class afterwards
 
 
 # The state that the inner loops work on; each struct belongs to the class of the same name.
@@ -260,7 +263,9 @@ cdef struct Actor:
     int source
     int row, row0, row_each, row_last
     int64_t first, n, k, base
-    int64_t *moved
+    int64_t *moved          # the table's, see there
+    int64_t *behind
+    int64_t entries
     int64_t pfn             # AT_RANDOM, FROM_FREE: the frame at hand, -1: none yet
     int64_t batch, batch_n, batch_i
     int64_t *pages

@@ -105,7 +105,7 @@ cdef class Engine:
     cdef list steps             # row -> step
     cdef dict rows              # step -> row
     cdef dict entry_calls       # row * CLASSES + class -> ((command, outcome), times), ...
-    cdef int64_t context
+    cdef int64_t context, moves
     cdef readonly Task current
     cdef bint running           # a run, or a step, is under way
     cdef bint amidst            # what is under way changes things, and has not come to its end
@@ -127,7 +127,7 @@ cdef class Engine:
         self.tabled, self.windows = tabled, windows and tabled
         self.tasks, self.live, self.steps = [], [], []
         self.rows, self.entry_calls = {}, {}
-        self.context = memory.context
+        self.context, self.moves = memory.context, memory.moves
         self.s.m = &memory.s
         self.s.reserve = reserve
         self.s.spare = -1
@@ -162,8 +162,10 @@ cdef class Engine:
             If time would come to its end, 146 years after the machine was made.
         """
         self.memory.mine()
+        if not isinstance(ns, int) and hasattr(ns, "__index__"):
+            ns = int(ns)
         if self.memory.scratch is not None:
-            if not 0 <= ns <= LONGEST - self.memory.recording.ns:
+            if not isinstance(ns, int) or not 0 <= ns <= LONGEST - self.memory.recording.ns:
                 raise NotTabled("a step that takes very long")
             self.memory.recording.ns += ns
         else:
@@ -172,8 +174,6 @@ cdef class Engine:
     cdef int64_t passing(self, ns, str verb) except -1:
         """Nanoseconds that are about to pass for the task that acts, if it can be so many."""
         cdef int64_t left = LATEST - self.pending - (self.current.a.clock if self.current is not None else self.left_at)
-        if not isinstance(ns, int) and hasattr(ns, "__index__"):
-            ns = int(ns)
         if isinstance(ns, int) and 0 <= ns <= left:
             return ns
         task = self.current
@@ -429,6 +429,15 @@ cdef class Engine:
                         task.calls[call] += times * <int64_t> task.a.hits[i]
                     task.a.hits[i] = 0
 
+    cdef collect_of(self, int key):
+        """The same for one of them, which is about to be learned anew."""
+        cdef Task task
+        for task in self.live:
+            for call, times in self.entry_calls[key]:
+                task.calls[call] += times * <int64_t> task.a.hits[key]
+            task.a.hits[key] = 0
+        del self.entry_calls[key]
+
     cdef forget(self):
         """Drop the table: something that steps may depend on has changed."""
         cdef Task task
@@ -445,15 +454,30 @@ cdef class Engine:
         self.context = self.memory.context
         if len(self.steps) > ROWS // 2:
             self.renumber()
+        self.follow()
         for task in self.live:
-            if task.loop is None:
-                continue
-            if task.loop.table is not None:
-                task.a.moved = task.loop.table.moved
+            if task.loop is not None and task.loop.stop is not None:
+                task.a.stop = bool(task.loop.stop())
+
+    cdef keep_up(self):
+        """Notice what has changed."""
+        if self.memory.context != self.context:
+            self.forget()
+        elif self.memory.moves != self.moves:
+            self.follow()
+
+    cdef follow(self):
+        """Entries of a table have changed: the loops go by what they point to now."""
+        cdef Task task
+        self.moves = self.memory.moves
+        for task in self.live:
+            if task.loop is not None and task.loop.table is not None:
+                self.look_up(&task.a, task.loop.table)
                 if task.a.source == AT_RANDOM and task.a.pfn >= 0:
                     task.a.pfn = task.loop.table.at(task.a.first + permuted(&task.a, task.a.k))
-            if task.loop.stop is not None:
-                task.a.stop = bool(task.loop.stop())
+
+    cdef look_up(self, Actor *a, Table table):
+        a.base, a.moved, a.behind, a.entries = table.base, table.moved, table.behind, table.pages
 
     cdef renumber(self):
         """Give away the rows of steps that no loop is in."""
@@ -475,27 +499,22 @@ cdef class Engine:
 
     cdef call_step(self, int row, int64_t pfn, Task task):
         """Run a step's function in Python."""
-        cdef int64_t g
         function, arguments, guest, _, _ = self.steps[row]
         page = Page(self.memory, pfn)
         if not guest:
             return function(*arguments, page)
-        if task.a.moved == NULL:
-            g = pfn - task.a.base
-        elif task.a.source == UPWARDS:
-            g = task.a.first + task.a.k
-        elif task.a.source == DOWNWARDS:
-            g = task.a.first + task.a.n - 1 - task.a.k
-        else:
-            g = task.a.first + permuted(&task.a, task.a.k)
-        return function(*arguments, page, g << 12)
+        return function(*arguments, page, guest_page(&task.a, pfn) << 12)
 
     cdef learn(self, int row, int cls, int64_t pfn, Task task):
         """Run a step on a scratch copy of a page of class `cls`, and table what it did."""
         cdef Memory memory = self.memory
         cdef Entry *x
         cdef Recording recording = Recording(pfn)
-        recording.gathers, recording.deferred = self.steps[row][3:]
+        _, _, guest, recording.gathers, recording.deferred = self.steps[row]
+        if guest:
+            recording.table, recording.g = task.loop.table, guest_page(&task.a, pfn)
+        if row * CLASSES + cls in self.entry_calls:
+            self.collect_of(row * CLASSES + cls)
         before = memory.records_[cls]
         memory.scratch = {pfn: before}
         memory.scratch_free = 0
@@ -509,6 +528,7 @@ cdef class Engine:
             slow = True
         finally:
             after = memory.scratch[pfn]
+            fresh_after = memory.scratch.get(recording.fresh)
             change = memory.scratch_free
             memory.scratch = None
             memory.recording = None
@@ -520,6 +540,11 @@ cdef class Engine:
                     self.steps.append(self.steps[row])
                 return
             slow = True         # there is no room for what it may depend on
+        if recording.fresh >= 0:
+            # one free frame less, which got behind the guest page; the frame that was there is as free as before
+            slow = slow or recording.effect != MOVED or change != -1 or (
+                (after.holder == Holder.FREE) != (before.holder == Holder.FREE))
+            change = 0
         if following is not None and not slow:
             try:
                 x.go = self.following_row(following, row)
@@ -534,6 +559,11 @@ cdef class Engine:
         if following is None:
             x.go = -1
         x.effect = recording.effect
+        if x.effect == MOVED:
+            x.fresh = memory.s.cls[recording.fresh]
+            memory.wanted.add(int(x.after))
+            x.fresh_after = memory.class_of(fresh_after)
+            memory.wanted.clear()
         x.freed = change
         x.locks = recording.locks
         if recording.list_page is not None:
@@ -554,7 +584,9 @@ cdef class Engine:
         cdef int cls
         if x.kind == UNKNOWN and self.tabled:
             self.learn(self.s.ask_row, self.s.ask_class, self.s.ask_pfn, task)
-        elif x.kind == TABLED and spare >= 0 and not self.memory.records_[self.memory.s.cls[spare]].state:
+        elif (x.kind == TABLED and x.effect == NEW_LIST and spare >= 0
+                and self.s.list_page_class[self.memory.s.cls[spare]] < 0
+                and not self.memory.records_[self.memory.s.cls[spare]].state):
             cls = self.memory.s.cls[spare]
             record = self.memory.records_[cls]
             self.s.list_page_class[cls] = self.memory.class_of(record._replace(**self.list_page_fields))
@@ -630,9 +662,9 @@ cdef class Engine:
         a.lock = &loop.lock.s if loop.lock is not None else NULL
         a.deferred = &loop.deferred.s if loop.deferred is not None else NULL
         if loop.table is not None:
-            a.base, a.moved = loop.table.base, loop.table.moved
+            self.look_up(a, loop.table)
         else:
-            a.moved = NULL
+            a.moved = a.behind = NULL
         if loop.each is not None:
             a.row_each = self.row_of(loop.each, False, gathers, loop.deferred)
             free(a.pages)
@@ -810,8 +842,7 @@ cdef class Engine:
             self.sleep_for(task, task.loop.lock, False, True)
         elif code == RELEASED:
             self.hand_over(task.loop.lock, task.a.clock)
-        if self.memory.context != self.context:
-            self.forget()
+        self.keep_up()
 
     def run(self, until=None):
         """Run until no task is left, or until ``until()`` is true; it is asked between page loops.
@@ -868,8 +899,7 @@ cdef class Engine:
             if self.s.table == NULL:
                 raise MemoryError("no memory for the table of steps")
         self.amidst = True
-        if self.memory.context != self.context:
-            self.forget()
+        self.keep_up()
         self.make_ring()
         self.amidst = False
         while until is None or not until():
@@ -949,8 +979,7 @@ cdef class Engine:
         cdef Actor *a = NULL
         cdef int i, code
         self.amidst = True
-        if self.memory.context != self.context:
-            self.forget()
+        self.keep_up()
         self.make_ring()
         if task is None:
             for i in range(self.s.ring_n):
@@ -976,8 +1005,7 @@ cdef class Engine:
             self.run_step(task)
         else:
             self.handle(code)
-        if self.memory.context != self.context:
-            self.forget()
+        self.keep_up()
         self.amidst = False
         self.took_turn()
         return task

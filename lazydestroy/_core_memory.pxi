@@ -66,6 +66,27 @@ cdef int64_t find_free(MemoryState *m) noexcept nogil:
         m.cursor += equal_run_up(m.cls + m.cursor, m.pages - m.cursor)
 
 
+cdef int64_t peek_free(MemoryState *m) noexcept nogil:
+    """The frame that `find_free` will give next. -1 if there is none."""
+    cdef int64_t pfn
+    cdef int i
+    if m.free <= 0:
+        return -1
+    for i in range(1, RECENT + 1):
+        pfn = m.recent[(m.recent_at - <uint32_t> i) % RECENT]
+        if pfn < 0:
+            break
+        if m.holder[m.cls[pfn]] == 0:
+            return pfn
+    pfn = m.cursor
+    while True:
+        if pfn >= m.pages:
+            pfn = 0
+        if m.holder[m.cls[pfn]] == 0:
+            return pfn
+        pfn += equal_run_up(m.cls + pfn, m.pages - pfn)
+
+
 # What the last memory kept its records in, for the next one: to get as much from the operating system takes longer than
 # a run does. 64 MiB at most.
 cdef uint8_t *spare_records = NULL
@@ -128,6 +149,7 @@ cdef class Memory:
     cdef Recording recording
     cdef set wanted             # classes that are about to get pages
     cdef readonly int64_t context
+    cdef int64_t moves          # how often an entry of a table was changed
     cdef frozenset old_
     cdef object tables          # those that have entries here, as long as somebody keeps them
     cdef int inside             # how many of the functions that must not be disturbed are under way
@@ -418,11 +440,19 @@ cdef class Memory:
         `prefer` is returned if it is free.
         """
         self.mine()
+        cdef int64_t pfn
         if prefer is not None and self.record(prefer).holder == Holder.FREE:
             return prefer
-        self.needs_guard()
-        cdef int64_t pfn = find_free(&self.s)
-        return None if pfn < 0 else pfn
+        if self.scratch is None:
+            pfn = find_free(&self.s)
+            return None if pfn < 0 else pfn
+        # learned is what becomes of a frame like the one that will be given; it must get behind the guest page at hand
+        pfn = peek_free(&self.s)
+        if self.recording.table is None or self.recording.fresh >= 0 or pfn < 0 or pfn in self.scratch:
+            self.needs_guard()
+        self.scratch[pfn] = self.records_[self.s.cls[pfn]]
+        self.recording.fresh = pfn
+        return pfn
 
     def find_run(self, pages, align=1, lowest=0):
         """First frame of `pages` contiguous free ones, as high as possible, a multiple of `align`; None if none.
@@ -454,6 +484,26 @@ cdef class Memory:
         return None
 
 
+cdef inline int64_t entry_behind(
+        const int64_t *moved, const int64_t *behind, int64_t base, int64_t entries, int64_t pfn) noexcept nogil:
+    """The guest page whose entry points to frame `pfn`; -1: none does."""
+    cdef int64_t g = pfn - base
+    if moved == NULL:
+        return g if 0 <= g < entries else -1
+    if behind[pfn]:
+        return behind[pfn] - 1
+    return g if 0 <= g < entries and moved[g] == pfn else -1
+
+
+cdef inline void repoint(int64_t *moved, int64_t *behind, int64_t base, int64_t g, int64_t pfn) noexcept nogil:
+    """Change one entry. Another that changes places with it may have the old frame, or be about to."""
+    if behind[moved[g]] == g + 1:
+        behind[moved[g]] = 0
+    moved[g] = pfn
+    if pfn != base + g:
+        behind[pfn] = g + 1
+
+
 cdef class Table:
     """A guest's page table: which frame backs which guest page.
 
@@ -479,18 +529,18 @@ cdef class Table:
     cdef readonly int64_t base
     cdef readonly int64_t pages
     cdef int64_t *moved         # where each entry points to; NULL: all point home
-    cdef dict away              # guest page by frame, for entries that do not point home
+    cdef int64_t *behind        # by frame: 1 + the guest page whose entry points there, if it is not its home
 
     def __cinit__(self, Memory memory not None, int mm, int64_t base, int64_t pages):
-        memory.mine()
+        memory.context_changed()
         if base < 0 or pages < 0 or base > memory.pages or pages > memory.pages - base:
             raise ValueError(f"guest pages {base} to {base + pages} are outside a memory of {memory.pages} pages")
         self.memory, self.mm, self.base, self.pages = memory, mm, base, pages
-        self.away = {}
         memory.tables.add(self)
 
     def __dealloc__(self):
         free(self.moved)
+        free(self.behind)
 
     cdef inline int64_t at(self, int64_t g) noexcept nogil:
         return self.base + g if self.moved == NULL else self.moved[g]
@@ -500,13 +550,21 @@ cdef class Table:
         self.memory.mine()
         if not 0 <= g < self.pages:
             raise IndexError(f"guest page {g} is outside a guest of {self.pages} pages")
+        self.own_entry(g)
         return self.at(g)
+
+    cdef own_entry(self, int64_t g):
+        """While a step is learned: it may look at the entry of its own page, as it was when the step began."""
+        cdef Memory memory = self.memory
+        if memory.scratch is not None and (self.at(g) != memory.recording.pfn or memory.recording.effect == MOVED):
+            raise NotTabled("a step that looks at another entry")
 
     def frame(self, g):
         """The frame that backs guest page `g`, or None."""
         self.memory.mine()
         if not 0 <= g < self.pages:
             return None
+        self.own_entry(g)
         pfn = self.at(g)
         record = self.memory.record(pfn)
         return pfn if record.holder == Holder.MAPPED and record.mm == self.mm else None
@@ -530,7 +588,10 @@ cdef class Table:
         if before == pfn:
             return
         self.memory.check(pfn)
-        self.memory.context_changed()
+        if self.memory.scratch is not None:
+            self.learn_move(g, pfn)
+            return
+        self.memory.moves += 1
         for table in self.memory.tables:
             if table.mm == self.mm:
                 other, h = table, (<Table> table).entry_at(pfn)
@@ -547,32 +608,38 @@ cdef class Table:
         if h >= 0:
             other.move(h, before)
 
-    cdef int64_t entry_at(self, int64_t pfn) except -2:
+    cdef learn_move(self, int64_t g, int64_t pfn):
+        """A step that is learned gives its guest page the frame that it has just been given."""
+        cdef Recording recording = self.memory.recording
+        if recording.table is not self or recording.g != g or recording.fresh != pfn or recording.effect != NOTHING:
+            raise NotTabled("a step that moves another entry")
+        if self.frame(g) is not None or any(
+                table is not self and table.mm == self.mm and table.pages for table in self.memory.tables):
+            raise NotTabled("a step that moves an entry of an address space with two tables, or one that is present")
+        recording.effect = MOVED
+
+    cdef int64_t entry_at(self, int64_t pfn) noexcept:
         """The guest page whose entry points to frame `pfn`, present or not; -1: none does."""
-        cdef int64_t g = pfn - self.base
-        found = self.away.get(pfn)
-        if found is not None:
-            return found
-        return g if 0 <= g < self.pages and self.at(g) == pfn else -1
+        return entry_behind(self.moved, self.behind, self.base, self.pages, pfn)
 
     cdef may_move(self):
         """Have room for entries that do not point home."""
         cdef int64_t i
         if self.moved != NULL:
             return
+        # few frames of the host are behind entries that moved: of what is full of zeros the rest takes no memory
+        self.behind = <int64_t *> calloc(self.memory.pages, sizeof(int64_t))
         self.moved = <int64_t *> malloc(self.pages * sizeof(int64_t))
-        if self.moved == NULL:
+        if self.moved == NULL or self.behind == NULL:
+            free(self.moved)
+            free(self.behind)
+            self.moved = self.behind = NULL
             raise MemoryError("no memory for the page table")
         for i in range(self.pages):
             self.moved[i] = self.base + i
 
     cdef move(self, int64_t g, int64_t pfn):
-        """Change one entry. Another that changes places with it may have the old frame, or be about to."""
-        if self.away.get(self.moved[g]) == g:
-            del self.away[self.moved[g]]
-        self.moved[g] = pfn
-        if pfn != self.base + g:
-            self.away[pfn] = g
+        repoint(self.moved, self.behind, self.base, g, pfn)
 
 
 cdef int64_t *grown(int64_t *array, int64_t used, int64_t *space) noexcept nogil:

@@ -130,6 +130,49 @@ cdef inline int64_t position(EngineState *e, Actor *t) noexcept nogil:
     return t.base + g if t.moved == NULL else t.moved[g]
 
 
+cdef inline int64_t guest_page(Actor *t, int64_t pfn) noexcept nogil:
+    """The guest page at hand, in a loop over guest pages."""
+    if t.moved == NULL:
+        return pfn - t.base
+    if t.source == UPWARDS:
+        return t.first + t.k
+    if t.source == DOWNWARDS:
+        return t.first + t.n - 1 - t.k
+    return t.first + permuted(t, t.k)
+
+
+cdef bint give_frame(EngineState *e, Actor *t, int64_t pfn, Entry *x) noexcept nogil:
+    """Let the entry of the guest page at hand, which points to `pfn`, have the next free frame: `Table.point`.
+
+    False: Python must do it, since there is none, or the entries have all pointed home so far; or the step must be
+    learned anew, since the frame is of another class than the one that it was learned with.
+    """
+    cdef int64_t fresh = peek_free(e.m), g, h
+    cdef Actor *other
+    cdef int i
+    if fresh < 0 or t.moved == NULL:
+        return False
+    if e.m.cls[fresh] != x.fresh:
+        x.kind = UNKNOWN
+        return False
+    find_free(e.m)
+    g = guest_page(t, pfn)
+    h = entry_behind(t.moved, t.behind, t.base, t.entries, fresh)
+    repoint(t.moved, t.behind, t.base, g, fresh)
+    if h >= 0:
+        repoint(t.moved, t.behind, t.base, h, pfn)
+    for i in range(e.ring_n):
+        other = e.ring[i]
+        if other.source == AT_RANDOM and other.moved == t.moved:
+            # what it has looked up: the frame of one of the two
+            if other.pfn == pfn:
+                other.pfn = fresh
+            elif other.pfn == fresh:
+                other.pfn = pfn
+    put(e.m, fresh, x.fresh_after)
+    return True
+
+
 cdef inline bint batch_complete(Actor *t) noexcept nogil:
     """Begin to work off the batch; True if somebody waits for the lock that was let go."""
     t.working = True
@@ -230,6 +273,9 @@ cdef int one_step(EngineState *e, Actor *t) noexcept nogil:
         if x.effect == LISTED:
             if push_run(t.deferred, pfn, 1) != 0:
                 return NO_MEMORY
+        elif x.effect == MOVED:
+            if not give_frame(e, t, pfn, x):
+                return ask(e, t, row, cls, pfn)
         else:
             spare = e.spare if e.spare >= 0 and e.m.holder[e.m.cls[e.spare]] == 0 else find_free(e.m)
             e.spare = spare
@@ -275,7 +321,7 @@ cdef int chain(EngineState *e, Actor *t, int row, int cls, int64_t pfn, Chain *c
         x = &e.table[row * CLASSES + cls]
         if x.kind == UNKNOWN:
             return ask(e, t, row, cls, pfn)
-        if x.kind == SLOW or (x.effect != NOTHING and c.effect != NOTHING):
+        if x.kind == SLOW or x.effect == MOVED or (x.effect != NOTHING and c.effect != NOTHING):
             return BLOCKED
         c.row[c.n] = row
         c.cls[c.n] = cls

@@ -341,6 +341,9 @@ cdef class Recording:
     cdef int64_t pfn
     cdef bint gathers           # the loop has a batch
     cdef DeferredList deferred  # the list of the loop
+    cdef Table table            # of the loop, if it is over guest pages
+    cdef int64_t g              # the guest page
+    cdef int64_t fresh          # the free frame that the step was given, -1: none
     cdef bint guarded           # asked for room or memory
     cdef bint locks             # took the lock for reading
     cdef dict list_page         # fields of the list page that it allocated
@@ -348,6 +351,7 @@ cdef class Recording:
     def __init__(self, pfn):
         self.calls = Counter()
         self.pfn = pfn
+        self.fresh = -1
 
     cdef note(self, int effect, pfn):
         if self.effect != NOTHING or (effect == NEW_LIST) != (self.list_page is not None):

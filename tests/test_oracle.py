@@ -353,3 +353,37 @@ def rows_that_are_not_true(memory, history):
         if tuple(row) not in possible:
             wrong.append((time, tuple(row), possible))
     return wrong
+
+
+@st.composite
+def loops(draw):
+    """Reboot loops in which frames get scarce, so that guest pages get others than before."""
+    memory = draw(st.integers(16, 1200))
+    pages = {"loader": draw(st.sampled_from([0, 1, 16, 300])), "image": draw(st.sampled_from([1, 16, 300]))}
+    spare = draw(st.sampled_from([0, 10, 200, memory, 3 * memory]))
+    vcpus = draw(st.integers(1, 5))
+    return {
+        "memory": memory * PAGE,
+        "host_memory": (memory + oracle.needed(oracle.Storage(), memory, vcpus) + 100 + spare) * PAGE,
+        "habit": draw(st.sampled_from(["exit", "exit", "exit", "fill", "at once"])),
+        "refill": draw(st.sampled_from([0.3, 0.9, 1.0, 1.0])),
+        "used": draw(st.sampled_from([1.0, 1.0, 0.5])),
+        "times": draw(st.integers(1, 4)),
+        "touch": draw(st.sampled_from(["sequential", "reverse", "random"])),
+        "vcpus": vcpus,
+        "seed": draw(st.integers(0, 1000)),
+        "segment_table": draw(st.sampled_from([0, 2 << 30])),
+        "low_memory": draw(st.sampled_from([0, 64 * PAGE, 2 << 30])),
+        "swap": draw(st.sampled_from([0, 0, 100 * PAGE])),
+        "list_page_capacity": draw(st.sampled_from([3, 64, 509])),
+        "kernel": draw(kernels),
+        "costs": draw(costs),
+        **{name: size * PAGE for name, size in pages.items()},
+    }
+
+
+@pytest.mark.parametrize("engine", [{"tabled": False}, {"windows": False}])
+@given(loops())
+def test_a_reboot_loop_is_the_same_however_it_is_computed(engine, parameters):
+    one, other = ld.reboot_loop(**parameters), ld.reboot_loop(**parameters, _engine=engine)
+    assert not fields_that_differ(one, other, *SAMPLED)
