@@ -1,4 +1,4 @@
-"""Sizes, times, rates and shares: reading what people write, writing what people read.
+"""Sizes, times, rates, shares, whole numbers and flags: reading what people write, writing what people read.
 
 Inside the package a size is an int of bytes and a time an int of nanoseconds. Text with a unit is accepted where a
 value enters. Nothing is guessed and nothing is rounded on the way in: ``"1.5 us"`` is 1500 ns, ``"0.3 ns"`` and
@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from numbers import Rational, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 __all__ = [
     "LARGEST",
@@ -23,18 +26,24 @@ __all__ = [
     "TIME_UNITS",
     "bad_value",
     "calculated",
+    "code",
     "duration",
     "exact_duration",
     "exact_size",
     "factor",
+    "flag",
     "format_count",
     "format_duration",
     "format_rate",
     "format_size",
     "number",
+    "one_of",
+    "plain",
     "rate",
     "share",
+    "shown",
     "size",
+    "whole_number",
 ]
 
 SIZE_UNITS: dict[str, int] = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -257,14 +266,136 @@ def number(value: object, name: str, accepted: str, *, text: bool = False) -> Fr
                 raise ValueError("is not a number")
             return Fraction(digits)
         if isinstance(value, Rational) and not isinstance(value, bool):
-            return Fraction(value)
+            # a Fraction keeps NumPy's integers as they are, and would go on in their 8 to 64 bits
+            return _of_reasonable_length(Fraction(int(value.numerator), int(value.denominator)))
         if not isinstance(value, Decimal | Real) or isinstance(value, bool):
             raise ValueError(f"is of type {type(value).__name__}")
-        if not math.isfinite(value):
+        if not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
             raise ValueError("is not a finite number")
-        return Fraction(str(value))
+        return _of_reasonable_length(value if isinstance(value, Decimal) else Decimal(str(value)))
     except ValueError as error:
         raise bad_value(name, value, str(error), accepted) from None
+
+
+def whole_number(value: object, name: str, minimum: int | None = None, maximum: int | None = None) -> int:
+    """Read a whole number.
+
+    Parameters
+    ----------
+    value : int
+        NumPy's integers are accepted; a bool is not a number.
+    name : str
+        The parameter's name, for the error.
+    minimum, maximum : int, optional
+        Bounds; both are allowed themselves.
+
+    Returns
+    -------
+    int
+        Python's own, whose sums and products cannot overflow.
+
+    Raises
+    ------
+    ValueError
+        For anything else. Names the parameter, the value and what is accepted.
+    """
+    try:
+        count = _integer(value)
+    except ValueError:
+        count = None
+    if count is None or (minimum is not None and count < minimum) or (maximum is not None and count > maximum):
+        bounds = "" if minimum is None else f", {minimum:,} or more"
+        if maximum is not None:
+            bounds = f" from {minimum:,} to {maximum:,}"
+        raise ValueError(f"{name}={shown(value)}: use a whole number{bounds}")
+    return count
+
+
+def flag(value: object, name: str) -> bool:
+    """Read True or False; NumPy's are accepted, numbers are not.
+
+    Raises
+    ------
+    ValueError
+        For anything else. Names the parameter, the value and what is accepted.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={shown(value)}: use True or False")
+    return bool(value)
+
+
+def one_of(value: object, accepted: Iterable[str], name: str) -> str:
+    """Read one of some words.
+
+    Raises
+    ------
+    ValueError
+        For anything else. Names the parameter, the value and what is accepted.
+    """
+    words = tuple(accepted)
+    if not isinstance(value, str) or value not in words:
+        raise ValueError(f"{name}={shown(value)}: use one of {', '.join(map(repr, words))}")
+    return str(value)
+
+
+SEVERAL = 1000
+"""Values that a parameter may have, at most: an iterator may have no end."""
+
+
+def plain(value: Any, name: str) -> Any:
+    """The value of a parameter in Python's own types.
+
+    NumPy's numbers would go on computing in their 8 to 64 bits, and an iterator can be read only once. What is neither
+    a number nor text nor a collection of these stays as it is.
+
+    Returns
+    -------
+    object
+        bool, int, float, str, list, or a tuple for any other collection; a Decimal for a float of NumPy's that says
+        more than a float can.
+
+    Raises
+    ------
+    ValueError
+        If it has more than `SEVERAL` entries.
+    """
+    if isinstance(value, np.bool_ | bool):
+        return bool(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        # what Python prints is what counts; a longdouble says more than a float can
+        decimal = Decimal(str(value))
+        return float(decimal) if not decimal.is_finite() or Decimal(repr(float(decimal))) == decimal else decimal
+    if isinstance(value, np.ndarray) and not value.ndim:
+        return plain(value[()], name)
+    if isinstance(value, bytes | bytearray) or not isinstance(value, Sequence | Set | Mapping | Iterator | np.ndarray):
+        return value
+    written = shown(value)  # an iterator that has been read may be written in another way
+    entries = list(islice(value, SEVERAL + 1))
+    if len(entries) > SEVERAL:
+        raise ValueError(f"{name}={written}: use at most {SEVERAL:,} values")
+    if isinstance(value, Set):
+        entries.sort(key=repr)  # the same line of code each time
+    found = [plain(each, name) for each in entries]
+    return found if isinstance(value, list) else tuple(found)
+
+
+def code(value: Any) -> str:
+    """Python that makes the value of a parameter again, after ``import lazydestroy as ld``."""
+    if isinstance(value, Fraction | Decimal):
+        exact = number(value, "value", "a number")
+        if exact.denominator == 1:
+            return repr(exact.numerator)
+        if Fraction(repr(float(exact))) == exact:
+            return repr(float(exact))
+        return f"__import__('fractions').{exact!r}"
+    if isinstance(value, list | tuple):
+        entries = ", ".join(map(code, value))
+        return f"[{entries}]" if isinstance(value, list) else f"({entries}{',' * (len(value) == 1)})"
+    return repr(value)
 
 
 def bad_value(name: str, value: object, complaint: str, accepted: str) -> ValueError:
@@ -287,7 +418,21 @@ def bad_value(name: str, value: object, complaint: str, accepted: str) -> ValueE
         To be raised by the caller.
     """
     stop = "" if complaint.endswith("?") else "."
-    return ValueError(f"{name}={_shown(value)} {complaint}{stop} Accepted: {accepted}.")
+    return ValueError(f"{name}={shown(value)} {complaint}{stop} Accepted: {accepted}.")
+
+
+def shown(value: object) -> str:
+    """Write a value for an error message, in one line that is cut if it is long.
+
+    Python refuses to print an int of thousands of digits, and an object's own ``__repr__`` may fail.
+    """
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"(an int of {value.bit_length()} bits)"
+    try:
+        written = " ".join(repr(value).split())
+    except Exception:
+        return f"(a {type(value).__name__} that cannot be written)"
+    return written if len(written) <= _LONGEST_TEXT + 2 else written[: _LONGEST_TEXT - 3] + "..."
 
 
 def format_size(count: int) -> str:
@@ -414,6 +559,22 @@ def _read(value: object, name: str, quantity: _Quantity, limits: _Limits) -> int
     return count
 
 
+_MOST_DIGITS = 1000
+"""Digits of the longest number read: enough for any float. Decimal("1e-99999999") would take seconds to write out."""
+
+
+def _of_reasonable_length(exact: Fraction | Decimal) -> Fraction:
+    """A number as a Fraction, unless that would have very many digits."""
+    if isinstance(exact, Decimal):
+        digits, exponent = exact.as_tuple()[1:]
+        too_long = bool(exact) and (len(digits) > _MOST_DIGITS or abs(int(exponent)) > _MOST_DIGITS)
+    else:
+        too_long = exact.denominator.bit_length() > 4 * _MOST_DIGITS
+    if too_long:
+        raise ValueError(f"has more than {_MOST_DIGITS:,} digits when it is written out")
+    return Fraction(exact) if exact else Fraction(0)
+
+
 def _integer(value: object) -> int:
     """The int that a value is. Neither a bool nor a float is one."""
     try:
@@ -459,14 +620,6 @@ def _split(text: str) -> tuple[str, str]:
     if not match:
         raise ValueError("does not begin with a number")
     return match[1], match[2]
-
-
-def _shown(value: object) -> str:
-    """A value for an error message, cut if long. Python refuses to print an int of thousands of digits."""
-    if isinstance(value, int) and value.bit_length() > 200:
-        return f"(an int of {value.bit_length()} bits)"
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST_TEXT + 2 else shown[: _LONGEST_TEXT - 3] + "..."
 
 
 _DIGITS = 4

@@ -123,6 +123,9 @@ def test_a_layer_of_ones_own_can_need_a_patch_too():
 def test_a_layer_is_a_class():
     with pytest.raises(ValueError, match="a layer is a class"):
         v1.plus("patch")
+    for layers in ((bool,), (v1.layers[0],), (ld.series.OneAtATime, ld.series.OnePrepared)):
+        with pytest.raises(ValueError, match=r"^plus\(.*\): Python cannot put them on top of each other"):
+            v1.plus(*layers)
 
 
 @pytest.mark.parametrize("patch", v1, ids=lambda patch: f"p{patch.number:02}")

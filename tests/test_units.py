@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from decimal import Decimal
 from fractions import Fraction
 
@@ -16,17 +18,25 @@ from lazydestroy.units import (
     SIZE_UNITS,
     TIME_UNITS,
     bad_value,
+    calculated,
+    code,
     duration,
     exact_duration,
     exact_size,
     factor,
+    flag,
     format_count,
     format_duration,
     format_rate,
     format_size,
+    number,
+    one_of,
+    plain,
     rate,
     share,
+    shown,
     size,
+    whole_number,
 )
 
 AMOUNTS = st.integers(0, LARGEST)
@@ -404,3 +414,111 @@ def test_what_the_module_offers_is_there_and_documented():
     for name in units.__all__:
         assert hasattr(units, name)
     assert all(getattr(units, name).__doc__ for name in units.__all__ if callable(getattr(units, name)))
+
+
+# Python's own numbers
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.int8(7), 7),
+        (np.uint64(2**63), 2**63),
+        (np.int32(-5), -5),
+        (np.array(3, np.int16), 3),
+        (np.True_, True),
+        (np.float32(0.3), 0.3),
+        (np.float64(0.1), 0.1),
+        (np.longdouble("0.1"), 0.1),
+        (np.longdouble("0.1234567890123456789"), Decimal("0.1234567890123456789")),
+        (np.str_("text"), "text"),
+        (np.array([1, 2], np.int8), (1, 2)),
+        ([np.int8(1), "2 B"], [1, "2 B"]),
+        (iter((np.int8(1), 2)), (1, 2)),
+        ({3, 1, 2}, (1, 2, 3)),
+        (range(3), (0, 1, 2)),
+        (b"12", b"12"),
+        (None, None),
+    ],
+)
+def test_a_value_becomes_pythons_own(value, expected):
+    found = plain(value, "parameter")
+    assert found == expected
+    assert type(found) is type(expected)
+    if isinstance(found, list | tuple):
+        assert all(type(each) in (int, str) for each in found)
+
+
+def test_an_iterator_without_an_end_is_refused():
+    with pytest.raises(ValueError, match=r"^rates=count\(0\): use at most 1,000 values$"):
+        plain(itertools.count(), "rates")
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint64])
+@pytest.mark.parametrize(
+    "read", [lambda n: factor(n), lambda n: calculated(n, "t", "ns"), lambda n: number(n, "n", "")]
+)
+def test_a_number_of_numpys_does_not_go_on_in_its_own_width(kind, read):
+    exact = read(kind(100))
+    assert type(exact.numerator) is type(exact.denominator) is int
+    assert exact * 10**12 == 10**14
+    third = read(Fraction(kind(100), kind(3)))
+    assert type(third.numerator) is int
+    assert third * 10**12 == Fraction(10**14, 3)
+
+
+@pytest.mark.parametrize("value", [Decimal("1e-99999999"), Decimal("-1e99999999"), Fraction(1, 10**2000)])
+@pytest.mark.parametrize("read", [share, factor, lambda value, name: calculated(value, name, "s")])
+def test_a_number_that_takes_seconds_to_write_out_is_refused_at_once(read, value):
+    began = time.process_time()
+    assert "has more than 1,000 digits" in refused(read, value, "parameter")
+    assert time.process_time() - began < 1
+
+
+def test_a_decimal_zero_is_zero_whatever_its_exponent():
+    assert share(Decimal("0e-99999999"), "used") == 0
+
+
+@pytest.mark.parametrize("value", [0, 5, np.int8(5), np.array(5)])
+def test_whole_numbers_are_read(value):
+    assert type(whole_number(value, "seed")) is int
+    assert whole_number(value, "seed", 0, 5) == int(value)
+
+
+@pytest.mark.parametrize("value", [None, "5", 5.0, True, np.True_, [5], Decimal(5), 0, 249, object()])
+def test_what_is_no_whole_number_is_refused(value):
+    with pytest.raises(ValueError, match=r"^vcpus=.*: use a whole number from 1 to 248$"):
+        whole_number(value, "vcpus", 1, 248)
+
+
+def test_flags_are_true_or_false_and_nothing_else():
+    assert [flag(value, "film") for value in (True, False, np.True_, np.False_)] == [True, False, True, False]
+    for value in (0, 1, None, "True", np.int8(1), np.array([True, False]), []):
+        with pytest.raises(ValueError, match=r"^film=.*: use True or False$"):
+            flag(value, "film")
+
+
+def test_a_word_is_one_of_those_accepted():
+    assert one_of(np.str_("a"), ("a", "b"), "touch") == "a"
+    for value in ("c", None, ["a"], np.array(["a", "b"]), 1):
+        with pytest.raises(ValueError, match=r"^touch=.*: use one of 'a', 'b'$"):
+            one_of(value, ("a", "b"), "touch")
+
+
+@pytest.mark.parametrize("value", [Fraction(1, 3), Decimal("0.1"), Decimal("0.12345678901234567890"), Decimal(2), 0.1])
+def test_the_code_of_a_number_makes_the_same_number(value):
+    assert number(eval(code(value), {}), "value", "") == number(value, "value", "")
+
+
+@pytest.mark.parametrize("value", [(1, "a"), (1,), [], (), ["1 s", (2,)], None, True])
+def test_the_code_of_anything_else_makes_it_again(value):
+    assert eval(code(value), {}) == value
+
+
+def test_a_value_that_cannot_be_written_is_named_by_its_type():
+    class Broken:
+        def __repr__(self):
+            raise RuntimeError
+
+    assert shown(Broken()) == "(a Broken that cannot be written)"
+    assert shown(np.zeros((3, 3))).count("\n") == 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..units import plain
 from . import lazy, reuse, teardown
 from .comparison import DEMONSTRATIONS, accepted, compared, experiment
 from .result import Demonstration, Measure
@@ -52,6 +53,8 @@ def demonstrate(number: int, **parameters: Any) -> Demonstration:
             raise TypeError(
                 f"the demonstration of patch {number} has no parameter {name!r}; it takes {', '.join(sorted(names))}"
             )
+    number = int(number)
+    parameters = {name: plain(value, name) for name, value in parameters.items()}
     return experiment(number)(compared(number, parameters), **parameters)
 
 

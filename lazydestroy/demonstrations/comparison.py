@@ -12,7 +12,7 @@ from ..page import PAGE_SIZE
 from ..run import Event, Run
 from ..scenarios import reboot, shutdown
 from ..series import Series, v1
-from ..units import format_duration, format_size, size
+from ..units import format_duration, format_size, shown, size, whole_number
 from ..uvcb import UVC
 from .result import Demonstration, counted
 
@@ -53,16 +53,17 @@ def experiment(number: int) -> Experiment:
     ValueError
         If there is no such patch.
     """
-    if isinstance(number, bool) or not isinstance(number, int) or number not in DEMONSTRATIONS:
-        raise ValueError(f"number={number!r}: use the number of a patch, 1 to {max(DEMONSTRATIONS)}")
-    return DEMONSTRATIONS[number]
+    try:
+        return DEMONSTRATIONS[whole_number(number, "number", 1, max(DEMONSTRATIONS))]
+    except ValueError:
+        raise ValueError(f"number={shown(number)}: use the number of a patch, 1 to {max(DEMONSTRATIONS)}") from None
 
 
 def accepted(number: int) -> frozenset[str]:
     """Names of the parameters that the experiment of a patch takes."""
     own = inspect.signature(experiment(number)).parameters.values()
     names = {each.name for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY}
-    scenario, chooses = _SCENARIOS[number]
+    scenario, chooses = _SCENARIOS[int(number)]
     if scenario is not None:
         names |= inspect.signature(scenario).parameters.keys() - {*chooses, *_NOT_TO_CHOOSE}
     return frozenset(names)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from ..machine import Machine
 from ..run import Run
 from ..series import Series
-from ..units import format_count, format_duration, format_size
+from ..units import code, format_count, format_duration, format_size
 
 Unit = Literal["pages", "calls", "ns", "bytes", "yes/no", ""]
 Kind = Literal["bars", "timeline", "scaling", "memory"]
@@ -108,7 +108,7 @@ class Demonstration:
 
     def reproduce(self) -> str:
         """The line of code that makes this demonstration again (after ``import lazydestroy as ld``)."""
-        given = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+        given = ", ".join(f"{name}={code(value)}" for name, value in self.parameters.items())
         return f"ld.series.v1[{self.number}].demonstrate({given})"
 
     def lines(self) -> tuple[str, ...]:

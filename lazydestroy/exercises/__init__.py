@@ -6,6 +6,7 @@ and otherwise where to look; `Exercise.solution` explains. Every answer is compu
 
 from __future__ import annotations
 
+from ..units import shown, whole_number
 from .families import FAMILIES
 from .feedback import Feedback, Solution
 from .numbers import NumberExercise
@@ -48,16 +49,19 @@ def exercise(name: str, seed: int | str | None = None) -> Exercise:
     >>> problem.check("1 ms").right
     False
     """
+    if not isinstance(name, str):
+        raise ValueError(f"name={shown(name)}: use one of {', '.join(EXERCISES)}")
     if name in _PATCHES:
         if seed is not None:
-            raise ValueError(f"seed={seed!r}: {name} is the same for everybody; leave the seed out")
+            raise ValueError(f"seed={shown(seed)}: {name} is the same for everybody; leave the seed out")
         return _PATCHES[name]
     if name in _FAMILIES:
-        seed = 0 if seed is None else seed
-        if isinstance(seed, bool) or not isinstance(seed, int | str):
-            raise ValueError(f"seed={seed!r}: use a number or a text, such as a student's id")
-        return NumberExercise(_FAMILIES[name], seed)
-    raise ValueError(f"exercise({name!r}): use one of {', '.join(EXERCISES)}")
+        try:
+            drawn = str(seed) if isinstance(seed, str) else whole_number(0 if seed is None else seed, "seed")
+        except ValueError:
+            raise ValueError(f"seed={shown(seed)}: use a whole number or a text, such as a student's id") from None
+        return NumberExercise(_FAMILIES[name], drawn)
+    raise ValueError(f"name={shown(name)}: use one of {', '.join(EXERCISES)}")
 
 
 __all__ = [

@@ -200,7 +200,9 @@ class NumberExercise(Exercise):
             (name for name, others in self._choices.items() if meant in map(str.casefold, (name, *others))), None
         )
         if found is None:
-            raise ValueError(f"{self.name}: check({answer!r}): use one of {', '.join(map(repr, self._choices))}")
+            raise ValueError(
+                f"{self.name}: check({units.shown(answer)}): use one of {', '.join(map(repr, self._choices))}"
+            )
         return found
 
     def _judge(self, given: Any) -> Feedback:

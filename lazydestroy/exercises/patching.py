@@ -18,6 +18,7 @@ from ..series.layer import summary_of
 from ..series.reading import functions_listing, source
 from ..series.trace import told
 from ..series.world import Bounds, raised_in
+from ..units import shown
 from .feedback import Feedback, Solution
 from .task import Exercise
 
@@ -139,7 +140,7 @@ class PatchExercise(Exercise):
     def _read(self, answer: Any) -> type:
         if not isinstance(answer, type):
             raise ValueError(
-                f"{self.name}: check({answer!r}): give the class that has the functions, not something else"
+                f"{self.name}: check({shown(answer)}): give the class that has the functions, not something else"
             )
         return answer
 

@@ -22,7 +22,7 @@ def kernel_name(run: Run) -> str:
 
 def name_of_kernel(kernel: Series, lazy_destroy: bool | None = None) -> str:
     """How a kernel is called in a picture."""
-    name = "before the series" if not kernel.layers else repr(kernel).removeprefix("ld.series.")
+    name = "before the series" if not kernel.layers else kernel.name
     return name if lazy_destroy is None else f"{name}, lazy_destroy={int(lazy_destroy)}"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..assumptions import COSTS, Assumption, Assumptions, assumptions
 from ..costs import Costs
-from ..units import format_duration
+from ..units import code, format_duration
 from .pictures import PictureOf
 from .question import Question
 
@@ -94,7 +94,7 @@ class Answer:
 
     def reproduce(self) -> str:
         """The line of code that gives this answer again (after ``import lazydestroy as ld``)."""
-        given = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
+        given = "".join(f", {name}={code(value)}" for name, value in self.parameters.items())
         return f"ld.ask({self.question.number}{given})"
 
     def plot(self) -> Any:

@@ -21,7 +21,7 @@ POINTS = 200
 
 def kernel_words(kernel: Series, lazy_destroy: bool | None = None) -> str:
     """A kernel, to be put behind "with": "v1", "v1, lazy_destroy=0", "the kernel before the series"."""
-    name = repr(kernel).removeprefix("ld.series.") if kernel.layers else "the kernel before the series"
+    name = kernel.name if kernel.layers else "the kernel before the series"
     return name if lazy_destroy is None else f"{name}, lazy_destroy={int(lazy_destroy)}"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..costs import Costs
 from ..series import Series, v1
+from ..units import plain, shown, whole_number
 from .answer import Answer, as_used
 from .common import kernel_words
 from .progress import Progress, listening
@@ -53,16 +54,18 @@ def question(number: object) -> Question:
     ValueError
         If there is none.
     """
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= len(QUESTIONS):
-        raise ValueError(f"number={number!r}: use the number of a question, 1 to {len(QUESTIONS)}")
-    return QUESTIONS[number - 1]
+    try:
+        return QUESTIONS[whole_number(number, "number", 1, len(QUESTIONS)) - 1]
+    except ValueError:
+        accepted = f"use the number of a question, 1 to {len(QUESTIONS)}"
+        raise ValueError(f"number={shown(number)}: {accepted}") from None
 
 
 def accepted(number: int) -> dict[str, Any]:
     """Parameters that the experiment of a question takes, and their defaults."""
     own = inspect.signature(EXPERIMENTS[question(number).number]).parameters.values()
     found = {each.name: each.default for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY}
-    scenario, chooses = _SCENARIOS[number]
+    scenario, chooses = _SCENARIOS[int(number)]
     if scenario is not None:
         for name, each in inspect.signature(scenario).parameters.items():
             if name not in chooses and name not in _NEVER:
@@ -105,7 +108,10 @@ def ask(number: int, *, progress: Progress | None = None, **parameters: Any) -> 
     names = accepted(asked.number)
     for name in parameters:
         if name not in names:
-            raise TypeError(f"question {number} has no parameter {name!r}; it takes {', '.join(sorted(names))}")
+            raise TypeError(f"question {asked.number} has no parameter {name!r}; it takes {', '.join(sorted(names))}")
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress={shown(progress)}: use a function of the runs done and their number, or None")
+    parameters = {name: plain(value, name) for name, value in parameters.items()}
     _checked(parameters)
     began = time.perf_counter()
     with listening(progress):
@@ -129,6 +135,6 @@ def _checked(parameters: dict[str, Any]) -> None:
     """Refuse what no experiment could work with, before it begins."""
     kernel, costs = parameters.get("kernel", v1), parameters.get("costs")
     if not isinstance(kernel, Series):
-        raise ValueError(f"kernel={kernel!r}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
+        raise ValueError(f"kernel={shown(kernel)}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
     if costs is not None and not isinstance(costs, Costs):
-        raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
+        raise ValueError(f"costs={shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")

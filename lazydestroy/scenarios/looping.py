@@ -27,9 +27,8 @@ from .parameters import (
     MAX_NUM_SEC_CONF,
     PATTERNS,
     Progress,
-    one_of,
     part,
-    whole_number,
+    read,
 )
 from .rebooting import Rebooting
 
@@ -106,7 +105,7 @@ def reboot_loop(
     ValueError, NotEnoughMemory
         As for `reboot`.
     """
-    scenario = Looping(dict(locals()))
+    scenario = Looping(read(locals()))
     try:
         return scenario.stage.play(scenario.qemu(), "QEMU")
     except OverflowError as error:
@@ -134,10 +133,10 @@ class Looping(Rebooting):
     """The actors of a reboot, over and over; for the habit "exit" also what starts the next process."""
 
     def __init__(self, given: dict[str, Any]) -> None:
-        one_of(given["habit"], HABITS, "habit")
-        one_of(given["touch"], PATTERNS[:-1], "touch")
-        self.times = whole_number(given["times"], "times", LOOPS)
-        whole_number(given["max_num_sec_conf"], "max_num_sec_conf", 0xFFFFFFFF)
+        units.one_of(given["habit"], HABITS, "habit")
+        units.one_of(given["touch"], PATTERNS[:-1], "touch")
+        self.times = units.whole_number(given["times"], "times", 1, LOOPS)
+        units.whole_number(given["max_num_sec_conf"], "max_num_sec_conf", 1, 0xFFFFFFFF)
         refill = units.share(given["refill"], "refill")
         self.habit = given["habit"]
         super().__init__({**given, **_ONE_REBOOT, "shared": float(self.habit == "share")}, reboot_loop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -83,6 +83,14 @@ def atomic_reserve(host: int) -> int:
     return least - least // 2
 
 
+def read(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a scenario in Python's own types (see `units.plain`), and `progress` checked."""
+    if given.get("progress") is not None and not callable(given["progress"]):
+        accepted = "use a function of the share that is done, or None"
+        raise ValueError(f"progress={units.shown(given['progress'])}: {accepted}")
+    return {name: value if name in NOT_INPUTS[1:] else units.plain(value, name) for name, value in given.items()}
+
+
 def host_memory_of(value: int | str | None, guest: int, process: int) -> int:
     """Size of the host in bytes; by default an eighth more than the guest, and 4 GiB."""
     if value is None:
@@ -91,7 +99,8 @@ def host_memory_of(value: int | str | None, guest: int, process: int) -> int:
     host = units.size(value, "host_memory", multiple_of=PAGE_SIZE)
     if host < guest:
         raise ValueError(
-            f"host_memory={value!r}: smaller than the guest, which has {units.format_size(guest)}; use more, or None"
+            f"host_memory={units.shown(value)}: smaller than the guest, which has {units.format_size(guest)}; use "
+            "more, or None"
         )
     return host
 
@@ -101,7 +110,7 @@ def costs_of(costs: Costs | None) -> Costs:
     if costs is None:
         return Costs()
     if not isinstance(costs, Costs):
-        raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
+        raise ValueError(f"costs={units.shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
     return costs
 
 
@@ -115,25 +124,6 @@ def fits_into_time(costs: Costs, pages: int, latest: int) -> None:
         )
 
 
-def one_of(value: Any, accepted: tuple[str, ...], name: str) -> None:
-    """Refuse a value that is not among those accepted."""
-    if value not in accepted:
-        raise ValueError(f"{name}={value!r}: use one of {', '.join(map(repr, accepted))}")
-
-
-def true_or_false(value: Any, name: str) -> None:
-    """Refuse a value that is not a bool."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{name}={value!r}: use True or False")
-
-
-def whole_number(value: Any, name: str, most: int) -> int:
-    """Refuse what is not a whole number from 1 to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ValueError(f"{name}={value!r}: use a whole number from 1 to {units.format_count(most)}")
-    return value
-
-
 def part(share: Fraction, pages: int) -> int:
     """A share of some pages, rounded down."""
     return share.numerator * pages // share.denominator
@@ -143,7 +133,7 @@ def bystanders_of(value: Any) -> tuple[int, ...]:
     """The moments at which a bystander maps memory."""
     if value is None:
         return ()
-    moments = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    moments = tuple(value) if isinstance(value, list | tuple) else (value,)
     if len(moments) > BYSTANDERS:
         complaint, accepted = f"names {len(moments)} moments", f"a time such as '1.5 s', or up to {BYSTANDERS} of them"
         raise units.bad_value("bystander", value, complaint, accepted)
@@ -163,7 +153,7 @@ def exit_of(value: Any) -> int | str | None:
 def demand_of(pace: Any, total: Any, guest: int) -> tuple[int | None, int]:
     """Bytes a second that another process allocates, if it does, and how many."""
     if pace is None and total is not None:
-        raise ValueError(f"demand_total={total!r}: say how fast, too: demand='2 GiB/s'")
+        raise ValueError(f"demand_total={units.shown(total)}: say how fast, too: demand='2 GiB/s'")
     if total is not None:
         guest = units.size(total, "demand_total", multiple_of=PAGE_SIZE)
     return None if pace is None else units.rate(pace, "demand"), guest
@@ -171,9 +161,9 @@ def demand_of(pace: Any, total: Any, guest: int) -> tuple[int | None, int]:
 
 def call_of(scenario: Callable[..., Any], given: Mapping[str, Any]) -> str:
     """The line of code that runs a scenario again: what differs from the defaults."""
-    arguments = [repr(given["memory"])]
+    arguments = [units.code(given["memory"])]
     for name, parameter in inspect.signature(scenario).parameters.items():
         value = given[name]
         if name != "memory" and name not in NOT_INPUTS and value != parameter.default:
-            arguments.append(f"{name}={value!r}")
+            arguments.append(f"{name}={units.code(value)}")
     return f"ld.{scenario.__name__}({', '.join(arguments)})"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import units
 from .._core import step, visit
 from ..costs import Costs
@@ -28,9 +26,8 @@ from .parameters import (
     Time,
     bystanders_of,
     exit_of,
-    one_of,
     part,
-    true_or_false,
+    read,
 )
 from .stage import Stage
 
@@ -147,7 +144,7 @@ def reboot(
     NotEnoughMemory
         If this computer has not the memory for it. Both figures are given, before anything is started.
     """
-    scenario = Rebooting(dict(locals()))
+    scenario = Rebooting(read(locals()))
     return scenario.stage.play(scenario.qemu(), "QEMU", scenario.others())
 
 
@@ -155,25 +152,22 @@ class Rebooting:
     """The actors of a reboot: QEMU, the new guest's vCPUs, other threads of QEMU, and who kills it."""
 
     def __init__(self, given: dict[str, Any], scenario: Callable[..., Run] = reboot) -> None:
-        one_of(given["new_guest"], NEW_GUESTS, "new_guest")
-        one_of(given["touch"], PATTERNS, "touch")
-        one_of(given["demand_from"], DEMAND_FROM, "demand_from")
-        if isinstance(given["seed"], bool) or not isinstance(given["seed"], int):
-            raise ValueError(f"seed={given['seed']!r}: use a whole number")
+        units.one_of(given["new_guest"], NEW_GUESTS, "new_guest")
+        units.one_of(given["touch"], PATTERNS, "touch")
+        units.one_of(given["demand_from"], DEMAND_FROM, "demand_from")
+        units.whole_number(given["seed"], "seed")
         touched, io = units.share(given["touched"], "touched"), units.share(given["io"], "io")
         loader = units.size(given["loader"], "loader", multiple_of=PAGE_SIZE, zero=True)
         image = units.size(given["image"], "image", multiple_of=PAGE_SIZE)
         image_at = units.size(given["image_at"], "image_at", multiple_of=PAGE_SIZE, zero=True)
-        if isinstance(given["bystander"], np.ndarray):
-            given["bystander"] = given["bystander"].tolist()
         self.bystanders = bystanders_of(given["bystander"])
         self.exit_at = exit_of(given["exit_at"])
         if given["demand"] is not None and given["demand_from"] != "start" and self.exit_at is None:
             raise ValueError(
-                f"demand={given['demand']!r}: another process waits for this one's end; give exit_at, too, or "
-                "demand_from='start'"
+                f"demand={units.shown(given['demand'])}: another process waits for this one's end; give exit_at, too, "
+                "or demand_from='start'"
             )
-        true_or_false(given["wait_for_cleanup"], "wait_for_cleanup")
+        units.flag(given["wait_for_cleanup"], "wait_for_cleanup")
         latest = max((moment for moment in (*self.bystanders, self.exit_at) if isinstance(moment, int)), default=0)
         self.stage = Stage(given, scenario, latest)
         self.machine = self.stage.machine

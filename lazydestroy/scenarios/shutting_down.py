@@ -10,7 +10,8 @@ from ..kernel.structs import Flow
 from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
 from ..run import Run
 from ..series import Series, v1
-from .parameters import Progress, one_of
+from ..units import one_of
+from .parameters import Progress, read
 from .stage import Stage
 
 
@@ -63,8 +64,9 @@ def shutdown(
     ValueError, NotEnoughMemory
         As for `reboot`.
     """
+    given = read(locals())
     one_of(demand_from, ("wait", "exit"), "demand_from")
-    stage = Stage(dict(locals()), shutdown)
+    stage = Stage(given, shutdown)
 
     def process_ends() -> Flow:
         yield from stage.machine.exiting()

@@ -33,7 +33,6 @@ from .parameters import (
     fits_into_time,
     host_memory_of,
     part,
-    true_or_false,
 )
 from .result import by_command, interruptions_of, memory_of, timeline_of
 
@@ -57,7 +56,7 @@ class Stage:
         process = units.size(given["process_memory"], "process_memory", multiple_of=PAGE_SIZE, zero=True)
         host = host_memory_of(given["host_memory"], guest, process)
         for name in ("destroy_fails", "destroy_needs_no_cpus", "film"):
-            true_or_false(given.get(name, True), name)
+            units.flag(given.get(name, True), name)
         require_memory((host >> PAGE_SHIFT) + ENGINE_MEMORY, f"a run with a host of {units.format_size(host)}")
         self.host = host
         fits_into_time(costs_of(given["costs"]), host >> PAGE_SHIFT, latest)

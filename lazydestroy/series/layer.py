@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..kernel import Kernel
+from ..units import shown, whole_number
 
 if TYPE_CHECKING:
     from ..demonstrations import Demonstration
@@ -186,7 +188,7 @@ def patch_of(layer: type[Layer], below: tuple[type[Layer], ...]) -> Patch:
     )
 
 
-@cache
+@lru_cache(maxsize=128)
 def compose(layers: tuple[type, ...]) -> type[Kernel]:
     """The kernel with `layers` on it, the last one on top."""
     return type("Kernel", (*reversed(layers), Kernel), {})
@@ -204,9 +206,20 @@ class Series:
     (11, ld.series.v1.upto(7), ld.series.v1.without(6))
     """
 
-    def __init__(self, layers: tuple[type[Layer], ...], name: str) -> None:
+    def __init__(self, layers: tuple[type[Layer], ...], name: str, code: str = "") -> None:
+        all_layers = isinstance(layers, tuple) and all(isinstance(each, type) for each in layers)
+        if not all_layers or not all(issubclass(each, Layer) for each in layers):
+            raise ValueError(f"layers={shown(layers)}: use a tuple of layers; v1.plus(...) makes one of any class")
+        for parameter, text in (("name", name), ("code", code)):
+            if not isinstance(text, str):
+                raise ValueError(f"{parameter}={shown(text)}: use text, such as 'v1.upto(7)'")
         self.layers = layers
         self.name = name
+        self._code = code or name
+
+    def _but(self, layers: tuple[type[Layer], ...], how: str, code: str = "") -> Series:
+        """Another kernel; `how` it is made of this one, and the same as Python that runs, if that is another text."""
+        return Series(layers, f"{self.name}.{how}", f"{self._code}.{code or how}")
 
     @property
     def kernel(self) -> type[Kernel]:
@@ -227,14 +240,14 @@ class Series:
         return len(self.numbers)
 
     def __contains__(self, number: object) -> bool:
-        return number in self.numbers
+        return _number(number) in self.numbers
 
     def __getitem__(self, number: int) -> Patch:
         """The patch with that number (not place)."""
         for patch in self:
-            if patch.number == number:
+            if patch.number == _number(number):
                 return patch
-        raise KeyError(f"patch {number} is not in {self!r}, which has {self.numbers}")
+        raise KeyError(f"patch {shown(number)} is not in {self!r}, which has {self.numbers}")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Series) and self.layers == other.layers
@@ -243,7 +256,7 @@ class Series:
         return hash(self.layers)
 
     def __repr__(self) -> str:
-        return f"ld.series.{self.name}"
+        return f"ld.series.{self._code}"
 
     def _repr_html_(self) -> str:
         from .reading import series_html
@@ -261,10 +274,11 @@ class Series:
             If there is no such patch, or one of them needs a patch that is not in this kernel.
         """
         last = max(self.numbers, default=0)
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= last:
-            raise ValueError(f"upto({number!r}): use a number from 0 to {last}")
-        kept = self._with([kept for kept in self.numbers if kept <= number], own=False)
-        return Series(kept, f"{self.name}.upto({number})") if kept != self.layers else self
+        until = _number(number)
+        if until is None or not 0 <= until <= last:
+            raise ValueError(f"upto({shown(number)}): use a number from 0 to {last}")
+        kept = self._with([kept for kept in self.numbers if kept <= until], own=False)
+        return self._but(kept, f"upto({until})") if kept != self.layers else self
 
     def _with(self, numbers: list[int], own: bool) -> tuple[type[Layer], ...]:
         """The layers of some patches, and the fixes that they still need; with layers of one's own, or without."""
@@ -284,8 +298,9 @@ class Series:
             If one is not in it, or a patch that stays needs one that goes.
         """
         for number in numbers:
-            if number not in self.numbers:
-                raise ValueError(f"without({number!r}): {self!r} has the patches {self.numbers}")
+            if number not in self:
+                raise ValueError(f"without({shown(number)}): {self!r} has the patches {self.numbers}")
+        numbers = tuple(map(int, numbers))
         kept = self._with([kept for kept in self.numbers if kept not in numbers], own=True)
         for layer in kept:
             missing = [number for number in layer.needs if number in numbers]
@@ -296,7 +311,7 @@ class Series:
                     f"without({', '.join(map(str, numbers))}) could not be compiled: {name} needs patch {missing[0]}"
                     + (f". Leave out {also} as well" if also else "")
                 )
-        return Series(kept, f"{self.name}.without({', '.join(map(str, numbers))})") if numbers else self
+        return self._but(kept, f"without({', '.join(map(str, numbers))})") if numbers else self
 
     def _needing(self, numbers: tuple[int, ...]) -> list[int]:
         """The patches that go with `numbers`, because they need one of them, directly or not."""
@@ -312,10 +327,35 @@ class Series:
         Raises
         ------
         ValueError
-            If one is not a class.
+            If one is not a class, or Python cannot put them on top of each other: one is there already, or is no
+            ordinary class.
         """
         for layer in layers:
             if not isinstance(layer, type):
-                raise ValueError(f"plus({layer!r}): a layer is a class")
-        own = tuple(layer if issubclass(layer, Layer) else type(layer.__name__, (layer, Layer), {}) for layer in layers)
-        return Series((*self.layers, *own), f"{self.name}.plus({', '.join(layer.__name__ for layer in layers)})")
+                raise ValueError(f"plus({shown(layer)}): a layer is a class")
+        try:
+            own = tuple(each if issubclass(each, Layer) else type(each.__name__, (each, Layer), {}) for each in layers)
+            compose((*self.layers, *own))
+        except TypeError as error:
+            said = " ".join(str(error).split())
+            written = ", ".join(layer.__name__ for layer in layers)
+            raise ValueError(f"plus({written}): Python cannot put them on top of each other: {said}") from None
+        names = ", ".join(layer.__name__ for layer in layers)
+        return self._but((*self.layers, *own), f"plus({names})", f"plus({', '.join(map(_code_of, layers))})")
+
+
+def _number(value: object) -> int | None:
+    """The number that a value is; None if it is none."""
+    try:
+        return whole_number(value, "number")
+    except ValueError:
+        return None
+
+
+def _code_of(layer: type) -> str:
+    """How a layer is written: this package's own can be reached by name, yours has the name that you gave it."""
+    if not layer.__module__.startswith(f"{__package__}."):
+        return layer.__name__
+    public = getattr(sys.modules[str(__package__)], layer.__name__, None) is layer
+    module = "" if public else layer.__module__.removeprefix(f"{__package__}.") + "."
+    return f"ld.series.{module}{layer.__name__}"

@@ -165,7 +165,7 @@ def _control(number: int, name: str, value: Any) -> ipywidgets.Widget:
     if name == "kernel":
         kernels = dict(_KERNELS.get(number, KERNELS))
         if value not in kernels.values():
-            kernels[repr(value).removeprefix("ld.series.")] = value
+            kernels[value.name] = value
         return choice("kernel", list(kernels.items()), value)
     if name == "touch":
         orders = [(words, order) for words, order in TOUCHES.items() if order in (*_AT_RANDOM, value)]
