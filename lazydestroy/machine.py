@@ -8,7 +8,13 @@ kernel's own code is in `lazydestroy.kernel` and `lazydestroy.series`.
 
 from __future__ import annotations
 
+import copyreg
+import inspect
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from . import units
@@ -16,12 +22,13 @@ from ._core import DeferredList, Engine, Lock, Memory, Table, Task, step, visit
 from .costs import Costs
 from .kernel.gmap import CRST_PAGES
 from .kernel.structs import NO_STORAGE, Answer, Flow, Gmap, Kvm, Mm, MmContext, Pv, Vcpu
+from .limits import require_memory
 from .page import PAGE_SHIFT, PAGE_SIZE, Content, Holder, Page, Record, State
 from .run import Event
 from .series import Series, v1
 from .ultravisor import Interruption, Ultravisor
 from .units import exact_size, format_size
-from .uvcb import UVC, uv_cb_init
+from .uvcb import UVC, UVC_CC_ERROR, uv_cb_init
 
 DESTROY_LOOP_THRESHOLD = 32
 """Patch 5: pages destroyed between two takings of ``mmap_lock``."""
@@ -88,13 +95,21 @@ class Access:
     events: tuple[Event, ...]
 
     def __str__(self) -> str:
-        raised = ", ".join(f"0x{number:X}" for number in self.interruptions) or "no exception"
+        raised = _counted(f"0x{number:X}" for number in self.interruptions) or "no exception"
         parts = [f"{self.accessor} touches page {self.page}: {raised}"]
         if self.uvcs:
-            parts.append("calls " + ", ".join(self.uvcs))
+            parts.append("calls " + _counted(self.uvcs))
         parts.append(f"reads {self.saw}" if self.saw else "never gets through")
         parts.append(f"{units.format_duration(self.ns)}")
-        return "; ".join(parts) + "".join(f"\n    {event}" for event in self.events)
+        return "; ".join(parts) + "".join(f"\n    {line}" for line in self._logged())
+
+    def _logged(self) -> Iterator[str]:
+        """The events; one that comes again and again is written once."""
+        times = Counter((event.kind, event.text, event.actor) for event in self.events)
+        for event in self.events:
+            again = times.pop((event.kind, event.text, event.actor), 0)
+            if again:
+                yield f"{event}" + (f", {units.format_count(again)} times" if again > 1 else "")
 
     __repr__ = __str__
 
@@ -204,18 +219,23 @@ class Machine:
         windows: bool = True,
     ) -> None:
         if not isinstance(kernel, Series):
-            raise ValueError(f"kernel={kernel!r}: use a kernel such as ld.series.v1 or ld.series.v1.upto(0)")
-        if isinstance(vcpus, bool) or not isinstance(vcpus, int) or not 1 <= vcpus <= 248:
-            raise ValueError(f"vcpus={vcpus!r}: use a whole number from 1 to 248")
+            raise ValueError(f"kernel={units.shown(kernel)}: use a kernel such as ld.series.v1 or ld.series.v1.upto(0)")
+        vcpus = units.whole_number(vcpus, "vcpus", 1, 248)
         if costs is not None and not isinstance(costs, Costs):
-            raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
+            raise ValueError(f"costs={units.shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
         if lazy_destroy is not None and 10 not in kernel:
             raise ValueError(
-                f"lazy_destroy={lazy_destroy!r}: {kernel!r} does not have the module parameter "
+                f"lazy_destroy={units.shown(lazy_destroy)}: {kernel!r} does not have the module parameter "
                 "(patch 10); leave it None"
             )
-        if lazy_destroy is not None and not isinstance(lazy_destroy, bool):
-            raise ValueError(f"lazy_destroy={lazy_destroy!r}: use None, True or False")
+        if lazy_destroy is not None:
+            lazy_destroy = units.flag(lazy_destroy, "lazy_destroy")
+        small_storage, tabled, windows = (
+            units.flag(value, name)
+            for name, value in (("small_storage", small_storage), ("tabled", tabled), ("windows", windows))
+        )
+        reserve = units.whole_number(reserve, "reserve", 0, 1 << 40)
+        features = _features(features)
         self.guest_len = units.size(guest, "guest", multiple_of=PAGE_SIZE)
         self.process_len = units.size(process_memory, "process_memory", multiple_of=PAGE_SIZE, zero=True)
         self.costs = Costs() if costs is None else costs
@@ -224,11 +244,14 @@ class Machine:
         self.segment_table_pages = (
             units.size(segment_table, "segment_table", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
         )
-        options = {**_UV_STORAGE, **(_SMALL_STORAGE if small_storage else {}), **(ultravisor or {})}
-        sizes = Ultravisor(memory=Memory(1), costs=self.costs, **options)
+        options = {**_UV_STORAGE, **(_SMALL_STORAGE if small_storage else {}), **_ultravisor_options(ultravisor)}
+        try:
+            sizes = Ultravisor(memory=Memory(1), costs=self.costs, **options)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"ultravisor={units.shown(ultravisor)}: {error}") from None
         if self.guest_len > sizes.max_guest_stor_addr:
             raise ValueError(
-                f"guest={guest!r}: more than this Ultravisor supports; use at most "
+                f"guest={units.shown(guest)}: more than this Ultravisor supports; use at most "
                 f"{exact_size(sizes.max_guest_stor_addr)}"
             )
         self.guest_pages, self.process_pages = self.guest_len >> PAGE_SHIFT, self.process_len >> PAGE_SHIFT
@@ -243,10 +266,12 @@ class Machine:
                     f"host_memory={format_size(host_len)!r}: too little; a guest of {format_size(self.guest_len)} "
                     f"needs at least {exact_size(needed)} with what the process and the Ultravisor take"
                 )
+        if host_len > _SURELY_THERE:
+            require_memory(host_len >> PAGE_SHIFT, f"a machine with a host of {format_size(host_len)}")
         self.memory = Memory(host_len >> PAGE_SHIFT)
         self.donated_from = min(units.size(donated_from, "donated_from", zero=True), host_len - storage)
         self.engine = Engine(self.memory, tabled, windows, reserve)
-        self.uv = Ultravisor(
+        self.uv = _Ultravisor(
             features=features,
             memory=self.memory,
             costs=self.costs,
@@ -473,8 +498,7 @@ class Machine:
 
         So can an allocation of a "list page" (patch 9).
         """
-        if what not in ALLOCATIONS:
-            raise ValueError(f"what={what!r}: use one of {', '.join(map(repr, ALLOCATIONS))}")
+        what, times = units.one_of(what, ALLOCATIONS, "what"), units.whole_number(times, "times", 0)
         self.memory.context_changed()
         self._injected[what] = times
 
@@ -586,6 +610,10 @@ class Machine:
 
     def _do(self, flow: Flow, name: str) -> Any:
         """Let one task act to its end; others act only where it waits for them."""
+        with _told_apart():
+            return self._done(flow, name)
+
+    def _done(self, flow: Flow, name: str) -> Any:
         engine = self.engine
         task = engine.spawn(flow, name, self.now)
         for _ in range(_PATIENCE + _PATIENCE_A_PAGE * (self.guest_pages + self.process_pages)):
@@ -635,6 +663,8 @@ class Machine:
 
     def turn_to(self, process: Process) -> Process:
         """Do to another process what is done by hand from now on. Returns the one before."""
+        if not isinstance(process, Process):
+            raise ValueError(f"process={units.shown(process)}: use what start_another() or turn_to() returned")
         before = Process(self.mm, self.kvm, self.alive, self.guest_up)
         self.memory.context_changed()
         self.mm, self.kvm, self.alive, self.guest_up = process.mm, process.kvm, process.alive, process.guest_up
@@ -649,15 +679,23 @@ class Machine:
         """Let the guest go protected; its image has `image` pages from page 0 up. Returns its name."""
         self._need(self.guest_up, "the guest is not running: boot() first")
         self._need(not self.kvm.pv.handle, "the guest is protected already")
+        image = units.whole_number(image, "image", 1)
+        self._need(
+            len(self.memory.records()) <= _KINDS,
+            f"the guest could not be made protected: {len(self.uv.configurations)} configurations are there, and the "
+            "model cannot tell apart the pages of more; run() lets the clean-up threads destroy old ones",
+        )
+        self.uv.refused, logged = "", len(self.events)
         if not self._do(self.protecting(0, min(image, self.guest_pages)), "QEMU"):
-            self._need(False, f"the guest could not be made protected: {self.events[-1]}")
+            why = self.uv.refused or ", ".join(event.text for event in self.events[logged:]) or "it was stopped"
+            self._need(False, f"the guest could not be made protected: {why}")
         return self.names[self.kvm.pv.handle]
 
     def touch(self, page: int) -> Access:
         """Let the guest touch one of its pages."""
         self._need(self.guest_up, "the guest is not running: boot() first")
-        flow = self._visiting(page)
-        return self._access("vCPU", page, flow)
+        page = self._number(page)
+        return self._access("vCPU", page, self._visiting(page))
 
     def _visiting(self, page: int) -> Flow:
         self._saw = ""
@@ -666,8 +704,9 @@ class Machine:
 
     def read(self, page: int, as_: str = "host") -> Access:
         """Let the host read a guest's page: as "host" (userspace), "kernel", or "io"."""
-        if as_ not in ("host", "kernel", "io"):
-            raise ValueError(f"as_={as_!r}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
+        if not isinstance(as_, str) or as_ not in ("host", "kernel", "io"):
+            raise ValueError(f"as_={units.shown(as_)}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
+        page = self._number(page)
         return self._access(as_, page, self.reading(self._frame(page), as_))
 
     def io(self, page: int) -> Access:
@@ -702,16 +741,19 @@ class Machine:
         self._guest_call(self.uv.unshare, page, "unshare")
 
     def _guest_call(self, call: Any, page: int, name: str) -> None:
+        page = self._number(page)
         handle = self.running_handle(self.kvm)
         self._need(handle, f"only a protected guest can {name} pages: protect() first")
         self._frame(page)
         pinned = self.memory.record(self.mm.guest.slot(page)).pinned
         self._need(not pinned or name == "share", f"page {page} is pinned: the host still uses it for I/O")
-        cc = call(handle, page << PAGE_SHIFT)
+        with _told_apart():
+            cc = call(handle, page << PAGE_SHIFT)
         self._need(cc == 0, f"page {page} cannot be {name}d: it is not the guest's own; let it touch() the page first")
 
     def swap_out(self, page: int) -> bool:
         """Let the host write a page to swap and use its frame for something else. False if it cannot."""
+        page = self._number(page)
         self._frame(page)
         return self.kernel.swap_out(self.mm, page << PAGE_SHIFT)
 
@@ -728,10 +770,13 @@ class Machine:
 
     def step(self, task: Task | None = None) -> str:
         """Let the clean-up thread, or `task`, do one step. Says what happened."""
+        if task is not None and task not in self.engine.tasks:
+            raise ValueError(f"task={units.shown(task)}: use one of m.tasks, or None")
         if task is None and not self.tasks:
             return "nothing left to do"
         self._log.clear()
-        acted = self.engine.step(task)
+        with _told_apart():
+            acted = self.engine.step(task)
         if acted is None:
             return "nobody can act: " + ", ".join(f"{waiting.name} waits" for waiting in self.tasks)
         return f"{acted.name}{self._where()}: {', '.join(self._log) or 'walks on'}"
@@ -746,7 +791,8 @@ class Machine:
 
     def run(self) -> None:
         """Let everything that is under way come to its end."""
-        self.engine.run()
+        with _told_apart():
+            self.engine.run()
 
     def observe(self, accessor: str, page: int, flow: Flow) -> Access:
         """Let somebody do something about a guest's page, and tell what came of it; the flow returns what it read."""
@@ -780,9 +826,16 @@ class Machine:
         if not self.memory.learning:
             self._saw = self.describe(page.record)
 
+    def _number(self, page: int) -> int:
+        """The number of one of the guest's pages."""
+        try:
+            return units.whole_number(page, "page", 0, self.guest_pages - 1)
+        except ValueError:
+            shown = units.shown(page)
+            raise ValueError(f"page={shown}: the guest has pages 0 to {self.guest_pages - 1}") from None
+
     def _frame(self, page: int, present: bool = True) -> Page:
-        if isinstance(page, bool) or not isinstance(page, int) or not 0 <= page < self.guest_pages:
-            raise ValueError(f"page={page!r}: the guest has pages 0 to {self.guest_pages - 1}")
+        page = self._number(page)
         view = self.memory.page(self.mm.guest.slot(page))
         if present and view.holder == Holder.SET_ASIDE and view.mm == self.mm.number:
             raise ValueError(f"page={page}: set aside; it is in no address space, so nobody can name it")
@@ -813,37 +866,73 @@ class Machine:
         return kinds[record.content]
 
     def rows(self) -> list[dict[str, Any]]:
-        """The guest's pages, one dict each: what `show` prints."""
-        rows = []
-        for page in range(self.guest_pages):
-            record = self.memory.record(self.mm.guest.slot(page))
-            present = record.holder in (Holder.MAPPED, Holder.SET_ASIDE) and record.mm == self.mm.number
-            held = record.state in (State.SECURE, State.SHARED)
-            rows.append(
-                {
-                    "page": page,
-                    "state": record.state.name.lower().replace("_", "-") if present else "not present",
-                    "owner": self.name(record.owner) if present and held else "",
-                    "content": self.describe(record) if present else "",
-                    "PG_arch_1": int(record.arch_1) if present else "",
-                    "references": record.refs if present else "",
-                    "holder": record.holder.name.lower().replace("_", " ") if present else "",
-                }
-            )
-        return rows
+        """The guest's pages, one dict each."""
+        return [self._row(page, self._record_of(page)) for page in range(self.guest_pages)]
+
+    def _record_of(self, page: int) -> Record:
+        return self.memory.record(self.mm.guest.slot(page))
+
+    def _row(self, page: int | str, record: Record) -> dict[str, Any]:
+        present = record.holder in (Holder.MAPPED, Holder.SET_ASIDE) and record.mm == self.mm.number
+        held = record.state in (State.SECURE, State.SHARED)
+        return {
+            "page": page,
+            "state": record.state.name.lower().replace("_", "-") if present else "not present",
+            "owner": self.name(record.owner) if present and held else "",
+            "content": self.describe(record) if present else "",
+            "PG_arch_1": int(record.arch_1) if present else "",
+            "references": record.refs if present else "",
+            "holder": record.holder.name.lower().replace("_", " ") if present else "",
+        }
+
+    def _rows_shown(self) -> tuple[list[dict[str, Any]], str]:
+        """What `show` prints: a row a page, or for each run of equal pages of a larger guest; then what is left."""
+        if self.guest_pages <= _ROWS:
+            return self.rows(), ""
+        rows: list[dict[str, Any]] = []
+        first = 0
+        while first < min(self.guest_pages, _LOOKED_AT) and len(rows) < _ROWS:
+            row = self._row("", self._record_of(first))
+            end = self._end_of_run(first, row)
+            rows.append({**row, "page": str(first) if end == first + 1 else f"{first}-{end - 1}"})
+            first = end
+        left = self.guest_pages - first
+        pages = f"page{'s' if left != 1 else ''}"
+        return rows, f"... and {units.format_count(left)} {pages} more, from page {first} on" if left else ""
+
+    def _end_of_run(self, first: int, row: dict[str, Any]) -> int:
+        """The page after those that look the same in `show`, from `first` on."""
+        table, last = self.mm.guest, min(self.guest_pages, _LOOKED_AT)
+        end, ahead = first + 1, 1
+        while end < last:
+            ahead = min(ahead, 1 << 16, last - end)
+            frames = list(map(table.slot, range(end, end + ahead)))
+            in_a_row = frames == list(range(frames[0], frames[0] + ahead))
+            found = self.memory.records(frames[0], ahead) if in_a_row else {*map(self.memory.record, frames)}
+            if all(self._row("", record) == row for record in found):
+                end, ahead = end + ahead, 2 * ahead
+            elif ahead == 1:
+                break
+            else:
+                ahead //= 2
+        return end
 
     def show(self) -> str:
-        """The guest's pages as a table of text."""
-        rows = self.rows()
+        """The guest's pages as a table of text; equal pages of a guest of more than 50 are one row together."""
+        rows, left = self._rows_shown()
         widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]}
         lines = ["  ".join(f"{name:<{width}}" for name, width in widths.items())]
         lines += ["  ".join(f"{row[name]!s:<{width}}" for name, width in widths.items()) for row in rows]
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join([*(line.rstrip() for line in lines), *([left] if left else [])])
 
     __repr__ = show
 
+    def __reduce_ex__(self, protocol: object) -> Any:
+        """Refuse `copy` and `pickle`."""
+        return _not_to_be_copied(self)
+
     def _repr_html_(self) -> str:
-        rows = self.rows()
+        rows, left = self._rows_shown()
         head = "".join(f"<th>{name}</th>" for name in rows[0])
         body = "".join(
             f"<tr style='background:{_TINT.get(row['state'], 'none')}'>"
@@ -851,8 +940,21 @@ class Machine:
             + "</tr>"
             for row in rows
         )
-        return f"<table><tr>{head}</tr>{body}</table>"
+        below = f"<tr><td colspan='{len(rows[0])}'>{escape(left)}</td></tr>" if left else ""
+        return f"<table><tr>{head}</tr>{body}{below}</table>"
 
+
+_SURELY_THERE = 4 << 30
+"""Hosts up to this size, whose records take a megabyte, are made without a look at this computer's memory."""
+
+_KINDS = 240
+"""Kinds of page (`Record`) in use up to which another configuration is made: the core tells 256 apart."""
+
+_ROWS = 50
+"""Rows that `Machine.show` has at most."""
+
+_LOOKED_AT = 1 << 24
+"""Pages that it looks at, at most: those of 64 GiB take a second or two."""
 
 _PATIENCE = 100_000
 _PATIENCE_A_PAGE = 20
@@ -868,9 +970,94 @@ def _name(place: int) -> str:
 
 
 def _at_least_one(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1 << 20:
-        raise ValueError(f"{name}={value!r}: use a whole number from 1 to 1,048,576")
-    return value
+    return units.whole_number(value, name, 1, 1 << 20)
+
+
+def _features(features: Any) -> str | tuple[str | int, ...]:
+    """Feature bits, read to the end: an iterator serves one Ultravisor only."""
+    entries = units.plain(features, "features")
+    if isinstance(entries, bytes | bytearray | Series) or not isinstance(entries, Iterable):
+        entries = (features,)
+    bits = (entries,) if isinstance(entries, str) else tuple(entries)
+    if not all(bit == "misc" if isinstance(bit, str) else type(bit) is int and 0 <= bit < 64 for bit in bits):
+        accepted = "use bit numbers 0 to 63, or the name 'misc' (bit 0), several in a tuple"
+        raise ValueError(f"features={units.shown(features)}: {accepted}")
+    return bits
+
+
+def _ultravisor_options(options: Any) -> dict[str, Any]:
+    """Further arguments for `Ultravisor`, but for those that the machine gives it itself."""
+    known = inspect.signature(Ultravisor).parameters.keys() - _GIVEN
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping) or not options.keys() <= known:
+        accepted = ", ".join(sorted(known))
+        raise ValueError(f"ultravisor={units.shown(options)}: use a dict with some of the names {accepted}")
+    return {str(name): units.plain(value, str(name)) for name, value in options.items()}
+
+
+_GIVEN = {"host_memory", "features", "memory", "costs", "observer", "donated_from"}
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """What is done by hand may make more kinds of page than one byte can tell apart."""
+    try:
+        yield
+    except OverflowError as error:
+        raise RuntimeError(
+            f"the machine cannot go on: {error}, and the model cannot tell apart more; make another ld.Machine, with "
+            "fewer guests at a time"
+        ) from None
+
+
+def _counted(words: Iterable[str]) -> str:
+    """Some words in a row; if they are many, each of them once, and how often."""
+    every = tuple(words)
+    if len(every) <= _WORDS:
+        return ", ".join(every)
+    times = Counter(every)
+    return ", ".join(word if n == 1 else f"{word} ({units.format_count(n)} times)" for word, n in times.items())
+
+
+_WORDS = 8
+
+
+class _Ultravisor(Ultravisor):
+    """An Ultravisor that remembers which call on the way to a protected guest it has refused last."""
+
+    refused = ""
+
+    def call(self, uvcb: Any) -> int:
+        """Execute a call; see `Ultravisor.call`."""
+        cc = super().call(uvcb)
+        if cc == UVC_CC_ERROR and uvcb.header.cmd in _PROTECTING:
+            rc, rrc = uvcb.header.rc, uvcb.header.rrc
+            self.refused = f"{UVC(uvcb.header.cmd).name} was refused (rc {rc:#x}{f', rrc {rrc:#x}' if rrc else ''})"
+        return cc
+
+
+_PROTECTING = (
+    UVC.CREATE_SEC_CONF,
+    UVC.CREATE_SEC_CPU,
+    UVC.SET_SEC_CONF_PARAMS,
+    UVC.UNPACK_IMG,
+    UVC.VERIFY_IMG,
+)
+
+
+def _not_to_be_copied(thing: object) -> Any:
+    name = type(thing).__name__.strip("_")
+    raise TypeError(
+        f"{'an' if name[0] in 'AEIOU' else 'a'} {name} cannot be copied or pickled: its parts refer to each other and "
+        "to memory outside of Python; make another ld.Machine with the same arguments, and do the same to it"
+    )
+
+
+_PARTS = (DeferredList, Engine, Gmap, Kvm, Lock, Memory, Mm, MmContext, Pv, Table, Task, Ultravisor, _Ultravisor, Vcpu)
+
+for _part in _PARTS:
+    copyreg.pickle(_part, _not_to_be_copied)
 
 
 __all__ = [
