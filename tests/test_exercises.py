@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -301,6 +303,73 @@ def test_a_later_session_goes_on_with_the_file(tmp_path, monkeypatch):
     problem.check(exact(problem))
     assert ld.progress(file=str(file))["reboot-time, seed 1"].tries == 2
     assert json.loads(file.read_text())["reboot-time, seed 1"]["solved"]
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_two_notebooks_at_a_time_share_a_file(tmp_path, monkeypatch, locks):
+    if not locks:
+        monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows: importing it fails
+    file = tmp_path / "both.json"
+    one, other = Progress(), Progress()
+    one.keep(file)
+    other.keep(file)
+    one.note("a", False)
+    other.note("b", True)
+    one.note("c", True)
+    other.note("a", True)
+    expected = {"a": (2, True), "b": (1, True), "c": (1, True)}
+    kept = json.loads(file.read_text())
+    assert {name: (each["tries"], each["solved"]) for name, each in kept.items()} == expected
+    assert {name: (other[name].tries, other[name].solved) for name in other} == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["both.json"]
+
+
+def test_no_try_is_lost_when_sessions_write_at_the_same_time(tmp_path):
+    file = tmp_path / "all.json"
+    code = (
+        "import sys; from pathlib import Path; from lazydestroy.exercises.session import Progress\n"
+        "mine = Progress(); mine.keep(Path(sys.argv[1])); sys.stdin.read(1)\n"
+        "for turn in range(40): mine.note('shared', False); mine.note(f'{sys.argv[2]}, seed {turn}', True)"
+    )
+    sessions = [
+        subprocess.Popen([sys.executable, "-c", code, file, str(number)], stdin=subprocess.PIPE) for number in range(3)
+    ]
+    for each in sessions:
+        each.stdin.write(b"!")
+        each.stdin.flush()
+    assert [each.wait(60) for each in sessions] == [0, 0, 0]
+    kept = json.loads(file.read_text())
+    assert len(kept) == 1 + 3 * 40
+    assert kept["shared"] == {"tries": 3 * 40, "solved": False}
+
+
+def test_a_file_that_is_named_twice_counts_once(tmp_path):
+    file = tmp_path / "mine.json"
+    ld.progress(file=file)
+    ld.exercise("reboot-time", seed=1).check(1)
+    for _ in range(3):
+        assert ld.progress(file=file)["reboot-time, seed 1"].tries == 1
+
+
+def test_an_answer_is_judged_even_if_the_file_is_gone_bad(tmp_path):
+    file = tmp_path / "mine.json"
+    ld.progress(file=file)
+    file.write_text("something else")
+    with pytest.warns(UserWarning, match=r"in this session only: .*no file of progress"):
+        assert not ld.exercise("reboot-time", seed=1).check(1)
+    assert ld.progress()["reboot-time, seed 1"].tries == 1
+    assert file.read_text() == "something else"
+
+
+@pytest.mark.parametrize("file", [None, 5, "", b"mine.json", [], "a\0b", Path(), object(), 1.5])
+def test_what_is_no_name_of_a_file_is_refused(file):
+    with pytest.raises(ValueError, match=r"^file=.*: use "):
+        ld.progress(file=file)
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(ValueError, match=r"^file=.*No such file or directory; name another one"):
+        ld.progress(file=tmp_path / "nowhere" / "mine.json")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', '{"a": {"tries": "x", "solved": true}}', "null"])
