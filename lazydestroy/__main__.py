@@ -3,20 +3,24 @@
 python -m lazydestroy
 python -m lazydestroy 3 --memory "256 GiB" --destroy "2 us"
 python -m lazydestroy 3 --help
+python -m lazydestroy --version
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from . import __version__
 from .costs import Costs
 from .questions import QUESTIONS, accepted, ask, question
 from .series import Series, v1, v1_fixed
@@ -86,6 +90,7 @@ def _parser() -> _Parser:
     )
     parser.add_argument("number", nargs="?", help=f"number of the question, 1 to {len(QUESTIONS)}")
     parser.add_argument("-h", "--help", action="store_true", help="show what can be given, and exit")
+    parser.add_argument("--version", action="store_true", help="show the version, and exit")
     return parser
 
 
@@ -105,7 +110,7 @@ def _add_parameters(parser: _Parser, number: int) -> None:
         costs = parser.add_argument_group("what a step costs")
         for name, option in _cost_options(number).items():
             costs.add_argument(option, metavar="TIME", help=f"default: {format_duration(_COSTS[name])}")
-    parser.add_argument("--plot", metavar="FILE", help="save the picture as a PNG file")
+    parser.add_argument("--plot", metavar="FILE", help="save the picture as a PNG file (*.png)")
 
 
 def _given(arguments: argparse.Namespace, number: int) -> dict[str, Any]:
@@ -138,38 +143,91 @@ def _show(done: int, total: int) -> None:
     print(f"run {done + 1} of {total} ...", end=end, file=sys.stderr, flush=True)
 
 
+_PLAIN = str.maketrans({"µ": "u", "×": "x", "·": "*", "–": "-", "’": "'", "\N{NO-BREAK SPACE}": " ", "→": "->"})
+"""What is written where the terminal cannot write a character."""
+
+
+class _CannotSay(Exception):
+    """Standard output takes no more."""
+
+
+def _say(text: str) -> None:
+    """Print, with what the terminal cannot write spelled in ASCII."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # let the interpreter find nothing to complain about at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise _CannotSay(error.errno, error.strerror) from None
+
+
+@contextmanager
+def _file_for(plot: str | None) -> Iterator[Path | None]:
+    """The file for the picture, if there is to be one: opened before anything is computed, gone if nothing is saved."""
+    if plot is None:
+        yield None
+        return
+    file = Path(plot)
+    if file.suffix.lower() not in ("", ".png"):
+        raise ValueError(f"--plot {plot}: the picture is saved as PNG; use a name that ends in .png")
+    new = not file.exists()
+    with file.open("ab"):
+        pass
+    try:
+        yield file
+    finally:
+        if new and not file.stat().st_size:
+            file.unlink()
+
+
+def _answer(parser: _Parser, arguments: Sequence[str] | None, number: int) -> None:
+    """Answer a question, or say what can be given."""
+    _add_parameters(parser, number)
+    parsed, unknown = parser.parse_known_args(arguments)
+    if parsed.help:
+        _say(parser.format_help())
+        return
+    if unknown:
+        there = f"python -m lazydestroy {number} --help lists what question {number} takes"
+        parser.error(f"unrecognized arguments: {' '.join(unknown)} ({there})")
+    given = _given(parsed, number)
+    with _file_for(parsed.plot) as file:
+        answer = ask(number, progress=_show if sys.stderr.isatty() else None, **given)
+        _say(f"{answer.text(WIDTH)}  # {answer.seconds:.1f} s")
+        if file is not None:
+            file.write_bytes(answer.plot().png())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says.
 
     Returns
     -------
     int
-        Exit status: 0. What cannot be done ends the program with 2 and a line on standard error.
+        Exit status: 0; 1 if the reader of the answer has gone. What cannot be done ends the program with 2 and a line
+        on standard error.
     """
     parser = _parser()
     asked, rest = parser.parse_known_args(arguments)
-    if asked.number is None:
-        if rest:
-            parser.error(f"{rest[0]}: give the number of a question first")
-        print(parser.format_help() if asked.help else _list())
-        return 0
     try:
-        if rest and not asked.number.isdigit():
+        if asked.version:
+            _say(f"lazydestroy {__version__}")
+        elif asked.number is None and not rest:
+            _say(parser.format_help() if asked.help else _list())
+        elif asked.number is None or (rest and not asked.number.isdigit()):
             parser.error(f"{rest[0]}: give the number of a question first")
-        number = _number(asked.number)
-        _add_parameters(parser, number)
-        parsed = parser.parse_args(arguments)
-        if parsed.help:
-            print(parser.format_help())
-            return 0
-        answer = ask(number, progress=_show if sys.stderr.isatty() else None, **_given(parsed, number))
-        print(f"{answer.text(WIDTH)}  # {answer.seconds:.1f} s", flush=True)
-        if parsed.plot:
-            Path(parsed.plot).write_bytes(answer.plot().png())
-    except BrokenPipeError:
-        # whoever read has seen enough; let the interpreter find nothing to complain about at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        else:
+            _answer(parser, arguments, _number(asked.number))
+    except _CannotSay as error:
+        number, reason = error.args
+        if number == errno.EPIPE:  # whoever reads has seen enough
+            return 1
+        parser.error(f"the answer cannot be written to standard output: {reason}")
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
     return 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -140,12 +142,56 @@ def test_the_picture_can_be_saved(tmp_path, capsys):
     file = tmp_path / "answer.png"
     assert main(["1", *SMALL, "--plot", str(file)]) == 0
     assert file.read_bytes().startswith(b"\x89PNG")
-    assert "No such file" in refused_after_the_answer(capsys, str(tmp_path / "nowhere" / "answer.png"))
 
 
-def refused_after_the_answer(capsys, file: str) -> str:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main(["1", *SMALL, "--plot", file])
-    assert ended.value.code == 2
-    return capsys.readouterr().err
+def test_a_picture_that_cannot_be_saved_is_refused_before_anything_is_computed(tmp_path, capsys, monkeypatch):
+    def never(*arguments, **given):
+        pytest.fail("it was computed")
+
+    monkeypatch.setattr("lazydestroy.__main__.ask", never)
+    assert "No such file" in refused(capsys, "1", *SMALL, "--plot", str(tmp_path / "nowhere" / "answer.png"))
+    assert "Is a directory" in refused(capsys, "1", *SMALL, "--plot", str(tmp_path))
+    for name in ("answer.pdf", "answer.svg", "answer.jpg"):
+        assert "use a name that ends in .png" in refused(capsys, "1", *SMALL, "--plot", str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_question_that_is_refused_leaves_no_empty_picture(tmp_path, capsys):
+    refused(capsys, "1", "--memory", "64 GB", "--plot", str(tmp_path / "answer.png"))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old.png").write_bytes(b"old")
+    refused(capsys, "1", "--memory", "64 GB", "--plot", str(tmp_path / "old.png"))
+    assert (tmp_path / "old.png").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_the_answer_is_printed_whatever_the_terminal_can_write(encoding):
+    command = [sys.executable, "-m", "lazydestroy", "7", *SMALL]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    ran = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    expected = ld.ask(7, memory="64 MiB", low_memory="16 MiB").text()
+    assert "µs" in expected
+    assert ran.stdout.decode(encoding).startswith(expected.replace("µ", "u") if encoding == "ascii" else expected)
+
+
+def test_the_version_is_told(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"lazydestroy {ld.__version__}\n"
+
+
+def test_what_a_question_does_not_take_leads_to_its_help(capsys):
+    said = refused(capsys, "12", "--memory", "1 GiB")
+    assert "unrecognized arguments: --memory 1 GiB" in said
+    assert "python -m lazydestroy 12 --help lists what question 12 takes" in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [[], ["1", *SMALL], ["--version"], ["--help"], ["3", "--help"]])
+def test_a_full_disk_is_said_in_one_line(arguments):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "lazydestroy", *arguments]
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 2
+    expected = "lazydestroy: the answer cannot be written to standard output: No space left on device\n"
+    assert ran.stderr == expected
