@@ -113,9 +113,10 @@ def _address_space(root: Path) -> Iterator[int]:
     """What the limit on this process's address space leaves."""
     try:
         import resource
-    except ImportError:  # Windows
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    except (ImportError, AttributeError):  # Windows has no such module, a browser's Python an empty one
         return
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     pages = _text(root / "proc/self/statm").split()
     if limit != resource.RLIM_INFINITY and pages:
         yield limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import resource
 import sys
+import types
 
 import pytest
 
@@ -55,6 +56,13 @@ def group_v1(path: str, limit: int, used: int, cache: int = 0) -> dict[str, str]
 
 def test_without_limits_it_is_what_the_kernel_calls_available(tree):
     assert available_memory(tree(**{"proc/meminfo": meminfo(8 * GIB)})) == 8 * GIB
+
+
+def test_a_module_for_limits_that_is_empty_limits_nothing(tree, monkeypatch):
+    """As in a browser's Python."""
+    monkeypatch.setitem(sys.modules, "resource", types.ModuleType("resource"))
+    files = {"proc/meminfo": meminfo(8 * GIB), "proc/self/statm": "1000 1 1 1 0 1 0\n"}
+    assert available_memory(tree(**files)) == 8 * GIB
 
 
 def test_a_control_group_leaves_its_limit_less_its_use(tree):

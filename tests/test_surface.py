@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +139,11 @@ def test_layers_of_many_kernels_do_not_pile_up():
     for _ in range(2 * compose.cache_info().maxsize):
         ld.series.v1.plus(type("Mine", (), {})).kernel  # noqa: B018
     assert compose.cache_info().currsize <= compose.cache_info().maxsize
+
+
+def test_nothing_asks_numpy_for_its_own_integers():
+    """They have 32 bits on some machines, a browser's Python among them: nanoseconds and pages need 64."""
+    for file in Path(ld.__file__).parent.rglob("*.py"):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            found = re.search(r"astype\(int\)|dtype=int\b|np\.(int_|intp|uint|long)\b", line)
+            assert found is None, f"{file.name}:{number}: {line}"

@@ -81,6 +81,11 @@ def test_each_control_of_a_shutdown_changes_the_run_and_the_picture(shutdown, na
     assert heads(shutdown)[0] != before[1][0] or images(shutdown)[0] != before[0][0]
 
 
+def test_a_picture_that_is_shown_has_no_display_of_its_own(reboot):
+    """Not None: the widgets of a browser's Python take that for the text "None"."""
+    assert {view.image.layout.display for view in reboot._views.values()} == {""}
+
+
 def test_the_figures_are_made_once_and_updated(reboot):
     figures, axes = dict(reboot.pictures), [picture.axes for picture in reboot.pictures.values()]
     drawn = [len(view.panel._drawn) for view in reboot._views.values()]

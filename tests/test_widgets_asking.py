@@ -27,6 +27,10 @@ def test_it_begins_with_the_answer_for_what_the_controls_say(first):
     assert first.message == ""
 
 
+def test_its_picture_has_no_display_of_its_own(first):
+    assert first._image.layout.display == ""
+
+
 def test_each_control_asks_again(first):
     first.controls["destroy"].value = 3000
     assert first.answer.parameters == {"memory": "1 GiB", "costs": ld.Costs(destroy="3 us")}

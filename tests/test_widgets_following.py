@@ -199,3 +199,34 @@ def test_a_question_can_be_stopped_between_its_runs(monkeypatch):
     asyncio.run(cancelling())
     assert rounds and asker.message == "Stopped."
     assert asker.answer is answer
+
+
+def cannot_start(thread):
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("start", [cannot_start, threading.Thread.run], ids=["no threads", "threads that run in line"])
+def test_without_threads_the_last_value_is_shown_all_the_same(explorer, monkeypatch, start):
+    """As in a browser's Python, where `asyncio.to_thread` fails or never comes back."""
+
+    async def drag():
+        for size in (2 * GIB, 4 * GIB):
+            explorer.controls["memory"].value = size
+        await settled(explorer)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    asyncio.run(drag())
+    assert explorer.message == ""
+    assert explorer.run.reproduce() == "ld.reboot('4 GiB')"
+    assert explorer.waiting.layout.visibility == "hidden"
+
+
+@pytest.mark.parametrize("start", [cannot_start, threading.Thread.run, threading.Thread.start])
+def test_an_error_in_a_thread_comes_back_to_the_one_who_waits(monkeypatch, start):
+    def broken():
+        raise ValueError("broken")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(ValueError, match="^broken$"):
+        asyncio.run(controlled._in_thread(broken))
+    assert asyncio.run(controlled._in_thread(divmod, 7, 2)) == (3, 1)

@@ -40,7 +40,7 @@ def memory_line(run: Run, column: str, name: str, look: str = "") -> Line:
     """A column of ``run.memory`` over time, in bytes."""
     rows = run.memory
     if len(rows) > POINTS:
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, POINTS).round().astype(int))]
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, POINTS).round().astype(np.int64))]
     points = tuple((int(row["time"]), int(row[column]) << PAGE_SHIFT) for row in rows)
     return Line(name, points, look)
 

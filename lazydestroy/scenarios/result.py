@@ -51,7 +51,7 @@ def _thinned(times: np.ndarray, values: np.ndarray) -> np.ndarray:
     kept = np.flatnonzero(keep)
     if len(kept) > ROWS:
         keep[:] = False
-        keep[kept[np.linspace(0, len(kept) - 1, ROWS).round().astype(int)]] = True
+        keep[kept[np.linspace(0, len(kept) - 1, ROWS).round().astype(np.int64)]] = True
     return keep
 
 
@@ -101,7 +101,7 @@ def _stretches(
         keep = _thinned(marks[:, 0], marks[:, 1:])
         points = [point for point, wanted in zip(points, keep, strict=True) if wanted]
         if len(points) > 200:
-            points = [points[i] for i in np.linspace(0, len(points) - 1, 200).round().astype(int)]
+            points = [points[i] for i in np.linspace(0, len(points) - 1, 200).round().astype(np.int64)]
     return [
         (a - zero, b - zero, task.name, activity, after - before)
         for (a, before), (b, after) in itertools.pairwise(points)

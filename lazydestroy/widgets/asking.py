@@ -99,7 +99,7 @@ class Asker(Controlled):
         self.answer = result
         picture = result.plot()
         self._image.value = picture.quick()
-        self._image.layout.display = None
+        self._image.layout.display = ""
         self._words.value = words_html(picture.words)
         self._answer.value = result._repr_html_()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from typing import Any, Protocol
 
@@ -32,6 +33,40 @@ STOPPED = "Stopped."
 
 class Stopped(Exception):  # nothing has gone wrong
     """Nobody wants the result any more."""
+
+
+async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a thread of its own, and wait for what it returns.
+
+    Where no thread can be started, or one is run to its end as soon as it is started, as in a browser's Python, the
+    call is over before anything else happens. (`asyncio.to_thread` would wait forever there.)
+    """
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if future.done():  # nobody waits any more
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        result = error = None
+        try:
+            result = context.run(function, *arguments)
+        except BaseException as raised:
+            error = raised
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, result, error)
+
+    try:
+        thread = threading.Thread(target=work, name="lazydestroy", daemon=True)
+        thread.start()
+    except RuntimeError:  # can't start new thread
+        work()
+    return await future
 
 
 class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -159,7 +194,7 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
             patience = loop.call_later(PATIENCE, self._show_progress, wanted, 0.0, "")
             try:
                 parts = self._parts(self.values, self._listener(wanted, loop, halt))
-                while self._newest == wanted and (show := await asyncio.to_thread(next, parts, None)):
+                while self._newest == wanted and (show := await _in_thread(next, parts, None)):
                     show()
             except Exception as error:
                 # whatever it is: nobody waits for this task, so it is said where it is seen

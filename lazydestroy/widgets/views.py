@@ -107,7 +107,7 @@ class View:
             f'<span style="opacity: 0.75">{escape(below)}</span></div>'
         )
         self.image.value = self.picture.quick(head=False)
-        self.image.layout.display = None
+        self.image.layout.display = ""
 
     def tell(self) -> None:
         """Say in words what the picture shows: after all pictures, since it is folded."""
