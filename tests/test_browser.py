@@ -22,3 +22,28 @@ def test_there_are_notebooks_with_widgets():
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_every_control_moves_something_and_everything_fits(path, opened):
     try_everything(opened(str(path.relative_to(ROOT))), path.stem)
+
+
+def test_a_key_that_moves_a_control_moves_nothing_else(opened):
+    """JupyterLab takes arrow keys for its own where the focus is in no text: it goes to another cell, or folds one."""
+    notebook = opened("notebooks/03-two-ways-to-go.ipynb")
+    page = notebook.page
+    menu = next(control for control in notebook.widgets()[0].controls() if control.kind == "dropdown").place
+    for place, keys in (
+        (menu.locator("select"), ("ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight")),
+        (page.locator(".lazydestroy-quiz input[type=radio]").first, (" ", "ArrowDown", "ArrowUp", "ArrowLeft")),
+        (page.locator(".lazydestroy .noUi-handle").first, ("ArrowRight", "ArrowLeft", "ArrowUp", "End", "Home")),
+    ):
+        place.focus()
+        cell = page.evaluate(ACTIVE_CELL)
+        for key in keys:
+            page.keyboard.press(key)
+            page.wait_for_timeout(200)
+            assert page.evaluate(ACTIVE_CELL) == cell, key
+            assert page.evaluate("document.activeElement.closest('.lazydestroy') !== null"), key
+    assert page.locator(".jp-mod-collapsed, .jp-collapseHeadingButton.jp-mod-collapsed").count() == 0
+    page.keyboard.press("Shift+Enter")  # what is not a control's own still works
+    notebook.until(lambda: page.evaluate(ACTIVE_CELL) != cell, "the next cell")
+
+
+ACTIVE_CELL = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"

@@ -35,6 +35,39 @@ class Stopped(Exception):  # nothing has gone wrong
     """Nobody wants the result any more."""
 
 
+KEEPS_KEYS = "lazydestroy"
+"""Class of widgets whose keys are their own."""
+
+_KEYS_SCRIPT = f"""
+if (!window.lazydestroyKeepsKeys) {{
+    window.lazydestroyKeepsKeys = true;
+    const keys = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown", "Enter", " "];
+    window.addEventListener("keydown", event => {{
+        const at = event.target;
+        if (!(at instanceof Element) || !at.closest(".{KEEPS_KEYS}")) return;
+        const plain = !(event.ctrlKey || event.shiftKey || event.altKey || event.metaKey);
+        at.toggleAttribute("data-lm-suppress-shortcuts", plain && keys.includes(event.key));
+    }}, true);
+}}
+"""
+
+
+def keeps_keys() -> ipywidgets.Output:
+    """A part without a size that lets a widget have its own keys.
+
+    In JupyterLab an arrow key moves a slider or a menu, and then from cell to cell as well, or folds what is below a
+    heading. The attribute that its shortcuts stop at must be on the very element that has the focus.
+    """
+    script = {
+        "output_type": "display_data",
+        "data": {"application/javascript": _KEYS_SCRIPT, "text/plain": ""},
+        "metadata": {},
+    }
+    return ipywidgets.Output(
+        outputs=(script,), layout={"width": "0", "height": "0", "margin": "0", "overflow": "hidden"}
+    )
+
+
 async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a thread of its own, and wait for what it returns.
 
@@ -98,9 +131,10 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         cancel = ipywidgets.Button(description="Cancel", tooltip="Stop computing; the last pictures stay")
         cancel.on_click(lambda _button: self._cancel())
         self._far = ipywidgets.HTML()
-        self.waiting = ipywidgets.HBox([self._bar, cancel, self._far], layout={"visibility": "hidden"})
+        parts = [self._bar, cancel, self._far, keeps_keys()]
+        self.waiting = ipywidgets.HBox(parts, layout={"visibility": "hidden"})
         super().__init__()
-        self.add_class("lazydestroy")
+        self.add_class(KEEPS_KEYS)
         self.layout.max_width = "920px"
         for control in self.controls.values():
             control.observe(self._changed, "value")

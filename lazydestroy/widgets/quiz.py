@@ -15,6 +15,8 @@ from typing import Any
 
 import ipywidgets
 
+from .controlled import KEEPS_KEYS, keeps_keys
+
 KINDS = ("multiple_choice", "many_choice")
 
 TAGS = ("b", "code", "i")
@@ -187,8 +189,9 @@ class Quiz(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def __init__(self, asked: tuple[Asked, ...]) -> None:
         self.asked = asked
         self.parts = [_One(number, each) for number, each in enumerate(asked, 1)]
-        super().__init__([ipywidgets.HTML(_STYLE, layout={"height": "0", "margin": "0"}), *self.parts])
+        super().__init__([ipywidgets.HTML(_STYLE, layout={"height": "0", "margin": "0"}), *self.parts, keeps_keys()])
         self.add_class("lazydestroy-quiz")
+        self.add_class(KEEPS_KEYS)
         self.layout.max_width = "920px"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
