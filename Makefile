@@ -1,14 +1,23 @@
 # `make lab` opens the lessons, `make test` runs all tests. Both set up what they need in .venv, the first time and
 # whenever pyproject.toml or the core has changed; changes in Python files need no new set-up.
 
-PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
+# The file that remembers which Python made the environment. Without a PYTHON= the environment that is there will do;
+# another Python than that, or an environment that was not made here, is never wiped: see the rule for MADE_WITH.
+THERE := $(firstword $(wildcard $(VENV)/.made-with-*))
+ifeq ($(origin PYTHON),undefined)
+PYTHON := python3
+MADE_WITH := $(or $(THERE),$(VENV)/.made-with-$(PYTHON))
+else
+MADE_WITH := $(VENV)/.made-with-$(subst /,-,$(PYTHON))
+endif
+
 CORE := $(wildcard lazydestroy/*.pyx lazydestroy/*.pxi)
 
-# The file that remembers which Python made the environment: asking for another one makes it anew.
-MADE_WITH := $(VENV)/.made-with-$(subst /,-,$(PYTHON))
+# Jupyter refuses to run as root unless it is told to, and in containers there is often nobody else.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # Which extras of pyproject.toml a command wants, and whose wants are served along.
 extras-lab := lab
@@ -31,7 +40,7 @@ help:
 	@echo "PYTHON=python3.13 names the Python to use, VENV=.venv-3.13 the folder to set up."
 
 lab: $(VENV)/.has-lab
-	$(VENV)/bin/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/index.ipynb $(ARGS)
+	$(VENV)/bin/jupyter lab $(AS_ROOT) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/index.ipynb $(ARGS)
 
 test: $(VENV)/.has-test
 	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
@@ -54,10 +63,14 @@ clean:
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(MADE_WITH):
+	@if [ -e "$(VENV)" ] && [ ! -e "$(VENV)/.unfinished" ]; then \
+		echo "$(VENV) is there already, and was not made with $(PYTHON). Name another folder, such as" >&2; \
+		echo "VENV=.venv-2, or remove this one: make clean VENV=$(VENV)" >&2; exit 1; fi
 	@sh tools/check-prerequisites.sh "$(PYTHON)"
 	@echo "Setting up $(VENV): this takes a minute or two, once."
-	@"$(PYTHON)" -m venv --clear $(VENV)
-	@touch $@
+	@mkdir -p $(VENV) && touch $(VENV)/.unfinished
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@ && rm $(VENV)/.unfinished
 
 $(VENV)/.has-%: $(MADE_WITH) pyproject.toml $(CORE)
 	@echo "Building and installing lazydestroy with [$(extras-$*)] into $(VENV) ..."

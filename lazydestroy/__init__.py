@@ -12,7 +12,16 @@ which the series runs: `reboot` and `shutdown` a guest, with any of the patches,
 
 from typing import TYPE_CHECKING, Any
 
-from . import questions, series, uvcb
+try:
+    from . import questions, series, uvcb
+except ModuleNotFoundError as error:
+    if error.name != f"{__name__}._core":
+        raise
+    raise ImportError(
+        f"Python found the sources of lazydestroy, in {__path__[0]}, before the installed package, and their core is "
+        "not built. Start Python in another folder; or, to work on the sources, run: pip install -e ."
+    ) from None
+
 from .costs import Costs
 from .limits import NotEnoughMemory
 from .machine import Access, Machine

@@ -44,6 +44,65 @@ def test_the_extension_module_is_declared_in_pyproject():
     assert (ROOT / core["sources"][0]).exists()
 
 
+def test_sources_without_their_core_say_what_to_do(tmp_path):
+    """In the root of a checkout Python finds them before the installed package."""
+    left_out = shutil.ignore_patterns("_core*.so", "_core*.pyd", "_core.c", "__pycache__")
+    shutil.copytree(ROOT / "lazydestroy", tmp_path / "lazydestroy", ignore=left_out)
+    # as if the installed package were no editable one, whose finder knows where the core is
+    code = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in str(f)]; import lazydestroy"
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    said = ran.stderr.splitlines()[-1]
+    assert said.startswith(
+        f"ImportError: Python found the sources of lazydestroy, in {tmp_path / 'lazydestroy'}, before"
+    )
+    assert "Start Python in another folder" in said and "pip install -e ." in said
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder with the Makefile, in which an environment was set up with python3.98; runs make there."""
+    make = shutil.which("make")
+    if not make:
+        pytest.skip("there is no make")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".venv").mkdir()
+    for name in ("kept", ".made-with-python3.98", ".has-test", ".has-lab"):
+        (tmp_path / ".venv" / name).touch()
+
+    def run(*arguments):
+        ours = ("MAKE", "PYTHON", "VENV")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        command = [make, *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+
+    run.environment = tmp_path / ".venv"
+    return run
+
+
+def test_without_a_python_the_environment_that_is_there_will_do(checkout):
+    ran = checkout("-n", "lab")
+    assert ran.returncode == 0
+    assert "jupyter lab" in ran.stdout
+    assert "-m venv" not in ran.stdout
+
+
+def test_root_may_open_the_lessons(checkout):
+    assert ("--allow-root" in checkout("-n", "lab").stdout) == (os.geteuid() == 0)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_an_environment_that_another_python_or_you_made_is_not_wiped(checkout, made):
+    if not made:
+        (checkout.environment / ".made-with-python3.98").unlink()
+    ran = checkout("lab", *(["PYTHON=python3.99"] if made else []))
+    assert ran.returncode == 2
+    assert ".venv is there already, and was not made with python3" in ran.stderr
+    assert (checkout.environment / "kept").exists()
+
+
 def test_there_is_no_other_way_to_build_it(files):
     others = {"setup.py", "setup.cfg", "tox.ini", "requirements-dev.txt", "environment.yml"}
     assert not others & {path.name for path in files}
