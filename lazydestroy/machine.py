@@ -11,7 +11,7 @@ from __future__ import annotations
 import copyreg
 import inspect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -770,7 +770,7 @@ class Machine:
 
     def step(self, task: Task | None = None) -> str:
         """Let the clean-up thread, or `task`, do one step. Says what happened."""
-        if task is not None and task not in self.engine.tasks:
+        if task is not None and not (isinstance(task, Task) and task in self.engine.tasks):
             raise ValueError(f"task={units.shown(task)}: use one of m.tasks, or None")
         if task is None and not self.tasks:
             return "nothing left to do"
@@ -796,7 +796,11 @@ class Machine:
 
     def observe(self, accessor: str, page: int, flow: Flow) -> Access:
         """Let somebody do something about a guest's page, and tell what came of it; the flow returns what it read."""
-        return self._access(accessor, page, flow)
+        if not isinstance(accessor, str):
+            raise ValueError(f"accessor={units.shown(accessor)}: use the name of who does it")
+        if not isinstance(flow, Generator):
+            raise ValueError(f"flow={units.shown(flow)}: use a generator, such as m.reading(frame, 'host')")
+        return self._access(str(accessor), self._number(page), flow)
 
     def _access(self, accessor: str, page: int, flow: Flow) -> Access:
         self._frame(page, present=False)

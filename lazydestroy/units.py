@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
@@ -40,6 +40,7 @@ __all__ = [
     "one_of",
     "plain",
     "rate",
+    "several",
     "share",
     "shown",
     "size",
@@ -371,7 +372,7 @@ def plain(value: Any, name: str) -> Any:
         return float(decimal) if not decimal.is_finite() or Decimal(repr(float(decimal))) == decimal else decimal
     if isinstance(value, np.ndarray) and not value.ndim:
         return plain(value[()], name)
-    if isinstance(value, bytes | bytearray) or not isinstance(value, Sequence | Set | Mapping | Iterator | np.ndarray):
+    if isinstance(value, bytes | bytearray) or not isinstance(value, Sequence | Set | Iterator | np.ndarray):
         return value
     written = shown(value)  # an iterator that has been read may be written in another way
     entries = list(islice(value, SEVERAL + 1))
@@ -381,6 +382,33 @@ def plain(value: Any, name: str) -> Any:
         entries.sort(key=repr)  # the same line of code each time
     found = [plain(each, name) for each in entries]
     return found if isinstance(value, list) else tuple(found)
+
+
+def several(value: Any, name: str, accepted: str) -> tuple[Any, ...]:
+    """Read several values, in Python's own types.
+
+    Parameters
+    ----------
+    value : iterable
+        Not text, and at most `SEVERAL` entries.
+    name : str
+        The parameter's name, for the error.
+    accepted : str
+        What is accepted, for the error.
+
+    Returns
+    -------
+    tuple
+
+    Raises
+    ------
+    ValueError
+        For anything else. Names the parameter, the value and what is accepted.
+    """
+    entries = plain(value, name)
+    if not isinstance(entries, list | tuple):
+        raise ValueError(f"{name}={shown(value)}: use {accepted}")
+    return tuple(entries)
 
 
 def code(value: Any) -> str:

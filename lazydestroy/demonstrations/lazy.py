@@ -12,7 +12,7 @@ from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series
 from ..series.fixes import ReturnWhenOff
-from ..units import exact_size, format_count, format_size, size
+from ..units import exact_size, flag, format_count, format_size, size
 from ..uvcb import UVC
 from .comparison import Compared, demonstrates, event, low_memory, uncleaned
 from .result import Demonstration, Measure, Points, counted
@@ -207,8 +207,7 @@ def turned_off(
     fixed : bool
         With the ``return`` that version 1 forgot.
     """
-    if not isinstance(fixed, bool):
-        raise ValueError(f"fixed={fixed!r}: use True or False")
+    fixed = flag(fixed, "fixed")
     kernel = compared.with_.plus(ReturnWhenOff) if fixed else compared.with_
     given = {"memory": memory, "new_guest": "normal", "touch": touch, **more}
     before = reboot(kernel=compared.without, **given)

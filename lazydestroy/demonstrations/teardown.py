@@ -12,7 +12,7 @@ from ..machine import Machine
 from ..page import PAGE_SIZE, Holder
 from ..scenarios import reboot
 from ..series import Series
-from ..units import format_count, format_size, share, size
+from ..units import format_count, format_size, share, shown, size, whole_number
 from ..uvcb import UVC
 from .comparison import Compared, demonstrates
 from .result import Demonstration, Measure, counted
@@ -50,10 +50,9 @@ def poisoned_table(
         How many VMs follow, one after the other.
     costs : Costs
     """
-    if isinstance(vms, bool) or not isinstance(vms, int) or not 1 <= vms <= 1000:
-        raise ValueError(f"vms={vms!r}: use a whole number from 1 to 1,000")
+    vms, memory = whole_number(vms, "vms", 1, 1000), size(memory, "memory", multiple_of=PAGE_SIZE)
     if costs is not None and not isinstance(costs, Costs):
-        raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
+        raise ValueError(f"costs={shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
     before, after = (_poison(kernel, memory, vms, costs) for kernel in (compared.without, compared.with_))
     measures = (
         Measure(f"later VMs refused, of {vms}", "", before.refused, after.refused),
@@ -185,8 +184,7 @@ def lock_hold(
     **more
         As for `lazydestroy.reboot`.
     """
-    if isinstance(bystanders, bool) or not isinstance(bystanders, int) or not 1 <= bystanders <= 16:
-        raise ValueError(f"bystanders={bystanders!r}: use a whole number from 1 to 16")
+    bystanders = whole_number(bystanders, "bystanders", 1, 16)
     given = {"memory": memory, "new_guest": "normal", "touch": "none", "seed": seed, **more}
     runs = before, after = compared.reboot(**given)
     draw = random.Random(seed)

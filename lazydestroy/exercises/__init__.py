@@ -57,7 +57,8 @@ def exercise(name: str, seed: int | str | None = None) -> Exercise:
         return _PATCHES[name]
     if name in _FAMILIES:
         try:
-            drawn = str(seed) if isinstance(seed, str) else whole_number(0 if seed is None else seed, "seed")
+            number = 0 if seed is None else seed
+            drawn = str(seed) if isinstance(seed, str) else whole_number(number, "seed", -(10**99), 10**99)
         except ValueError:
             raise ValueError(f"seed={shown(seed)}: use a whole number or a text, such as a student's id") from None
         return NumberExercise(_FAMILIES[name], drawn)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..assumptions import COSTS, Assumption, Assumptions, assumptions
 from ..costs import Costs
-from ..units import code, format_duration
+from ..units import code, format_duration, shown
 from .pictures import PictureOf
 from .question import Question
 
@@ -173,6 +173,8 @@ def resting_on(*names: str) -> Assumptions:
     found: list[Assumption] = []
     there = assumptions()
     for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"{shown(name)} is no assumption of the model: use text")
         exactly = [each for each in there if each.what.replace("`", "").split(":")[0] == name]
         named = exactly or [each for each in there if each.what.replace("`", "").startswith(name)]
         if not named:

@@ -10,7 +10,7 @@ from ..run import Run
 from ..scenarios import BYSTANDERS, reboot
 from ..series import Series, v1
 from ..ultravisor import Interruption
-from ..units import format_count, format_duration
+from ..units import format_count, format_duration, several, whole_number
 from ..uvcb import UVC
 from .answer import Answer, Table, resting_on
 from .pictures import Line, Lines
@@ -86,7 +86,8 @@ def sizes_of_batches(
     """
     if 5 not in kernel:
         raise ValueError(f"kernel={kernel!r}: there are no batches before patch 5")
-    asked = sorted({*batches, DESTROY_LOOP_THRESHOLD})
+    sizes = several(batches, "batches", "several sizes, such as (8, 32)")
+    asked = sorted({*(whole_number(size, "batches", 1, 1 << 20) for size in sizes), DESTROY_LOOP_THRESHOLD})
     given = {"kernel": kernel, "touch": touch, **more}
     until = reboot(memory, **given).cleanup_ns or 1
     moments = [until * (2 * place + 1) // (2 * BYSTANDERS) for place in range(BYSTANDERS)]

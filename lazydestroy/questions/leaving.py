@@ -80,7 +80,8 @@ def exits(
     moments : sequence of float
         Further moments, as shares of the time that the clean-up takes if nobody is killed.
     """
-    shares = [units.share(moment, "moments") for moment in moments]
+    several = units.several(moments, "moments", "several shares of the time that it takes, such as (0.1, 0.9)")
+    shares = [units.share(moment, "moments") for moment in several]
     given = {"memory": memory, "kernel": kernel, "touch": touch, "new_guest": new_guest, **more}
     alone = reboot(**given)
     begin, end = alone.downtime_ns or 0, alone.cleanup_ns or alone.end_ns

@@ -16,6 +16,7 @@ from ..machine import Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE, Content, Holder
 from ..series import Series, v1
 from ..ultravisor import ASCE_PRIVATE, DictTable
+from ..units import whole_number
 from ..uvcb import UVC, uv_cb_cfs, uv_cb_cgc, uv_cb_csc, uv_cb_cts, uv_cb_init, uv_cb_nodata
 from .answer import Agreement, Answer, Table, resting_on
 from .common import BEFORE, counted, kernel_words, listed
@@ -359,8 +360,7 @@ def poisoned(question: Question, *, kernel: Series = v1, costs: Costs | None = N
     vms : int
         How many VMs come afterwards, 1 to 100.
     """
-    if isinstance(vms, bool) or not isinstance(vms, int) or not 1 <= vms <= 100:
-        raise ValueError(f"vms={vms!r}: use a whole number from 1 to 100")
+    vms = whole_number(vms, "vms", 1, 100)
     found = {use: (tried(use, True, kernel, costs), tried(use, False, kernel, costs)) for use in USES}
     after = {kernel_words(each): later(each, costs, vms) for each in (BEFORE, kernel)}
     possible = tuple(use for use, (marked, _) in found.items() if not marked.refused)

@@ -18,7 +18,7 @@ from ..run import Event
 from ..series import Series, v1
 from ..series.layer import Layer
 from ..ultravisor import DictTable, Interruption
-from ..units import format_duration
+from ..units import format_duration, one_of
 from ..uvcb import UVC_CC_OK, uv_cb_csc, uv_cb_cts
 from .answer import Agreement, Answer, Table, resting_on
 from .common import counted, kernel_words, listed
@@ -357,8 +357,7 @@ def reach(
         ("state", state, STATES),
         ("scenario", scenario, SCENARIOS),
     ):
-        if value not in known:
-            raise ValueError(f"{name}={value!r}: use one of {', '.join(map(repr, known))}")
+        one_of(value, known, name)
     who = ACCESSORS[accessor]
     given = {"kernel": kernel.plus(Recorder), "costs": costs, "features": features}
     attempt = _old_guest(scenario, state, given, accessor.startswith("another"))
@@ -638,8 +637,7 @@ def reached(
     scenario : {"both", "reboot", "shutdown"}
         Which part of the matrix is shown.
     """
-    if scenario not in SCENARIO_WORDS:
-        raise ValueError(f"scenario={scenario!r}: use one of {', '.join(map(repr, SCENARIO_WORDS))}")
+    scenario = one_of(scenario, SCENARIO_WORDS, "scenario")
     cells = reach_matrix(kernel, costs, features)
     stopped = {number: _without(number, kernel, costs, features) for number in (3, 4)}
     values = {"cells": cells, **_measured(cells), "stopped_without": stopped}

@@ -136,13 +136,13 @@ def rates_of(rates: int | str | Sequence[int | str]) -> list[int]:
     """Paces in bytes a second, ascending."""
     found = sorted({units.rate(rate, "rates") for rate in _several(rates)})
     if not found:
-        raise ValueError(f"rates={rates!r}: use one pace or several, such as ('1 GiB/s', '4 GiB/s')")
+        raise ValueError(f"rates={units.shown(rates)}: use one pace or several, such as ('1 GiB/s', '4 GiB/s')")
     return found
 
 
 def _several(values: Any) -> Sequence[Any]:
     """One value, or several."""
-    return values if isinstance(values, Sequence) and not isinstance(values, str) else (values,)
+    return values if isinstance(values, list | tuple) else (values,)
 
 
 def oom_map(sizes: Sequence[int], rates: Sequence[int], given: Given) -> dict[tuple[int, int], Outcome]:

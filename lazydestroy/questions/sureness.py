@@ -6,13 +6,14 @@ by the same factor, and with each cost multiplied alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
 
 from ..costs import Costs
 from ..units import factor as read_factor
+from ..units import several, shown
 from .answer import Answer
 from .question import Question
 from .registry import accepted, ask, question
@@ -127,7 +128,7 @@ def how_sure(number: int, factors: Sequence[Any] = FACTORS, each: Sequence[Any] 
     costs = parameters.pop("costs", None)
     costs = Costs() if costs is None else costs
     if not isinstance(costs, Costs):
-        raise ValueError(f"costs={costs!r}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
+        raise ValueError(f"costs={shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
     takes_costs = "costs" in accepted(number)
     changes = {"as assumed": costs}
     for factor in _factors(factors, "factors"):
@@ -146,9 +147,8 @@ def how_sure(number: int, factors: Sequence[Any] = FACTORS, each: Sequence[Any] 
 
 def _factors(values: Any, name: str) -> list[float]:
     """Numbers above 0."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ValueError(f"{name}={values!r}: use several numbers above 0, such as (0.1, 10)")
-    return [float(read_factor(value, name)) for value in values]
+    numbers = several(values, name, "several numbers above 0, such as (0.1, 10)")
+    return [float(read_factor(value, name)) for value in numbers]
 
 
 def _scaled(costs: Costs, name: str, factor: float) -> int:

@@ -23,6 +23,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..kernel import Kernel
+from ..units import shown, whole_number
 from .layer import Layer, compose, functions_of, summary_of
 
 if TYPE_CHECKING:
@@ -357,9 +358,11 @@ def patch_difference(patch: Patch, side_by_side: bool, context: int | None) -> D
 
 
 def _lines_of_context(context: int | None) -> int | None:
-    if context is not None and (isinstance(context, bool) or not isinstance(context, int) or context < 0):
-        raise ValueError(f"context={context!r}: use a number of lines from 0 up, or None for whole functions")
-    return context
+    try:
+        return None if context is None else whole_number(context, "context", 0)
+    except ValueError:
+        accepted = "use a number of lines from 0 up, or None for whole functions"
+        raise ValueError(f"context={shown(context)}: {accepted}") from None
 
 
 def _with(layers: Sequence[type[Layer]]) -> str:
