@@ -155,7 +155,7 @@ class Rebooting:
         units.one_of(given["new_guest"], NEW_GUESTS, "new_guest")
         units.one_of(given["touch"], PATTERNS, "touch")
         units.one_of(given["demand_from"], DEMAND_FROM, "demand_from")
-        units.whole_number(given["seed"], "seed", -(1 << 63), (1 << 64) - 1)
+        units.whole_number(given["seed"], "seed")
         touched, io = units.share(given["touched"], "touched"), units.share(given["io"], "io")
         loader = units.size(given["loader"], "loader", multiple_of=PAGE_SIZE, zero=True)
         image = units.size(given["image"], "image", multiple_of=PAGE_SIZE)
