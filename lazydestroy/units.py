@@ -30,6 +30,7 @@ __all__ = [
     "duration",
     "exact_duration",
     "exact_size",
+    "expect",
     "factor",
     "flag",
     "format_count",
@@ -343,6 +344,18 @@ SEVERAL = 1000
 """Values that a parameter may have, at most: an iterator may have no end."""
 
 
+def expect(kind: type, value: object, name: str, accepted: str) -> None:
+    """Refuse a value that is no instance of a class.
+
+    Raises
+    ------
+    ValueError
+        Names the parameter, the value and what is accepted.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{name}={shown(value)}: use {accepted}")
+
+
 def plain(value: Any, name: str) -> Any:
     """The value of a parameter in Python's own types.
 
@@ -378,7 +391,7 @@ def plain(value: Any, name: str) -> Any:
     entries = list(islice(value, SEVERAL + 1))
     if len(entries) > SEVERAL:
         raise ValueError(f"{name}={written}: use at most {SEVERAL:,} values")
-    if isinstance(value, Set):
+    if isinstance(value, set | frozenset):
         entries.sort(key=repr)  # the same line of code each time
     found = [plain(each, name) for each in entries]
     return found if isinstance(value, list) else tuple(found)

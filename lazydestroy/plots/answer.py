@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..questions import Answer
 from ..questions.pictures import Grid, Lanes, Lines, PictureOf
 from ..run import Run
+from ..units import expect
 from . import grid, lines, spans
 from .fitting import broken
 from .picture import GREY, WIDTH, Picture
@@ -53,6 +54,7 @@ def plot_answer(answer: Answer) -> Picture:
     Picture
         Its words are the verdict, and what each panel shows.
     """
+    expect(Answer, answer, "answer", "what ld.ask(...) returned")
     number, about = answer.question.number, answer.question.title
     question = broken(f"Question {number} · {about}", ACROSS, QUESTION_FONT, bold=True)
     below = broken(answer.reproduce(), ACROSS, BELOW_FONT)

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from ..demonstrations import Demonstration
 from ..run import Run
-from ..units import format_duration, format_size
+from ..units import expect, format_duration, format_size
 from .lanes import run_end
 from .memory import MemoryPanel
 from .picture import DPI, GREY, HEAD, PALETTE, RIGHT, WIDTH, Picture, styled
@@ -19,7 +20,7 @@ from .runs import NAME, timelines, write_name
 from .words import capital, describe, kernel_name
 
 if TYPE_CHECKING:
-    from ..demonstrations import Demonstration, Measure
+    from ..demonstrations import Measure
 
 TITLE_LINE = 0.24
 """Inches for a further line of the title."""
@@ -55,6 +56,7 @@ def plot_demonstration(shown: Demonstration) -> Picture:
     ValueError
         If there is nothing to draw (no measures, and neither lines nor runs), or not one line for each kernel.
     """
+    expect(Demonstration, shown, "shown", "what a patch's demonstrate() returned")
     title = textwrap.wrap(shown.finding, 76)
     head = HEAD + TITLE_LINE * (len(title) - 1)
     runs = [run for run in shown.runs if isinstance(run, Run)]

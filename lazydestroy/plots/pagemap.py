@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from ..page import PAGE_SHIFT
 from ..run import KINDS, Film, Run
-from ..units import duration, format_duration, format_size
+from ..units import duration, expect, format_duration, format_size
 from .lanes import run_end
 from .panel import Panel
 from .picture import DPI, GREY, HEAD, PALETTE, WIDTH, Picture, styled
@@ -223,6 +223,7 @@ def film_of(run: Run) -> Film:
     ValueError
         If there is none.
     """
+    expect(Run, run, "run", "a run, such as ld.reboot('4 GiB')")
     if run.film is None:
         call = run.reproduce().removesuffix(")")
         raise ValueError(f"run: no film was made of it; make it with {call}, film=True)")

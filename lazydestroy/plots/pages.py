@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ..machine import Machine
+from ..units import expect
 from .picture import GREY, PALETTE, Picture, styled
 from .words import capital
 
@@ -32,6 +33,9 @@ def plot_pages(machine: Machine, title: str | None = None) -> Picture:
     ValueError
         If the machine has more pages than can be read in a picture.
     """
+    expect(Machine, machine, "machine", "a machine, such as ld.Machine('32 KiB')")
+    if title is not None:
+        expect(str, title, "title", "text, or None")
     if machine.guest_pages > MAP_PAGES:
         raise ValueError(f"machine: {machine.guest_pages} guest pages; a page map can be read up to {MAP_PAGES}")
     rows = machine.rows()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.text import Text
 
 from ..run import Run
+from ..units import expect
 from .lanes import lanes_of, run_end
 from .memory import MemoryPanel
 from .picture import HEAD, LANE, Picture
@@ -41,6 +42,7 @@ def plot_run(run: Run) -> Picture:
     -------
     Picture
     """
+    expect(Run, run, "run", "a run, such as ld.reboot('4 GiB')")
     lanes = _lanes_height(run)
     picture = Picture(HEAD + lanes + 0.22 + 2.3 + 1.0)
     TimelinePanel(picture.panel(HEAD, lanes), label=False).show(run)
@@ -68,6 +70,8 @@ def plot_timeline(*runs: Run) -> Picture:
     """
     if not runs:
         raise ValueError("runs=(): give at least one run")
+    for run in runs:
+        expect(Run, run, "runs", "a run, such as ld.reboot('4 GiB')")
     picture = timelines(runs, HEAD)
     below = "one above the other, on one time scale" if len(runs) > 1 else setting(runs[0])
     picture.say(comparison(runs), f"{in_common(runs)}  ·  {below}" if len(runs) > 1 else below, compared(runs))
@@ -118,6 +122,7 @@ def plot_memory(run: Run) -> Picture:
     -------
     Picture
     """
+    expect(Run, run, "run", "a run, such as ld.reboot('4 GiB')")
     picture = Picture(HEAD + 2.6 + 1.0)
     MemoryPanel(picture.panel(HEAD, 2.6)).show(run)
     picture.say(memory_finding(run), setting(run), f"{memory_finding(run)}. {describe_memory(run)}")

@@ -16,7 +16,7 @@ from ..machine import LOW_MEMORY
 from ..page import PAGE_SHIFT, PAGE_SIZE
 from ..run import Run
 from ..series import Series, v1
-from ..units import format_duration, format_size
+from ..units import expect, format_duration, format_size, one_of, several
 from ..units import size as read_size
 from .panel import Panel
 from .picture import GREY, HEAD, PALETTE, Picture, styled
@@ -47,10 +47,17 @@ def downtimes(
     -------
     list of int
     """
-    if scenario not in ("reboot", "shutdown"):
-        raise ValueError(f"scenario={scenario!r}: use 'reboot' or 'shutdown'")
+    scenario = one_of(scenario, ("reboot", "shutdown"), "scenario")
+    expect(Series, kernel, "kernel", "a kernel such as ld.series.v1 or ld.series.v1.upto(0)")
     costs = Costs() if costs is None else costs
-    return [_downtime_ns(scenario, kernel, read_size(size, multiple_of=PAGE_SIZE), costs) for size in sizes]
+    expect(Costs, costs, "costs", "ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
+    return [_downtime_ns(scenario, kernel, size, costs) for size in _sizes(sizes)]
+
+
+def _sizes(sizes: Any) -> list[int]:
+    """Sizes of guests in bytes."""
+    given = several(sizes, "sizes", "several sizes, such as ('1 GiB', '2 GiB')")
+    return [read_size(size, "sizes", multiple_of=PAGE_SIZE) for size in given]
 
 
 SIZES = tuple(1 << power for power in range(28, 39))
@@ -189,7 +196,9 @@ def plot_scaling(
     Picture
     """
     kernels = kernels or (v1.upto(0), v1)
-    read = [read_size(size, "sizes", multiple_of=PAGE_SIZE) for size in sizes]
+    if dot is not None:
+        expect(Run, dot, "dot", "a run, such as ld.reboot('4 GiB'), or None")
+    read = _sizes(sizes)
     if not read:
         raise ValueError("sizes=[]: give at least one size")
     lines = {kernel: downtimes(kernel, read, scenario=scenario, costs=costs) for kernel in kernels}

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from ..series import Trace
+from ..units import expect
 from .pages import draw_page, in_words, kind_of_page
 from .picture import GREY, PALETTE, WIDTH, Picture, styled
 from .words import capital
 
 if TYPE_CHECKING:
-    from ..series.trace import Moment, Trace
+    from ..series.trace import Moment
 
 MOMENTS = 16
 """Moments that are drawn at most: of a longer trace the first ones and the last ones."""
@@ -68,6 +70,7 @@ def plot_trace(trace: Trace) -> Picture:
     ValueError
         If the machine has more pages than there is room for.
     """
+    expect(Trace, trace, "trace", "the trace of what ld.series.check(...) returned")
     pages = len(trace.moments[-1].rows)
     if pages > PAGES:
         raise ValueError(f"trace: {pages} guest pages; there is room for {PAGES}")

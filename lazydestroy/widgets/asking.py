@@ -13,7 +13,7 @@ from ..costs import Costs
 from ..plots import QUICK, words_html
 from ..questions import Answer, accepted, ask, question
 from ..series import Series, v1
-from ..units import exact_duration, exact_size
+from ..units import duration, exact_duration, exact_size, expect, one_of, plain, shown
 from .controlled import Controlled, Hear, Show
 from .controls import GIB, HOSTS, KERNELS, TOUCHES, USUAL_HOST, checked, choice, cost_slider, memory_slider
 
@@ -139,9 +139,11 @@ def explore_question(number: int, controls: Iterable[str] | None = None, **param
         If there is no such question or control, or a control cannot begin with a value.
     """
     takes = accepted(question(number).number)
-    shown = decides(number) if controls is None else checked(controls, _possible(number), "controls")
-    begin = {name: parameters.pop(name, takes.get(name)) for name in shown}
-    return Asker(number, {name: _control(number, name, begin[name]) for name in shown}, parameters)
+    number = int(number)
+    wanted = decides(number) if controls is None else checked(controls, _possible(number), "controls")
+    parameters = {name: plain(value, name) for name, value in parameters.items()}
+    begin = {name: parameters.pop(name, takes.get(name)) for name in wanted}
+    return Asker(number, {name: _control(number, name, begin[name]) for name in wanted}, parameters)
 
 
 def _possible(number: int) -> list[str]:
@@ -164,15 +166,21 @@ def _control(number: int, name: str, value: Any) -> ipywidgets.Widget:
         return memory_slider(value)
     if name == "kernel":
         kernels = dict(_KERNELS.get(number, KERNELS))
+        expect(Series, value, "kernel", "a kernel such as ld.series.v1 or ld.series.v1.without(3)")
         if value not in kernels.values():
             kernels[value.name] = value
         return choice("kernel", list(kernels.items()), value)
     if name == "touch":
+        one_of(value, TOUCHES.values(), "touch")
         orders = [(words, order) for words, order in TOUCHES.items() if order in (*_AT_RANDOM, value)]
         return choice("it uses its memory", orders, value)
     if name == "host":
+        if value is not None and not (type(value) is int and value in (0, *HOSTS.values())):
+            raise ValueError(f"host={shown(value)}: use one of 0, {', '.join(map(str, HOSTS.values()))} (GiB)")
         return choice("host, compared to the guest", [(USUAL_HOST, 0), *HOSTS.items()], value or 0)
     if name == "exit_at":
+        if value is not None:
+            duration(value, "exit_at", zero=True)
         moments = _EXITS if value in _EXITS.values() or value is None else {**_EXITS, str(value): value}
         return choice("killed", list(moments.items()), value or "5 s")
     return cost_slider(f"cost: {name.replace('_', ' ')}", getattr(Costs(), name) if value is None else value, name)

@@ -11,7 +11,7 @@ from .. import scenarios
 from ..limits import available_memory
 from ..page import PAGE_SHIFT
 from ..series import Series, v1
-from ..units import duration, format_duration, format_size
+from ..units import duration, format_duration, format_size, one_of, several, shown
 from ..units import share as read_share
 from ..units import size as read_size
 
@@ -72,7 +72,7 @@ def memory_slider(memory: int | str) -> ipywidgets.SelectionSlider:
     chosen = read_size(memory, "memory")
     if chosen not in sizes:
         accepted = f"use a power of two from {format_size(sizes[0])} to {format_size(sizes[-1])}"
-        raise ValueError(f"memory={memory!r}: {accepted}, where this computer's memory ends")
+        raise ValueError(f"memory={shown(memory)}: {accepted}, where this computer's memory ends")
     return slider("memory of the guest", [(format_size(size), size) for size in sizes], chosen)
 
 
@@ -92,22 +92,23 @@ def share_slider(label: str, share: float) -> ipywidgets.SelectionSlider:
 
 def kernel_choice(kernels: Mapping[str, Series], kernel: str) -> ipywidgets.Dropdown:
     """A menu of kernels, beginning with that of a name."""
-    if kernel not in kernels:
-        raise ValueError(f"kernel={kernel!r}: use one of {', '.join(map(repr, kernels))}")
-    return choice("kernel", list(kernels.items()), kernels[kernel])
+    return choice("kernel", list(kernels.items()), kernels[one_of(kernel, kernels, "kernel")])
 
 
-def one_of(value: Any, known: Iterable[Any], parameter: str) -> None:
-    """Refuse a value that a menu does not have."""
-    accepted = list(known)
-    if value not in accepted:
-        raise ValueError(f"{parameter}={value!r}: use one of {', '.join(map(repr, accepted))}")
+def kernels_to_choose(kernels: Any) -> dict[str, Series]:
+    """Kernels by name, at least one."""
+    right = isinstance(kernels, Mapping) and all(isinstance(kernel, Series) for kernel in kernels.values())
+    if not right or not kernels or not all(isinstance(name, str) for name in kernels):
+        raise ValueError(f"kernels={shown(kernels)}: use a dict of kernels by name, such as {{'v1': ld.series.v1}}")
+    return dict(kernels)
 
 
 def checked(names: Iterable[str], known: Iterable[str], parameter: str) -> list[str]:
     """Names, each of which must be known."""
-    given, accepted = list(names), list(known)
+    accepted = list(known)
+    given = several(names, parameter, f"several of {', '.join(map(repr, accepted))}")
     for name in given:
-        if name not in accepted:
-            raise ValueError(f"{parameter}={given!r}: {name!r} is not one of {', '.join(map(repr, accepted))}")
-    return given
+        if not isinstance(name, str) or name not in accepted:
+            wrong = f"{shown(name)} is not one of {', '.join(map(repr, accepted))}"
+            raise ValueError(f"{parameter}={shown(list(given))}: {wrong}")
+    return list(given)

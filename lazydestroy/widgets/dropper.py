@@ -11,6 +11,7 @@ import ipywidgets
 
 from ..plots import QUICK, words_html
 from ..series import BUGS, Series, Verdict, check, v1, v1_fixed
+from ..units import one_of
 from .controlled import Controlled, Hear, Show
 
 
@@ -39,8 +40,7 @@ class PatchDropper(Controlled):
 
     def __init__(self, leave_out: str) -> None:
         self._choices = _dropped()
-        if leave_out not in self._choices:
-            raise ValueError(f"leave_out={leave_out!r}: use one of {', '.join(map(repr, self._choices))}")
+        leave_out = one_of(leave_out, self._choices, "leave_out")
         self.menu = ipywidgets.Dropdown(
             options=list(self._choices), value=leave_out, description="leave out", layout={"width": "36em"}
         )

@@ -14,7 +14,7 @@ from .. import scenarios
 from ..plots import finding, styled
 from ..run import Run
 from ..series import Series
-from ..units import format_duration
+from ..units import format_duration, one_of
 from .controlled import Controlled, Hear, Show
 from .controls import (
     DEMANDS,
@@ -25,8 +25,8 @@ from .controls import (
     choice,
     cost_slider,
     kernel_choice,
+    kernels_to_choose,
     memory_slider,
-    one_of,
 )
 from .running import simulate
 from .views import VIEWS, Seen, View, parts_of
@@ -194,12 +194,13 @@ def explore_reboot(
     ValueError
         If a value is not accepted.
     """
+    kernels = kernels_to_choose(kernels)
     one_of(new_guest, scenarios.NEW_GUESTS, "new_guest")
     one_of(touch, TOUCHES.values(), "touch")
     made = {
         "memory": memory_slider(memory),
         "destroy": cost_slider("cost of one destroy", destroy, "destroy"),
-        "kernel": kernel_choice(kernels, kernel or list(kernels)[-1]),
+        "kernel": kernel_choice(kernels, list(kernels)[-1] if kernel is None else kernel),
         "new_guest": choice("new guest", list(scenarios.NEW_GUESTS), new_guest),
         "touch": choice("it uses its memory", list(TOUCHES.items()), touch),
     }
@@ -241,13 +242,14 @@ def explore_shutdown(
     ValueError
         If a value is not accepted.
     """
+    kernels = kernels_to_choose(kernels)
     one_of(host, HOSTS, "host")
     one_of(demand, DEMANDS, "demand")
     made = {
         "memory": memory_slider(memory),
         "export": cost_slider("cost of one export", export, "export"),
         "destroy": cost_slider("cost of one destroy", destroy, "destroy"),
-        "kernel": kernel_choice(kernels, kernel or list(kernels)[-1]),
+        "kernel": kernel_choice(kernels, list(kernels)[-1] if kernel is None else kernel),
         "host": choice("host, compared to the guest", list(HOSTS.items()), HOSTS[host]),
         "demand": choice("who asks for memory then?", list(DEMANDS.items()), DEMANDS[demand]),
     }

@@ -13,6 +13,7 @@ from .. import scenarios
 from ..costs import Costs
 from ..plots import png_of
 from ..series import Series, v1
+from ..units import one_of
 from .controls import (
     DEMANDS,
     GIB,
@@ -25,7 +26,6 @@ from .controls import (
     kernel_choice,
     memory_sizes,
     memory_slider,
-    one_of,
     share_slider,
     slider,
 )
@@ -62,7 +62,7 @@ class Bench(Explorer):
         for name, button in self.presets.items():
             button.on_click(lambda _button, name=name: self._set_up({**USUAL, **story(name)}))
         self.reset.on_click(lambda _button: self._set_up(self._first))
-        super().__init__(controls, controls, pictures, {})
+        super().__init__(controls, list(controls), pictures, {})
         self.layout.max_width = "1860px"
         self.controls["scenario"].observe(lambda _change: self._put_out_of_order(), "value")
         self._put_out_of_order()

@@ -15,6 +15,7 @@ from typing import Any
 
 import ipywidgets
 
+from ..units import flag, one_of, several, shown
 from .controlled import KEEPS_KEYS, keeps_keys
 
 KINDS = ("multiple_choice", "many_choice")
@@ -90,7 +91,8 @@ def read(questions: Iterable[Mapping[str, Any]]) -> tuple[Asked, ...]:
     ValueError
         That names the question, and says what is wrong with it.
     """
-    found = tuple(_question(number, each) for number, each in enumerate(questions, 1))
+    given = several(questions, "questions", "dicts with 'question', 'type' and 'answers'")
+    found = tuple(_question(number, each) for number, each in enumerate(given, 1))
     if not found:
         raise ValueError("questions: there are none")
     return found
@@ -100,8 +102,7 @@ def _question(number: int, given: Mapping[str, Any]) -> Asked:
     where = f"question {number}"
     if not isinstance(given, Mapping) or set(given) != {"question", "type", "answers"}:
         raise ValueError(f"{where}: use a dict with 'question', 'type' and 'answers'")
-    if given["type"] not in KINDS:
-        raise ValueError(f"{where}: type={given['type']!r}: use one of {', '.join(map(repr, KINDS))}")
+    one_of(given["type"], KINDS, f"{where}: type")
     if not isinstance(given["answers"], Sequence) or len(given["answers"]) < 2:
         raise ValueError(f"{where}: 'answers' must be at least two")
     choices = tuple(_choice(where, each) for each in given["answers"])
@@ -119,15 +120,14 @@ _WANTS = {"multiple_choice": "exactly one", "many_choice": "at least one"}
 def _choice(where: str, given: Mapping[str, Any]) -> Choice:
     if not isinstance(given, Mapping) or set(given) != {"answer", "correct", "feedback"}:
         raise ValueError(f"{where}: use for each answer a dict with 'answer', 'correct' and 'feedback'")
-    if not isinstance(given["correct"], bool):
-        raise ValueError(f"{where}: correct={given['correct']!r}: use True or False")
+    flag(given["correct"], f"{where}: correct")
     return Choice(_marked(where, given["answer"]), given["correct"], _marked(where, given["feedback"]))
 
 
 def _marked(where: str, text: Any) -> str:
     """A text in which nothing but the known marks is HTML."""
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"{where}: {text!r}: use a text that says something")
+        raise ValueError(f"{where}: {shown(text)}: use a text that says something")
     escaped = escape(unescape(text), quote=False)
     return re.sub(rf"&lt;(/?(?:{'|'.join(TAGS)}))&gt;", r"<\1>", escaped)
 
