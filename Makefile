@@ -1,5 +1,6 @@
-# `make lab` opens the lessons, `make test` runs all tests. Both set up what they need in .venv, the first time and
-# whenever pyproject.toml or the core has changed; changes in Python files need no new set-up.
+# `make lab` opens the lessons, `make test` checks every claim, `make test-all` checks it at length. All set up what they
+# need in .venv, the first time and whenever pyproject.toml or the core has changed; changes in Python files need no new
+# set-up.
 
 VENV ?= .venv
 ARGS ?=
@@ -26,12 +27,13 @@ serves-test := lab
 extras-bench := bench
 extras-lint := dev
 
-.PHONY: help lab test bench notebooks lint clean
+.PHONY: help lab test test-all bench notebooks lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make lab         open the lessons in JupyterLab      make lab ARGS='--no-browser --port 8899'"
-	@echo "make test        run the whole test suite            make test ARGS='tests/test_units.py -x'"
+	@echo "make test        check every claim, in minutes       make test ARGS='tests/test_units.py -x'"
+	@echo "make test-all    run the long tests too: all notebooks, the browser, the long searches"
 	@echo "make bench       measure, and print the table"
 	@echo "make notebooks   execute the lessons afresh and save them      make notebooks ARGS=notebooks/glossary.ipynb"
 	@echo "make lint        check style and types"
@@ -43,7 +45,11 @@ lab: $(VENV)/.has-lab
 	$(VENV)/bin/jupyter lab $(AS_ROOT) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/index.ipynb $(ARGS)
 
 test: $(VENV)/.has-test
-	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+
+# With ARGS="-m long", only those that `make test` leaves out.
+test-all: $(VENV)/.has-test
+	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal -m "" $(ARGS)
 
 bench: $(VENV)/.has-bench
 	$(VENV)/bin/python -m benchmarks $(ARGS)

@@ -6,8 +6,8 @@
 # too far, division by zero. Cython's overflowcheck stays off: it would refuse unsigned arithmetic that is meant to wrap
 # around, and does not know 128-bit integers. C's asserts are on.
 #
-# Notebooks are left out: they run the same code in processes of their own; and so are the longest searches, which do the
-# same steps as the others, more often. ARGS are given to pytest.
+# Notebooks are left out: they run the same code in processes of their own; and so are the long tests, which do the same
+# steps as the others, more often. ARGS are given to pytest.
 cd "$(dirname "$0")/.."
 . .ci/common.sh
 scratch_folder

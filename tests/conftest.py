@@ -17,6 +17,25 @@ settings.register_profile("explore", deadline=None, max_examples=2000, suppress_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector):
+    """See that every test that `make test` leaves out says why."""
+    made = yield
+    for item in made if isinstance(made, list) else [made] if made else []:
+        assert item.obj  # a class's marks are read with it
+        for mark in item.iter_markers("long"):
+            if mark.kwargs or len(mark.args) != 1 or not isinstance(mark.args[0], str) or not mark.args[0].strip():
+                given = ", ".join(map(repr, mark.args))
+                raise collector.CollectError(f'{item.name}: long({given}) gives no reason; write long("why it is")')
+    return made
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say what was left out: where tests run in parallel, pytest does not count it."""
+    if config.option.markexpr == "not long":
+        terminalreporter.write_line("Long tests were left out. To run them too: make test-all")
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A JupyterLab with a copy of the notebooks."""

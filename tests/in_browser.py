@@ -18,7 +18,11 @@ MISSING = missing()
 if MISSING and os.environ.get("REQUIRE_BROWSER"):
     raise RuntimeError(MISSING)
 
-MARKS = [pytest.mark.notebooks, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+MARKS = [
+    pytest.mark.notebooks,
+    pytest.mark.long("a browser takes minutes, and `make test` asks for none"),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),
+]
 
 
 def try_everything(notebook, name):

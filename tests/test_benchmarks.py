@@ -196,6 +196,7 @@ def test_without_a_browser_the_row_of_the_slider_is_left_out_with_the_reason(mon
 
 
 @pytest.mark.notebooks
+@pytest.mark.long("a browser takes a minute, and `make test` asks for none")
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_the_slider_is_measured_in_a_browser():
     first, last, minute = slider.slider(rows.QUICK)

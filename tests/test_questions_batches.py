@@ -7,8 +7,6 @@ import pytest
 import lazydestroy as ld
 from lazydestroy.questions.batches import BATCHES
 
-pytestmark = pytest.mark.long
-
 SMALL = {"memory": "64 MiB", "low_memory": "4 MiB", "image": "1 MiB", "loader": "1 MiB"}
 COSTS = [ld.Costs(), ld.Costs().scaled(0.1), ld.Costs().scaled(10), ld.Costs(walk="1 us"), ld.Costs(destroy=0)]
 

@@ -8,8 +8,6 @@ import lazydestroy as ld
 from lazydestroy.machine import CLEAN_UP
 from lazydestroy.uvcb import UVC
 
-pytestmark = pytest.mark.long
-
 SMALL = {"memory": "64 MiB", "low_memory": "4 MiB", "image": "1 MiB", "loader": "1 MiB"}
 V1 = ld.series.v1
 COSTS = [ld.Costs(), ld.Costs().scaled(0.1), ld.Costs().scaled(10), ld.Costs(noop="3 us")]

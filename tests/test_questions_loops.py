@@ -8,8 +8,6 @@ import lazydestroy as ld
 from lazydestroy.questions.loops import MERGED, ONE, neighbour, piled, turning_size
 from lazydestroy.scenarios import donated_over_time, zombies_over_time
 
-pytestmark = pytest.mark.long
-
 V1 = ld.series.v1
 SMALL = {"memory": "512 MiB", "low_memory": "4 MiB", "image": "1 MiB", "loader": "1 MiB", "times": 12}
 LOOP = {**SMALL, "segment_table": 0}

@@ -22,8 +22,6 @@ from lazydestroy.questions.poisoned import (
 from lazydestroy.questions.registry import ask
 from lazydestroy.ultravisor import Ultravisor
 
-pytestmark = pytest.mark.long
-
 v1, v1_fixed = ld.series.v1, ld.series.v1_fixed
 KERNELS = [v1, v1_fixed, *(v1.upto(number) for number in range(11))]
 HANDED_OUT = "the kernel never hands a marked table out again"

@@ -20,8 +20,6 @@ from lazydestroy.questions.registry import ask
 from lazydestroy.series.layer import Layer
 from lazydestroy.ultravisor import Interruption, Ultravisor
 
-pytestmark = pytest.mark.long
-
 v1, v1_fixed = ld.series.v1, ld.series.v1_fixed
 
 SECRET = "no cell reads what the old guest had not shared"

@@ -18,8 +18,6 @@ from lazydestroy.questions.shortage import (
 )
 from lazydestroy.series.oom_notifier import ENOUGH, OOM_WAIT, pages_listed
 
-pytestmark = pytest.mark.long
-
 GIB, MIB = 1 << 30, 1 << 20
 V1 = ld.series.v1
 BEFORE = V1.upto(0)

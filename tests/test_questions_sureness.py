@@ -8,8 +8,6 @@ import lazydestroy as ld
 from lazydestroy.questions import Sureness, how_sure
 from lazydestroy.questions.sureness import EXTREMES
 
-pytestmark = pytest.mark.long
-
 SMALL = {"memory": "64 MiB", "low_memory": "16 MiB"}
 TIGHT = {"memory": "256 MiB", "host_memory": "288 MiB", "rates": ("2 GiB/s", "16 GiB/s")}
 

@@ -301,8 +301,15 @@ class ByHandWithLittlePatience(ByHand):
         machine._PATIENCE, machine._PATIENCE_A_PAGE = self.patience
 
 
+class AtLength(ByHandWithLittlePatience):
+    pass
+
+
 TestByHand = ByHandWithLittlePatience.TestCase
-TestByHand.settings = settings(max_examples=150, stateful_step_count=40)
+TestByHand.settings = settings(max_examples=40, stateful_step_count=40)
+
+TestByHandAtLength = pytest.mark.long("150 machines take a minute, and 40 find most")(AtLength.TestCase)
+TestByHandAtLength.settings = settings(max_examples=150, stateful_step_count=40)
 
 
 # By hand, what should never have been: two pages in one frame

@@ -6,6 +6,7 @@ import base64
 import io
 
 import pytest
+from marks import long_unless
 from PIL import Image
 
 import lazydestroy as ld
@@ -76,7 +77,14 @@ def test_what_decides_nothing_is_out_of_order(small, scenario):
     assert small.run.scenario == scenario
 
 
-@pytest.mark.parametrize("kernel", PATCH_LEVELS)
+@pytest.mark.parametrize(
+    "kernel",
+    long_unless(
+        lambda kernel: kernel in ("before the series", "patches 1 to 7", "v1: all patches"),
+        "all levels and scenarios take 20 s",
+        PATCH_LEVELS,
+    ),
+)
 @pytest.mark.parametrize("scenario", ["reboot", "shutdown", "reboot_loop"])
 def test_every_patch_level_can_be_shown_in_every_scenario(kernel, scenario):
     lab = bench(memory="1 GiB", kernel=kernel, scenario=scenario)
