@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
+from marks import long_unless
 from refresh_notebooks import FOLDER, METADATA, ROOT, WIDGET_VIEW, Executed, execute, normalised, notebooks, solutions
 
 MEMORY_MAX = 1 << 30
@@ -23,6 +24,16 @@ SOLUTION_LINES_MAX = 32
 NOTEBOOKS = notebooks()
 TEXTS = [*NOTEBOOKS, ROOT / "README.md"]
 
+ONE_OF_EACH_KIND = {
+    "index.ipynb",
+    "01-why-is-the-reboot-slow.ipynb",
+    "series/03-violation.ipynb",
+    "questions/1-in-the-background.ipynb",
+    "exercises/release/predict-and-compute/1-pages.ipynb",
+    "exercises/source/predict-and-compute/1-pages.ipynb",
+    "exercises/worked/1-little-used.ipynb",
+}
+
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: str(path.relative_to(FOLDER)))
 every_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -31,11 +42,6 @@ every_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.re
 @cache
 def committed(path: Path):
     return nbformat.read(path, as_version=4)
-
-
-@cache
-def afresh(path: Path) -> Executed:
-    return execute(path)
 
 
 def markdown(path: Path) -> str:
@@ -56,6 +62,22 @@ def outputs(path: Path) -> list:
 # Executed afresh
 
 
+def in_folder(path: Path) -> str:
+    return path.relative_to(FOLDER).as_posix()
+
+
+@pytest.fixture(
+    scope="module",
+    params=long_unless(
+        lambda path: in_folder(path) in ONE_OF_EACH_KIND, "executing all of them takes minutes", NOTEBOOKS
+    ),
+    ids=in_folder,
+)
+def path_and_executed(request) -> tuple[Path, Executed]:
+    """A notebook, and what comes of executing it; the tests that want to know it follow each other."""
+    return request.param, execute(request.param)
+
+
 def said(notebook) -> list[str]:
     """What each code cell shows, as text: no pictures, no addresses in memory."""
     cells = (cell for cell in notebook.cells if cell.cell_type == "code")
@@ -71,28 +93,27 @@ def said_by(output) -> str:
 
 
 @pytest.mark.notebooks
-@every_notebook
-def test_executed_afresh_it_prints_what_is_committed(path):
-    fresh = said(afresh(path).notebook)
+def test_executed_afresh_it_prints_what_is_committed(path_and_executed):
+    path, executed = path_and_executed
+    fresh = said(executed.notebook)
     assert fresh == said(committed(path)), "if that is right: python -m tests.refresh_notebooks"
 
 
 @pytest.mark.notebooks
-@every_notebook
-def test_its_solutions_print_what_they_are_said_to(path):
+def test_its_solutions_print_what_they_are_said_to(path_and_executed):
+    path, executed = path_and_executed
     shown = [found["prints"] for found in solutions(committed(path))]
-    printed = afresh(path).solutions
+    printed = executed.solutions
     assert len(shown) == len(printed)
     assert shown == [now if then is not None else None for then, now in zip(shown, printed, strict=True)]
 
 
 @pytest.mark.notebooks
-@every_notebook
-def test_it_needs_no_more_memory_than_a_small_machine_has(path):
-    peak = afresh(path).peak
-    if peak is None:
+def test_it_needs_no_more_memory_than_a_small_machine_has(path_and_executed):
+    _, executed = path_and_executed
+    if executed.peak is None:
         pytest.skip("there is no /proc to tell")
-    assert peak <= MEMORY_MAX
+    assert executed.peak <= MEMORY_MAX
 
 
 # As committed
@@ -100,6 +121,7 @@ def test_it_needs_no_more_memory_than_a_small_machine_has(path):
 
 def test_there_are_lessons():
     assert FOLDER / "index.ipynb" in NOTEBOOKS
+    assert {in_folder(path) for path in NOTEBOOKS} >= ONE_OF_EACH_KIND
 
 
 @every_notebook
