@@ -62,18 +62,18 @@ def nbgrader(folder: Path, *arguments: str) -> None:
         raise RuntimeError(f"nbgrader {' '.join(arguments)}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
 
-def generated(folder: Path) -> dict[str, Any]:
-    """The students' version of all assignments, by path below the release; nothing is executed."""
-    for assignment in ASSIGNMENTS:
-        nbgrader(folder, "generate_assignment", assignment)
+def generated(folder: Path, assignment: str) -> dict[str, Any]:
+    """The students' version of an assignment, by path below the release; nothing is executed."""
+    nbgrader(folder, "generate_assignment", assignment)
     release = folder / "release"
     return {
-        str(path.relative_to(release)): nbformat.read(path, as_version=4) for path in sorted(release.rglob("*.ipynb"))
+        str(path.relative_to(release)): nbformat.read(path, as_version=4)
+        for path in sorted((release / assignment).rglob("*.ipynb"))
     }
 
 
 def graded(folder: Path, submissions: Mapping[str, Path]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Have nbgrader grade what students hand in, after `generated`.
+    """Have nbgrader grade what students hand in, after `generated` for every assignment.
 
     Returns
     -------
@@ -103,7 +103,9 @@ def graded(folder: Path, submissions: Mapping[str, Path]) -> dict[str, dict[str,
 def main() -> None:
     """Write the release."""
     with course() as folder:
-        made = generated(folder)
+        made = {
+            name: notebook for assignment in ASSIGNMENTS for name, notebook in generated(folder, assignment).items()
+        }
     shutil.rmtree(RELEASE, ignore_errors=True)
     for name, notebook in made.items():
         path = RELEASE / name
