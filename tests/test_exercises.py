@@ -104,6 +104,7 @@ def test_a_wrong_answer_is_not_told_the_right_one(problem):
 @families
 def test_the_known_slips_are_met_somewhere(family):
     """A slip whose value is always right within the tolerance is no slip."""
+    every = {slip.hint for seed in range(4) for slip in NumberExercise(family, seed)._solved.slips}
     met = set()
     for seed in range(25 if family is not MISSING_PATCH else 4):
         problem = NumberExercise(family, seed)
@@ -111,7 +112,8 @@ def test_the_known_slips_are_met_somewhere(family):
             given = slip.value if family.kind is None else Fraction(slip.value, family.kind.unit)
             if not problem.check(given).right:
                 met.add(slip.hint)
-    every = {slip.hint for seed in range(4) for slip in NumberExercise(family, seed)._solved.slips}
+        if every <= met:
+            break
     assert every <= met
 
 
