@@ -97,10 +97,18 @@ def test_without_patch_7_the_boot_image_is_not_unpacked_onto_a_page_of_the_old_g
     list(zip(ld.series.BUGS, VIOLATIONS, strict=True)),
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_each_bug_of_version_1_is_met_and_its_fix_mends_it(bug, violation):
+def test_each_bug_of_version_1_is_met(bug, violation):
     verdict = bug.check()
     assert verdict.trace.violation.startswith(violation)
     assert replayed(verdict).wrong == verdict.trace.violation
+
+
+@pytest.mark.parametrize(
+    "bug",
+    long_unless(lambda bug: not bug.bounds["failures"], EXHAUSTS, ld.series.BUGS),
+    ids=lambda bug: bug.name,
+)
+def test_the_fix_of_a_bug_mends_it(bug):
     assert of_v1_fixed(**bug.bounds).holds
 
 
