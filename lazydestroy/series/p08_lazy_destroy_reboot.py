@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..kernel.gmap import CRST_PAGES
-from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm
+from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm, Mm
 from ..page import Holder
 from ..uvcb import UVC
 from .layer import Layer
@@ -88,17 +88,24 @@ class LazyDestroyForReboot(Layer):
         yield from self.destroy_memory_of(priv)
         cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF)
         self.machine.uv.tables.pop(priv.old_table << 12, None)
+        self.deferred_configuration_destroyed(priv.mm, cc)
         if cc:
             self.machine.warn_once("thread", f"protvirt destroy vm failed rc {rc:x} rrc {rrc:x}")
             for first, pages in (priv.stor_base, priv.stor_var, (priv.old_table, CRST_PAGES)):
                 self.machine.leak(first, pages, "left by a configuration that cannot be destroyed")
             self.machine.event("leak", "the record of a configuration that cannot be destroyed")
             return
-        # down, whatever is kept there: without patch 6 that is a flag, and two zombies make it -1
-        priv.mm.context.is_protected -= 1
         self.machine.give_back(*priv.stor_base)
         self.crst_table_free(priv.old_table)
         self.machine.give_back(*priv.stor_var)
+
+    def deferred_configuration_destroyed(self: Kernel, mm: Mm, cc: int) -> None:
+        """The thread has tried DESTROY_SEC_CONF. If that worked: down, whatever is kept there.
+
+        Without patch 6 that is a flag, and two zombies make it -1.
+        """
+        if not cc:
+            mm.context.is_protected -= 1
 
     def destroy_memory_of(self: Kernel, priv: DeferredPriv) -> Flow:
         """Walk the address space as long as it has another user (patch 9 edits this)."""

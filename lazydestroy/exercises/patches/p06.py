@@ -33,6 +33,14 @@ TASK = """
 """
 
 
+class Around(Layer):
+    """What patch 6 finds around it: the clean-up thread counts by the function that is to be written."""
+
+    def deferred_configuration_destroyed(self: Kernel, mm: Mm, cc: int) -> None:
+        """In version 1 the thread counts down by itself, with patch 6 and without."""
+        self.configuration_destroyed(mm, cc)
+
+
 class CountedLate(Layer):
     """Count a configuration only when its parameters have been set.
 
@@ -225,7 +233,7 @@ EXERCISE = PatchExercise(
     title="a usage counter instead of a flag",
     lesson="series/06-counter.ipynb",
     task=TASK,
-    kernel=v1_fixed.without(6, 10),
+    kernel=v1_fixed.without(6, 10).plus(Around),
     writes=("configuration_created", "configuration_refused", "parameters_set", "configuration_destroyed"),
     searches=(
         {"failures": (), "sharing": False},
