@@ -310,6 +310,18 @@ def test_6_without_the_counter_the_next_owner_of_a_page_faults_for_ever(guest):
     assert value(shown, "pages exported or set aside") == (0, guest["memory"] // PAGE)
 
 
+def test_6_without_the_counter_a_flag_that_is_cleared_before_the_image_comes_stops_the_new_guest():
+    # One page fewer, and the old configuration is gone before the flag is set; one more, and the image is unpacked.
+    given = {"memory": "1 GiB", "used": 13_606 / 262_144}
+    shown = demonstrate(6, **given)
+    assert shown.shows
+    assert value(shown, "the new guest came up") == (False, True)
+    assert "does not come up: refused after" in shown.finding and "KVM_PV_UNPACK answers -EINVAL" in shown.finding
+    fewer, more = (demonstrate(6, **given | {"used": used / 262_144}) for used in (13_605, 13_607))
+    assert not fewer.shows and "gone before the new one set the flag" in fewer.finding
+    assert more.shows and value(more, "next owner") == (True, False)
+
+
 def test_6_does_not_show_if_the_clean_up_is_over_before_the_new_guest_is_protected():
     shown = demonstrate(6, memory="1 MiB", low_memory="512 KiB")
     assert not shown.shows
@@ -490,10 +502,15 @@ def test_9_wait_returns_many_times_sooner(memory):
     assert shown.runs[1].memory["set_aside"].max() >= value(shown, "pages left")[1]
 
 
-def test_9_under_memory_pressure_more_than_1_in_510_is_exported():
-    shown = demonstrate(9, memory="4 GiB", host_memory=(4 << 30) + 20 * MIB)
-    room_to_spare = math.ceil(shown.runs[1].pages / 510)
-    assert value(shown, "pages exported")[1] > 1.5 * room_to_spare
+@pytest.mark.parametrize("memory, spare", [("1 GiB", 6), ("4 GiB", 18.5), ("4 GiB", 20), ("16 GiB", 70)])
+def test_9_under_memory_pressure_pages_are_exported_until_the_reserve_is_left_alone(memory, spare):
+    host = ld.units.size(memory, "memory") + int(spare * MIB)
+    shown = demonstrate(9, memory=memory, host_memory=host)
+    run = shown.runs[1]
+    # A page comes free after the attempt for which it was exported: so there is one attempt more than pages are short.
+    in_vain = ld.scenarios.atomic_reserve(host) - int(run.memory["free"][0]) + 1
+    assert in_vain > 1
+    assert value(shown, "pages exported")[1] == in_vain + math.ceil((run.pages - in_vain) / 510)
     assert "more than one in 510" in shown.finding
 
 
@@ -515,7 +532,7 @@ def test_10_with_the_parameter_0_nothing_is_left_to_do_and_the_bug_does_it_twice
     assert value(shown, "old pages") == (size - min(size, low), 0)
     assert value(shown, "destroys without effect") == (min(size, low), size + min(size, low))
     assert value(shown, "pages leaked") == (0, 4)
-    assert value(shown, "warnings") == (0, 1)
+    assert value(shown, "warnings") == (0, 2)
     assert value(shown, "answer") == (True, True)
     mended = demonstrate(10, fixed=True, **given)
     assert mended.shows and "nothing is left" in mended.finding
@@ -529,4 +546,4 @@ def test_10_with_the_parameter_0_nothing_is_left_to_do_and_the_bug_does_it_twice
 @pytest.mark.parametrize("memory", ["64 MiB", "2 GiB", "24 GiB"])
 def test_10_the_finding_tells_of_the_bug(memory):
     shown = demonstrate(10, memory=memory)
-    assert shown.shows and "4 pages leaked, 1 warning, and userspace hears" in shown.finding
+    assert shown.shows and "4 pages leaked, 2 warnings, and userspace hears" in shown.finding

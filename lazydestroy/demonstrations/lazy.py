@@ -195,9 +195,10 @@ def turned_off(
 
     A kernel without the patch is always lazy. With the parameter 0 all is done before the new guest runs. But version 1
     forgot a ``return``: after the VM has been torn down, the lazy path tears it down again. It destroys the first 2 GiB
-    once more, replaces and leaks the top-level table, starts a thread whose DESTROY_SEC_CONF fails with a warning, and
-    answers rc 1, rrc 42, as if the rest were done in the background. Source:
-    20210517200758.22593-11-imbrenda@linux.ibm.com, ``kvm_s390_pv_deinit_vm_deferred``; mended in version 2.
+    once more, replaces and leaks the top-level table, starts a thread whose DESTROY_SEC_CONF fails, and
+    answers rc 1, rrc 42, as if the rest were done in the background. The kernel warns at each reboot that a call has no
+    handle, and at the first one that a VM could not be destroyed. Source:
+    20210517200758.22593-11-imbrenda@linux.ibm.com, ``kvm_s390_pv_deinit_vm_deferred``; fixed in version 2.
 
     Parameters
     ----------

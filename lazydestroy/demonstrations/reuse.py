@@ -134,9 +134,11 @@ def forgotten_guest(
 
     Without the patch the end of the old configuration clears the flag that the new one had set. From then on the kernel
     believes that no guest is protected: when the process ends, its pages are freed while they are secure, and the next
-    owner of one, another process, faults on it for ever. It gets the page before the new configuration is destroyed,
-    too, which would make it accessible (rule 7, assumed). On an Ultravisor with "misc": without 6 the counter is never
-    above 1, so that patch 7 would not act either. Source: 20210517200758.22593-7-imbrenda@linux.ibm.com.
+    owner of one, another process, faults on it forever. It gets the page before the new configuration is destroyed,
+    too, which would make it accessible (rule 7). If the flag is cleared before the new guest's image is unpacked,
+    ``KVM_PV_UNPACK`` answers -EINVAL, and the new guest does not start. On an Ultravisor with "misc": without 6 the
+    counter is never above 1, so that patch 7 would not act either. Source:
+    20210517200758.22593-7-imbrenda@linux.ibm.com.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def forgotten_guest(
     given = {"memory": memory, "touch": touch, "features": features, "demand": demand, "new_guest": "protected"}
     runs = before, after = compared.reboot(**given, exit_at="end", demand_from="exit", **more)
     measures = (
-        Measure("next owner of a page faults for ever", "yes/no", *(bool(event(run, "endless fault")) for run in runs)),
+        Measure("next owner of a page faults forever", "yes/no", *(bool(event(run, "endless fault")) for run in runs)),
         Measure("pages exported or set aside at the end", "pages", *map(_made_accessible_at_exit, runs)),
         Measure("the new guest came up", "yes/no", before.booted, after.booted),
     )
@@ -157,7 +159,7 @@ def forgotten_guest(
         runs=runs,
         measures=measures,
         finding=_of_forgotten_guest(measures, before, after),
-        shows=bool(measures[0].without and not measures[0].with_),
+        shows=bool(measures[0].without and not measures[0].with_) or bool(after.booted and not before.booted),
         kind="timeline",
     )
 
@@ -174,8 +176,10 @@ def _of_forgotten_guest(measures: tuple[Measure, ...], before: Run, after: Run) 
         return (
             "Without patch 6 the end of the old configuration makes the kernel forget the new one: the end of its "
             f"process exports or sets aside {cleaned.text[0]} instead of {format_count(cleaned.with_ or 0)}, and the "
-            "next owner of one faults for ever."
+            "next owner of one faults forever."
         )
+    if after.booted and not before.booted:
+        return f"Without patch 6 the new guest does not come up: {ended(before)}; with it, it does."
     for run, which in ((before, "without"), (after, "with")):
         if not run.booted:
             return f"The new guest does not come up {which} patch 6: {ended(run)}."
