@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 
 import lazydestroy as ld
+from lazydestroy import questions as experiments
 from lazydestroy.assumptions import assumptions
 from lazydestroy.questions import EXPERIMENTS, QUESTIONS, accepted, answer, question
 from lazydestroy.questions import ask as ask_from_package
@@ -44,6 +47,20 @@ def test_they_are_shown_as_a_list_and_as_a_table():
     assert repr(QUESTIONS).count("\n") == 11
     assert repr(QUESTIONS[:3]).count("\n") == 2
     assert QUESTIONS._repr_html_().count("<tr>") == 13
+
+
+def test_every_assumption_that_an_answer_names_is_one_of_the_models():
+    named = [
+        name.value
+        for file in Path(experiments.__file__).parent.glob("*.py")
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "resting_on"
+        for name in call.args
+        if isinstance(name, ast.Constant)
+    ]
+    assert len(named) > 20
+    for name in named:
+        assert resting_on(name), name
 
 
 @pytest.mark.parametrize("number", [0, 13, -1, "3", 3.0, True, None])
@@ -129,7 +146,7 @@ def test_the_clean_up_thread_makes_all_calls_on_pages_above_what_is_cleared_at_o
     low = min(run.pages, (16 << 20) // 4096)
     assert found.claims == {"the clean-up thread makes Ultravisor Calls that do something": True}
     assert found.agrees == ("yes" if used else "refines")  # a guest that used nothing leaves nothing to set aside
-    assert found.verdict.startswith("Yes: " if used else "In a reboot only: ")
+    assert found.verdict.startswith("Yes, on" if used else "In a reboot only, on")
     assert run.foreground[ld.UVC.DESTR_SEC_STOR] == low
     assert by_cleanup(run)[ld.UVC.DESTR_SEC_STOR] >= run.pages - low
     assert by_cleanup(run)[ld.UVC.DESTROY_SEC_CONF] == 1
@@ -137,7 +154,13 @@ def test_the_clean_up_thread_makes_all_calls_on_pages_above_what_is_cleared_at_o
 
 def test_without_patch_9_the_answer_is_for_a_reboot_only():
     found = ld.ask(1, **SMALL, kernel=ld.series.v1.upto(8))
-    assert found.verdict.startswith("In a reboot only: ") and found.agrees == "refines"
+    assert found.verdict.startswith("In a reboot only, on") and found.agrees == "refines"
+
+
+@pytest.mark.parametrize("features, word", [((), "without"), ((63,), "without"), ("misc", "with"), ((0, 5), "with")])
+def test_the_answer_says_at_once_whether_the_ultravisor_has_misc(features, word):
+    found = ld.ask(1, **SMALL, features=features)
+    assert found.verdict.startswith(f"Yes, on an Ultravisor {word} the misc feature: ")
 
 
 def test_calls_by_actor_add_up_to_all_calls_before_and_after():

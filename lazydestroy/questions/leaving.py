@@ -111,7 +111,7 @@ def exits(
         evidence=_table(values),
         agrees="not answered",
         agreement="Nobody answered in the thread.",
-        assumptions=resting_on("export", "destroy", "looking for an early exit", "killing the process"),
+        assumptions=resting_on("export", "destroy", "killing the process"),
         pictures=(_times(values), Timelines(_title(values), (alone, runs[middle]))),
         values=values,
         parameters={},

@@ -90,7 +90,7 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
             "Nobody answered in the thread. The parameter of the feature that was merged later, async_destroy, is "
             "read-only, too (arch/s390/kvm/kvm-s390.c)."
         ),
-        assumptions=resting_on("users of an address space", "a set-aside page that cannot be destroyed"),
+        assumptions=resting_on("users of an address space"),
         pictures=(_picture(found, harmed),),
         values=values,
         parameters={},
