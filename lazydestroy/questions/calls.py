@@ -12,7 +12,7 @@ from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series, v1
 from ..units import format_count, format_duration
-from ..uvcb import UVC
+from ..uvcb import BIT_UVC_FEAT_MISC_0, UVC
 from .answer import Answer, Table, resting_on
 from .common import counted, kernel_words
 from .pictures import Timelines
@@ -94,7 +94,14 @@ def _verdict(runs: Mapping[str, Run], by_thread: Mapping[str, Counter[UVC]], wor
         parts.append(words + (f", {format_count(idle)} of them without effect or refused" if idle else ""))
     some = [name for name, calls in worked.items() if calls]
     answer = "Yes" if len(some) == len(runs) else f"In a {some[0]} only" if some else "No"
-    return f"{answer}: {'; '.join(parts)}."
+    return f"{answer}, on an Ultravisor {_misc(runs)} the misc feature: {'; '.join(parts)}."
+
+
+def _misc(runs: Mapping[str, Run]) -> str:
+    """Whether the Ultravisor has the feature. How many calls the new guest needs, and so the thread, depends on it."""
+    features = runs["reboot"].parameters["features"]
+    misc = features == "misc" or any(each in ("misc", BIT_UVC_FEAT_MISC_0) for each in features)
+    return "with" if misc else "without"
 
 
 def _table(runs: Mapping[str, Run]) -> Table:

@@ -1,4 +1,9 @@
-"""Question 4: whether an OOM notifier helps."""
+"""Question 4: whether an OOM notifier helps.
+
+Christian Borntraeger first suggested one that frees pages (225fe3ec-f2e9-6c76-97e1-b252fe3326b3@de.ibm.com), then one
+that waits for 256 of them (896be0fd-5d5d-5998-8cb0-4ac8637412ac@de.ibm.com and
+cb21db5f-f303-5b4b-6fab-5b28728e8ef2@de.ibm.com). Version 2 of the series has one that waits.
+"""
 
 from __future__ import annotations
 
@@ -204,9 +209,8 @@ def _notified_agreement(killed: int, still: int) -> str:
         return "On a host like this the bad case that he names does not arise."
     if still < killed:
         return (
-            "It is not too late: pages that were set aside become free one by one, and to wait for them is enough. "
-            "That "
-            "is how version 2 has it; it waits for a time, not for a number of pages as was asked."
+            "It is not too late: pages that were set aside become free one by one, and it is enough to wait for them, "
+            "as he then wrote himself. Version 2 does that; it waits for a time, not for a number of pages."
         )
     return "As he first thought, a notifier does not help here."
 

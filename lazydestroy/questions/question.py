@@ -141,12 +141,13 @@ QUESTIONS = Questions(
             "An OOM notifier",
             BORNTRAEGER,
             "on the cover letter",
-            "225fe3ec-f2e9-6c76-97e1-b252fe3326b3@de.ibm.com",
+            "896be0fd-5d5d-5998-8cb0-4ac8637412ac@de.ibm.com",
             "Could an OOM notifier help, one that waits until, say, 256 pages have been freed, and reports them?",
-            "At first: once pages are set aside it is too late, and if memory is low while they are being set aside, "
-            "they are cleaned at once anyway; the one bad case is a process that takes much memory fast right after a "
-            "large secure guest has ended. Version 2 then has such a notifier.",
-            ("20210518181305.2a9d19f3@ibm-vm",),
+            "At first, to a notifier that frees pages: once pages are set aside it is too late, and if memory is low "
+            "while they are being set aside, they are cleaned at once anyway; the one bad case is a process that takes "
+            "much memory fast right after a large secure guest has ended. Then he names waiting as the way out "
+            "himself, and version 2 has such a notifier.",
+            ("20210518181305.2a9d19f3@ibm-vm", "20210518183442.6e078ea1@ibm-vm"),
         ),
         Question(
             5,
