@@ -17,6 +17,7 @@ import lazydestroy as ld
 from lazydestroy.series import reading
 from lazydestroy.series.layer import Layer
 from lazydestroy.series.reading import difference, source
+from lazydestroy.uvcb import UVC, uv_cb_cfs
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE_MAX = 25_000
@@ -284,8 +285,14 @@ def test_super_is_seen_in_a_text_that_cannot_be_moved_to_the_left():
 
 
 def test_a_patch_is_compared_with_the_kernel_that_it_is_on():
-    on_six = change(v1[10].diff(), "configuration_created")
-    without_six = change(v1.without(6)[10].diff(), "configuration_created")
+    class Created(Layer):
+        number, title = 12, "count nothing"
+
+        def configuration_created(self, mm):
+            """Nothing."""
+
+    on_six = change(v1.plus(Created)[12].diff(), "configuration_created")
+    without_six = change(v1.without(6).plus(Created)[12].diff(), "configuration_created")
     assert on_six.before.file == "lazydestroy/series/p06_usage_counter.py"
     assert without_six.before.file == "lazydestroy/kernel/pv.py"
     assert "overrides patch 6's" in on_six.note
@@ -341,8 +348,8 @@ def test_a_layer_in_place_of_a_patch_is_compared_with_that_patch():
 
 
 def test_a_difference_can_be_about_one_function():
-    (only,) = difference(v1.upto(0), v1, "gmap_make_secure").changes
-    assert only == change(v1[7].diff(), "gmap_make_secure")
+    (only,) = difference(v1.upto(0), v1, "make_page_secure").changes
+    assert only == change(v1[7].diff(), "make_page_secure")
     assert difference(v1.upto(0), v1, "make_secure_pte").changes == ()
 
 
@@ -355,9 +362,15 @@ def test_what_cannot_be_shown_is_refused_in_words():
 
 
 def test_context_leaves_out_lines_that_are_equal_and_far():
-    whole, short = (v1[7].diff(context=context) for context in (None, 0))
-    assert "\n     page = self.gmap_page(gmap, gaddr)\n" in str(whole)
-    assert "\n     page = self.gmap_page(gmap, gaddr)\n" not in str(short)
+    class Far(Layer):
+        def uv_destroy_page(self, paddr):
+            uvcb = uv_cb_cfs(cmd=UVC.DESTR_SEC_STOR, paddr=paddr)
+            return self.uv_call(uvcb)
+
+    whole, short = (difference(v1, v1.plus(Far), context=context) for context in (None, 0))
+    kept = "\n     uvcb = uv_cb_cfs(cmd=UVC.DESTR_SEC_STOR, paddr=paddr)\n"
+    assert kept in str(whole)
+    assert kept not in str(short)
     assert "⋯" in short._repr_html_()
     assert "⋯" not in whole._repr_html_()
     changed = [line for line in str(whole).splitlines() if line[:1] in "+-"]
