@@ -20,7 +20,7 @@ def test_the_first_run_of_each_case_is_as_recorded(scenario):
     assert not any(different), different
 
 
-@pytest.mark.long
+@pytest.mark.long("all 3,178 runs; the first one of each case is in make test")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_all_other_runs_are_as_recorded(scenario):
     different = [golden.difference(case, *run) for case in of(scenario) for run in case["runs"][1:]]
