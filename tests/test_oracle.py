@@ -270,7 +270,7 @@ def test_a_reboot_disturbed_within_a_nanosecond_comes_out_as_in_the_oracle(param
     assert not differences(visible(of_package(ld.reboot, parameters)), expected(oracle.reboot(**parameters)))
 
 
-@pytest.mark.long
+@pytest.mark.long("hundreds of random runs; the test before makes twenty of them")
 @settings(max_examples=600)
 @given(aimed())
 def test_many_reboots_disturbed_within_a_nanosecond_come_out_as_in_the_oracle(parameters):
@@ -283,7 +283,7 @@ def test_a_shutdown_without_memory_to_spare_comes_out_as_in_the_oracle(parameter
     assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
 
 
-@pytest.mark.long
+@pytest.mark.long("hundreds of random runs; the test before makes twenty of them")
 @settings(max_examples=300)
 @given(crowded_shutdowns)
 def test_many_shutdowns_without_memory_to_spare_come_out_as_in_the_oracle(parameters):
