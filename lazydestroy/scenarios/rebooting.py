@@ -155,7 +155,8 @@ class Rebooting:
         units.one_of(given["new_guest"], NEW_GUESTS, "new_guest")
         units.one_of(given["touch"], PATTERNS, "touch")
         units.one_of(given["demand_from"], DEMAND_FROM, "demand_from")
-        units.whole_number(given["seed"], "seed")
+        if abs(units.whole_number(given["seed"], "seed")).bit_length() > 4000:  # Python does not write all numbers
+            raise ValueError(f"seed={units.shown(given['seed'])}: use a whole number of at most 1,200 digits")
         touched, io = units.share(given["touched"], "touched"), units.share(given["io"], "io")
         loader = units.size(given["loader"], "loader", multiple_of=PAGE_SIZE, zero=True)
         image = units.size(given["image"], "image", multiple_of=PAGE_SIZE)
