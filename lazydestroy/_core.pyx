@@ -126,6 +126,7 @@ cdef enum:
     COLUMNS = 8             # of a sample: the six holders, not yet clean, charged
     WINDOW = 1 << 16        # pages that a task may run ahead alone
     SHORT = 64              # fewer pages are not worth a window
+    LARGE = 256             # pages of a batch that is gathered and worked off in parts
     AHEAD = 16              # pages of a random walk that are looked up in advance
     MIXED = 1 << 10         # pages to look at where they are not all of one class
     BURST = 1 << 20         # page steps between two looks at signals

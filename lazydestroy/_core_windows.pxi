@@ -51,6 +51,33 @@ cdef inline int64_t that_begin_before(int64_t limit, int64_t clock, int64_t lead
     return FOREVER if ns == 0 else (limit - 1 - clock - lead) // ns + 1
 
 
+cdef int64_t bulk_of_batch(EngineState *e, Actor *t, int64_t limit) noexcept nogil:
+    """The same for the pages of a large batch that is being worked off. Its last one is left to a single step."""
+    cdef Chain b
+    cdef int64_t pfn, n, most = t.batch_n - 1 - t.batch_i
+    cdef int cls
+    if most < SHORT or t.row != t.row_each:
+        return 0
+    pfn = t.pages[t.batch_i]
+    cls = e.m.cls[pfn]
+    if chain(e, t, t.row_each, cls, pfn, &b) != STEPPED or b.effect != NOTHING or b.locks or b.guarded:
+        return 0
+    most = min(most, that_begin_before(limit, t.clock, b.lead, b.ns), e.m.pages - pfn)
+    if most < SHORT:
+        return 0
+    most = equal_run_up(e.m.cls + pfn, most)
+    n = 1
+    while n < most and t.pages[t.batch_i + n] == pfn + n:
+        n += 1
+    if n < SHORT:
+        return 0
+    count_chain(e, t, &b, n)
+    repaint(e, pfn, n, False, cls, b.after)
+    t.clock += n * b.ns
+    t.batch_i += n
+    return n
+
+
 cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcept nogil:
     """Do the steps of up to `most` equal pages at once: only steps that begin before `limit`.
 
@@ -60,7 +87,9 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
     cdef int64_t pfn, run, m
     cdef int cls
     cdef bint down = t.source == DOWNWARDS
-    if t.working or t.k >= t.n or t.row != t.row0 or t.moved != NULL or t.source == AT_RANDOM or t.source == FROM_FREE:
+    if t.working:
+        return bulk_of_batch(e, t, limit)
+    if t.k >= t.n or t.row != t.row0 or t.moved != NULL or t.source == AT_RANDOM or t.source == FROM_FREE:
         return 0
     if t.source == FROM_LIST:
         if list_page_done(t.deferred):
@@ -75,7 +104,21 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
         return 0
     if a.locks and t.lock != NULL and (t.lock.writer or t.lock.queued):
         return 0
-    if a.effect == GATHERED:
+    if a.effect == GATHERED and t.batch > LARGE:
+        # a part of the batch; the single step that completes it lets the lock go
+        m = min(that_begin_before(limit, t.clock, a.lead, a.ns), most, t.batch - 1 - t.batch_n)
+        if m < SHORT or a.guarded or a.freed or down:
+            return 0
+        run = equal_run_up(e.m.cls + pfn, m)
+        if run < SHORT:
+            return 0
+        for m in range(run):
+            t.pages[t.batch_n + m] = pfn + m
+        t.batch_n += run
+        count_chain(e, t, &a, run)
+        repaint(e, pfn, run, down, cls, a.after)
+        t.clock += run * a.ns
+    elif a.effect == GATHERED:
         # whole batches only: gather, let the lock go, work the batch off
         if t.batch_n or most < t.batch or chain(e, t, t.row_each, a.after, pfn, &b) != STEPPED or b.effect:
             return 0
@@ -180,7 +223,7 @@ cdef int begin_region(Actor *t, Region *r) noexcept nogil:
     if k != t.k:
         i = r.begin + (1 if t.source == DOWNWARDS else -1)
         r.low, r.high = min(r.low, i), max(r.high, i)
-    for i in range(t.batch_n):
+    for i in range(t.batch_i if t.working else 0, t.batch_n):
         r.low = min(r.low, t.pages[i])
         r.high = max(r.high, t.pages[i])
     return STEPPED if r.length >= SHORT else BLOCKED
@@ -248,11 +291,22 @@ cdef int time_region(EngineState *e, Region *r) noexcept nogil:
         i += run
     # the last batch need not have been worked off, when the walk gets to the end
     r.ends = t.clock + ns + max(<int64_t> 0, each - t.batch * most)
+    memset(each_ns, 0xff, sizeof(each_ns))
     for i in range(t.batch_i if t.working else 0, t.batch_n):
         pfn = t.pages[i]
-        code = chain(e, t, t.row if t.working and i == t.batch_i else t.row_each, e.m.cls[pfn], pfn, &b)
-        if code != STEPPED:
-            return code
+        cls = e.m.cls[pfn]
+        if t.working and i == t.batch_i and t.row != t.row_each:
+            code = chain(e, t, t.row, cls, pfn, &b)
+            if code != STEPPED:
+                return code
+            continue
+        if each_ns[cls] < 0:
+            code = chain(e, t, t.row_each, cls, pfn, &b)
+            if code != STEPPED:
+                return code
+            each_ns[cls] = b.ns
+        if t.working:
+            r.ends += each_ns[cls]      # before it gathers any other
     if not t.working and t.row != t.row0:
         pfn = position(e, t)
         code = chain(e, t, t.row, e.m.cls[pfn], pfn, &b)
@@ -411,6 +465,6 @@ cdef int window(EngineState *e, int64_t limit) noexcept nogil:
     for i in range(n):
         t = regions[i].actor
         while t.clock < moment:
-            if (not regions[i].equal or bulk(e, t, moment, FOREVER) == 0) and one_step(e, t) != STEPPED:
+            if (not (regions[i].equal or t.working) or bulk(e, t, moment, FOREVER) == 0) and one_step(e, t) != STEPPED:
                 return BROKEN       # all that it may meet was looked up above
     return STEPPED if e.steps != steps else BLOCKED

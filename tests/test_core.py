@@ -1001,7 +1001,7 @@ loops = st.lists(
         st.floats(0, 1),
         st.floats(0, 1),
         automata,
-        st.integers(1, 40),
+        st.one_of(st.integers(1, 40), st.integers(200, 1000)),
     ),
     min_size=1,
     max_size=4,

@@ -68,7 +68,7 @@ def machines(draw):
         "process": process,
         "misc": draw(st.booleans()),
         "low_memory": draw(st.one_of(st.integers(0, 200), st.just(oracle.TWO_GIB))),
-        "threshold": draw(st.sampled_from([1, 2, 7, 32, 32])),
+        "threshold": draw(st.sampled_from([1, 2, 7, 32, 32, 300, 1000])),
         "capacity": draw(st.sampled_from([1, 3, 64, 509, 509])),
         "destroy_fails": draw(st.sampled_from([False, False, False, True])),
     }
