@@ -1,6 +1,8 @@
 """The core by itself: frames, tables, deferred lists, locks, and tasks that step through pages in virtual time."""
 
+import sys
 import threading
+import time
 from collections import Counter
 
 import oracle
@@ -1625,3 +1627,31 @@ def test_what_is_no_time_is_not_charged(ns, error):
     engine.spawn(one(visit(table, 0, 5, step(charges, engine, ns))), "task")
     with pytest.raises(error, match="task charged .* in charges: "):
         engine.run()
+
+
+def test_a_change_of_much_memory_does_not_keep_other_threads_from_running():
+    memory = Memory(1 << 26)
+    refused, done, interval = [], threading.Event(), sys.getswitchinterval()
+
+    def looks():
+        while not refused and not done.is_set():
+            try:
+                memory.free  # noqa: B018
+            except RuntimeError as error:
+                refused.append(str(error))
+            time.sleep(0)
+
+    thread = threading.Thread(target=looks)
+    thread.start()
+    try:
+        # a thread that does not let go of the interpreter by itself keeps it all the time that this takes
+        sys.setswitchinterval(60)
+        for kind in range(1, 100):
+            memory.change(lambda record, kind=kind: USED._replace(content_of=kind))
+            if refused:
+                break
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join()
+    assert refused and "another thread is running this machine" in refused[0]
