@@ -805,6 +805,19 @@ cdef class DeferredList:
         return self.s.under + self.s.nodes - self.s.bottom
 
     @property
+    def pages_listed(self):
+        """Pages on the list, list pages included; of a list page that is being emptied still all."""
+        self.memory.mine()
+        self.memory.needs_guard()
+        cdef ListState *d = &self.s
+        cdef int64_t i, total = d.under + d.nodes - d.bottom
+        for i in range(end_of_list_page(d, d.under - 1) if d.under else 0):
+            total += d.run_length[i]
+        for i in range(d.node_run[d.bottom] if d.bottom < d.nodes else d.runs, d.runs):
+            total += d.run_length[i]
+        return total
+
+    @property
     def room(self):
         """How many frame numbers the newest list page still takes."""
         self.memory.mine()

@@ -316,9 +316,10 @@ def _of_shortage() -> Iterator[Assumption]:
     )
     yield assume(
         "who asks an OOM notifier (of version 2)",
-        "only another process that finds no free page; the guest's own page faults do not wait",
-        "the bad case that the thread names is another process",
-        "scenarios.stage.Stage.other_process",
+        "another process that finds no free page, and a page fault of the guest that finds none. mmap_lock is not held "
+        "while a fault waits",
+        "in Linux every allocation that may sleep asks; a real fault waits inside the allocator, with the lock held",
+        "kernel.mm.KernelMm.memory_was_freed",
     )
     yield assume(
         "another process finds no free page",

@@ -295,6 +295,7 @@ class Machine:
         self.vcpu_tasks: list[Task] = []
         self.swap_pages = units.size(swap, "swap", multiple_of=PAGE_SIZE, zero=True) >> PAGE_SHIFT
         self.swap_hand = -1
+        self.oom_wait_ns = 0
         self.swapped = 0
         self.gmaps: list[Gmap] = []
         self.kernel = kernel.kernel(self, lazy_destroy)

@@ -167,7 +167,8 @@ class Run:
     oom : bool
         Whether memory ran out.
     oom_wait_ns : int
-        How long the other process waited in an out-of-memory situation, before it got a page or was killed.
+        How long the other process, and page faults of the guest, waited in an out-of-memory situation, before they got
+        a page or their process was killed.
     swapped : int
         Pages of the guest that were written to swap.
     booted : bool

@@ -118,6 +118,7 @@ class Outcome:
     events: list[tuple[int, str]]
     booted: bool
     longest_hold_ns: int
+    oom_wait_ns: int
     final: Counter
     history: list[tuple[int, tuple[int, ...]]] | None
 
@@ -466,9 +467,11 @@ class World(Ultravisor):
         donated_from: int = 0,
         reserve: int = 0,
         careful: bool = True,
+        notifier: bool = False,
     ) -> None:
         super().__init__(costs, host, guest, process, misc, careful)
         self.v1, self.lazy_destroy = v1, lazy_destroy
+        self.notifier, self.notified, self.waited_for_memory = notifier, False, 0  # version 2's, for out of memory
         self.low_memory, self.threshold, self.capacity = low_memory, threshold, capacity
         self.storage, self.lowest, self.reserve = storage, max(LOWCORE, donated_from), reserve
         self.swap: dict[int, tuple[str, int]] = {}
@@ -579,7 +582,7 @@ class World(Ultravisor):
         content = self.swap.pop(g, (ZERO, 0))
         pfn = self.frame_for(g)
         if pfn is None:
-            self.out_of_memory()
+            self.out_of_memory()  # the only process is alive, so nothing is set aside, and there is no notifier to ask
             return
         self.guest[g] = pfn
         self.frames[pfn].content, self.frames[pfn].content_of = content
@@ -658,6 +661,7 @@ class World(Ultravisor):
     def empty_lists(self) -> Flow:
         """Patch 9: destroy and free what was set aside, list page by list page, the newest first."""
         self.emptying, self.lists = self.lists, []
+        self.notified = self.notifier
         yield
         while self.emptying:
             list_page, frames = self.emptying[-1]
@@ -670,6 +674,7 @@ class World(Ultravisor):
             self.emptying.pop()
             yield
         yield
+        self.notified = False
 
     # The kernel: a configuration begins and ends
 
@@ -1102,6 +1107,21 @@ class World(Ultravisor):
         self.kill()
         self.end(self.acting)
 
+    @property
+    def pages_listed(self) -> int:
+        """Set aside, with the list pages; of one that is being emptied still all."""
+        return sum(1 + len(frames) for _, frames in (*self.lists, *self.emptying))
+
+    def ask_notifier(self) -> Flow:
+        """Version 2's, if the list is being emptied: it waits, and says how many pages were freed meanwhile."""
+        if not self.notified:
+            return 0
+        before = self.pages_listed
+        self.spend(20_000_000)
+        self.waited_for_memory += 20_000_000
+        yield
+        return before - self.pages_listed
+
     def kill_from_outside(self) -> Flow:
         """Somebody sends SIGKILL."""
         if self.alive and self.in_kernel:
@@ -1282,16 +1302,20 @@ def shutdown(
 
 def other_process(world: World, demand: int, total: int) -> Flow:
     """Allocates page after page; is killed when there is none."""
-    yield
-    began = world.now
-    for page in range(1, total + 1):
-        if world.other_takes_a_page() is None:
-            yield
-            world.event("oom")
-            world.other_ends()
-            return
-        world.spend(max(0, began + page * 4096 * 10**9 // demand - world.now))
+    left, freed = total, 1
+    while freed > 0:
         yield
+        began, taken = world.now, 0
+        while left and world.other_takes_a_page() is not None:
+            left, taken = left - 1, taken + 1
+            world.spend(max(0, began + taken * 4096 * 10**9 // demand - world.now))
+            yield
+        if not left:
+            return
+        yield
+        freed = yield from world.ask_notifier()
+    world.event("oom")
+    world.other_ends()
 
 
 def after_old_guest(memory: int, used: Fraction, parameters: dict[str, Any]) -> World:
@@ -1383,6 +1407,7 @@ def outcome(world: World, split: list[Any], booted: bool, waits: dict[int, int])
         events=world.events,
         booted=booted,
         longest_hold_ns=world.longest_hold,
+        oom_wait_ns=world.waited_for_memory,
         final=Counter(astuple(frame) for frame in world.frames),
         history=world.history,
     )

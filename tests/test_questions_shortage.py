@@ -16,7 +16,7 @@ from lazydestroy.questions.shortage import (
     sizes_up_to,
     turning_rate,
 )
-from lazydestroy.series.oom_notifier import ENOUGH, OOM_WAIT, pages_listed
+from lazydestroy.series.oom_notifier import ENOUGH, OOM_WAIT
 
 GIB, MIB = 1 << 30, 1 << 20
 V1 = ld.series.v1
@@ -235,10 +235,10 @@ def test_a_notifier_reports_what_list_pages_held():
         machine.touch(page)
     machine.exit()
     deferred = machine.mm.context.deferred_list
-    seen = [pages_listed(deferred)]
+    seen = [deferred.pages_listed]
     while machine.tasks:
         machine.step()
-        seen.append(pages_listed(deferred))
+        seen.append(deferred.pages_listed)
     assert list(dict.fromkeys(seen)) == [8, 4, 0]
 
 

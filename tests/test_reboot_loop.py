@@ -132,3 +132,44 @@ def test_what_a_guest_shared_is_exported_for_the_next_one():
 def test_more_zombies_than_the_model_can_tell_apart_are_refused_in_words():
     with pytest.raises(ValueError, match="times=250: more is left at a time than the model"):
         ld.reboot_loop(**SLOW, times=250)
+
+
+# A page fault that finds no memory while a thread frees what was set aside
+
+CROWDED = {
+    "habit": "exit",
+    "refill": 1.0,
+    "times": 2,
+    "segment_table": 0,
+    "vcpus": 4,
+    "host_memory": "22 MiB",
+    "loader": "1 MiB",
+    "image": "8 MiB",
+}
+
+
+def crowded(free, kernel, **engine):
+    return ld.reboot_loop("16 MiB", kernel=kernel, costs=ld.Costs(free=free), _engine=engine, **CROWDED)
+
+
+@pytest.mark.parametrize("engine", [{}, {"windows": False}, {"tabled": False}])
+@pytest.mark.parametrize("free", ["20 us", "30 us"])
+def test_a_page_fault_waits_for_what_the_oom_notifier_announces(free, engine):
+    killed = crowded(free, ld.series.v1, **engine)
+    waited = crowded(free, ld.series.v1.plus(ld.series.OomNotifier), **engine)
+    assert killed.oom and killed.oom_wait_ns == 0
+    assert not waited.oom and waited.oom_wait_ns > 0
+    assert waited.oom_wait_ns % 20_000_000 == 0
+    # it waits no longer than the list is emptied, but for the last time
+    assert waited.oom_wait_ns - 20_000_000 < waited.finished_ns["clean-up thread 2"]
+    assert killed.finished_ns["clean-up thread 2"] == waited.finished_ns["clean-up thread 2"]
+
+
+@pytest.mark.parametrize("engine", [{}, {"windows": False}, {"tabled": False}])
+def test_a_page_fault_that_waits_for_nothing_kills_the_process_20_ms_later(engine):
+    # fewer pages in 20 ms than there are on a list page
+    killed = crowded("100 us", ld.series.v1, **engine)
+    waited = crowded("100 us", ld.series.v1.plus(ld.series.OomNotifier), **engine)
+    moments = [[event.time_ns for event in run.events if event.kind == "oom"] for run in (killed, waited)]
+    assert moments[1] == [moments[0][0] + 20_000_000]
+    assert (killed.oom_wait_ns, waited.oom_wait_ns) == (0, 20_000_000)

@@ -20,7 +20,9 @@ from .pv import KernelPv
 from .uv import KernelUv
 
 if TYPE_CHECKING:
+    from .._core import Task
     from ..machine import Machine
+    from .structs import Flow
 
 
 class Kernel(KernelKvm, KernelPv, KernelGmap, KernelFault, KernelMm, KernelUv):
@@ -37,6 +39,7 @@ class Kernel(KernelKvm, KernelPv, KernelGmap, KernelFault, KernelMm, KernelUv):
     def __init__(self, machine: Machine, lazy_destroy: bool | None = None) -> None:
         self.machine = machine
         self.lazy_destroy = lazy_destroy
+        self.waits_for_memory: dict[Task, tuple[int, Flow]] = {}
 
     def start(self) -> None:
         """What the kernel does once, at boot."""

@@ -102,16 +102,23 @@ class KernelMm:
     def handle_mm_fault(self: Kernel, mm: Mm, table: Table, addr: int) -> None:
         """Give an address a page: a new one full of zeros, or the swapped one back."""
         machine = self.machine
-        machine.engine.charge(machine.costs.fault)
+        entry = addr >> PAGE_SHIFT
+        if self.waits_for_memory and (asked := self.wait_of_task(entry)) is not None:
+            # this fault has been here before
+            if not self.memory_was_freed(asked, entry):
+                return
+        else:
+            machine.engine.charge(machine.costs.fault)
         if mm.swap:
             machine.memory.context_changed()
-        entry = addr >> PAGE_SHIFT
         swapped = mm.swap.pop(entry, None) if table is mm.guest else None
         pfn = machine.memory.allocate(prefer=table.slot(entry))
         if pfn is None and self.try_to_free_pages(mm):
             pfn = machine.memory.allocate(prefer=table.slot(entry))
         if pfn is None:
-            machine.out_of_memory()
+            if swapped is not None:
+                mm.swap[entry] = swapped
+            self.memory_was_freed(self.out_of_memory(), entry)
             return
         page = machine.memory.page(pfn)
         if page.state != State.NON_SECURE:
@@ -172,6 +179,34 @@ class KernelMm:
         """
         return 0
         yield
+
+    def memory_was_freed(self: Kernel, asked: Flow, entry: int) -> bool:
+        """Let a page fault ask who has registered a notifier; one that must wait is tried again afterwards.
+
+        Returns whether memory was freed: then the fault goes on. If none was, the process is killed.
+        """
+        machine = self.machine
+        machine.memory.context_changed()
+        try:
+            ns = next(asked)
+        except StopIteration as answer:
+            if answer.value <= 0:
+                machine.out_of_memory()
+            return answer.value > 0
+        task = machine.engine.current
+        assert task is not None, "a page fault that may wait is a task's"
+        self.waits_for_memory[task] = entry, asked
+        machine.engine.charge(ns)
+        machine.oom_wait_ns += ns
+        return False
+
+    def wait_of_task(self: Kernel, entry: int) -> Flow | None:
+        """What the task that acts was waiting for, on behalf of a fault at this entry. It waits no longer."""
+        self.machine.memory.context_changed()
+        task = self.machine.engine.current
+        self.waits_for_memory = {task: wait for task, wait in self.waits_for_memory.items() if task.alive}
+        before, asked = self.waits_for_memory.pop(task, (entry, None)) if task is not None else (entry, None)
+        return asked if before == entry else None
 
     # Memory for the kernel itself
 

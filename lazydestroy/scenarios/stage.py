@@ -241,7 +241,7 @@ class Stage:
             events=tuple(machine.events),
             configurations=self._configurations(),
             oom=self.oom or any(event.kind == "oom" for event in machine.events),
-            oom_wait_ns=self.oom_wait_ns,
+            oom_wait_ns=self.oom_wait_ns + machine.oom_wait_ns,
             swapped=machine.swapped,
             booted=self.booted,
             stopped=self.stopped,

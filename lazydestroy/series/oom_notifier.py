@@ -52,12 +52,6 @@ class OomNotifier(Layer):
         """Wait, and say how many pages are freed by then."""
         if freed > ENOUGH:
             return freed
-        before = pages_listed(deferred_list)
+        before = deferred_list.pages_listed
         yield OOM_WAIT
-        return freed + before - pages_listed(deferred_list)
-
-
-def pages_listed(deferred_list: DeferredList) -> int:
-    """Pages on a list, list pages included; of a list page that is being emptied still all."""
-    list_pages = deferred_list.list_pages
-    return list_pages * (deferred_list.capacity + 1) - (deferred_list.room if list_pages else 0)
+        return freed + before - deferred_list.pages_listed
