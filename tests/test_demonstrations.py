@@ -311,14 +311,23 @@ def test_6_without_the_counter_the_next_owner_of_a_page_faults_for_ever(guest):
 
 
 def test_6_without_the_counter_a_flag_that_is_cleared_before_the_image_comes_stops_the_new_guest():
-    # One page fewer, and the old configuration is gone before the flag is set; one more, and the image is unpacked.
-    given = {"memory": "1 GiB", "used": 13_606 / 262_144}
-    shown = demonstrate(6, **given)
-    assert shown.shows
+    """So many pages must have been used that the old configuration goes between the new one's header and its image."""
+
+    def used(pages):
+        return demonstrate(6, memory="1 GiB", used=pages / 262_144)
+
+    gone_before, not_gone = 1, 262_144
+    while not_gone - gone_before > 1:
+        middle = (gone_before + not_gone) // 2
+        if used(middle).shows:
+            not_gone = middle
+        else:
+            gone_before = middle
+    shown = used(not_gone)
     assert value(shown, "the new guest came up") == (False, True)
     assert "does not come up: refused after" in shown.finding and "KVM_PV_UNPACK answers -EINVAL" in shown.finding
-    fewer, more = (demonstrate(6, **given | {"used": used / 262_144}) for used in (13_605, 13_607))
-    assert not fewer.shows and "gone before the new one set the flag" in fewer.finding
+    fewer, more = used(not_gone - 1), used(not_gone + 1)
+    assert "gone before the new one set the flag" in fewer.finding
     assert more.shows and value(more, "next owner") == (True, False)
 
 
