@@ -678,6 +678,7 @@ def _write(count: int, units: dict[str, int]) -> str:
     higher = next((unit for unit, base in units.items() if base > units[largest]), "")
     if higher and rounded * units[largest] >= units[higher]:
         return f"{sign}{1:.{_DIGITS - 1}f} {higher}"
+    decimals = _decimals(int(rounded), 1) if decimals else 0  # 99.995 has become 100.0
     return f"{sign}{Decimal(int(rounded * 10**decimals)).scaleb(-decimals)} {largest}"
 
 

@@ -362,6 +362,9 @@ def test_a_size_is_written_exactly_or_with_four_digits(count, text):
         (999_999_999, "1.000 s"),
         (5_539_000_000_000, "5539 s"),
         (123_456_789_000_000, "123457 s"),
+        (99_995_000_000, "100.0 s"),  # rounded up: a digit more before the point, one less behind it
+        (9_999_500_000, "10.00 s"),
+        (999_950, "1.000 ms"),
     ],
 )
 def test_a_time_is_written_exactly_or_with_four_digits(count, text):
