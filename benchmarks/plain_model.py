@@ -122,8 +122,9 @@ class PlainModel:
         exports = 0
         for page in range(self.case.image_at, self.case.image_at + self.case.image):
             while state[page] != OWN:
-                export = costs.noop if self.configurations > 1 else 0
-                exports += self.configurations > 1
+                tries = (1 + referenced[page]) * (self.configurations > 1)  # a busy page is tried twice
+                export = tries * costs.noop
+                exports += tries
                 if referenced[page]:
                     yield export + costs.retry
                 else:
@@ -149,8 +150,9 @@ class PlainModel:
                         noops += 1
                         yield costs.noop
                     continue
-                export = costs.noop if self.configurations > 1 else 0
-                exports += self.configurations > 1
+                tries = (1 + referenced[page]) * (self.configurations > 1)  # a busy page is tried twice
+                export = tries * costs.noop
+                exports += tries
                 if referenced[page]:
                     yield export + costs.retry
                 else:

@@ -105,9 +105,12 @@ class Guest:
         return self.case.costs.refused
 
     def import_page(self, page: int, actor: str, command: str, cost: int) -> int:
-        """Import a page, exported first while there are two configurations; returns how long it takes."""
+        """Import a page, exported first while there are two configurations; returns how long it takes.
+
+        A busy page is tried twice, and exported before each try.
+        """
         ns = 0
-        if self.configurations > 1:
+        for _ in range(1 + self.referenced[page] if self.configurations > 1 else 0):
             self.call(actor, "CONV_FROM_SEC_STOR")
             self.noop["CONV_FROM_SEC_STOR"] += 1
             ns += self.case.costs.noop

@@ -25,7 +25,7 @@ BROKEN = {
     1: ({"failures": ("DESTROY_SEC_CONF",)}, "a top-level table is free that the Ultravisor still marks"),
     3: (QUICK, "the process is killed: SIGSEGV: 0x3F at 0x1000"),
     4: (QUICK, "addressing exception"),
-    6: ({"features": "misc", **QUICK}, "a page is free and still secure"),
+    6: ({"features": "misc", **QUICK}, "refused: KVM_PV_UNPACK answers -EINVAL: the mm does not look protected"),
     7: (QUICK, "the process is killed: SIGSEGV: 0x3E at 0x1000, and the import is refused"),
 }
 """Patch: bounds within which a kernel without it breaks, and how."""
