@@ -392,8 +392,8 @@ cdef class Engine:
     cdef int row_of(self, function, bint guest, bint gathers, DeferredList deferred) except -1:
         """The row of a step; a new one if it was not seen before.
 
-        `guest`: it takes the guest address, too; `gathers`: its loop has a batch; `deferred`: the list of its loop. What
-        is learned of a step in one loop is never used in another one that has no batch, or has another list.
+        `guest`: it takes the guest address, too; `gathers`: its loop has a batch; `deferred`: the list of its loop.
+        What is learned of a step in one loop is never used in another one that has no batch, or has another list.
         """
         key = (*_as_step(function), guest, gathers, deferred)
         found = self.rows.get(key)
@@ -413,8 +413,8 @@ cdef class Engine:
             return self.row_of(following, guest, gathers, deferred)
         except TypeError:
             raise TypeError(
-                f"{name_of(self.steps[row])} returned {following!r}: a page step returns None to leave the page, or the "
-                "next step to be done on it") from None
+                f"{name_of(self.steps[row])} returned {following!r}: a page step returns None to leave the page, or "
+                "the next step to be done on it") from None
 
     cdef collect(self):
         """Turn counted table steps into counted calls."""
@@ -768,8 +768,8 @@ cdef class Engine:
                 self.sleep_for(task, lock, write, False)
         else:
             raise TypeError(
-                f"{task.name} yielded {request!r} in {self.function_of(task)}: use a loop, nanoseconds, a lock request, "
-                "a signal or None")
+                f"{task.name} yielded {request!r} in {self.function_of(task)}: use a loop, nanoseconds, a lock "
+                "request, a signal or None")
 
     cdef end(self, Task task):
         self.collect()
@@ -946,8 +946,8 @@ cdef class Engine:
     cdef get_on(self):
         """Say so if the tasks do not get on.
 
-        Whoever waits, trying again and again, waits for one that is further ahead: so it counts only once time is beyond
-        where they all were, or stands still.
+        Whoever waits, trying again and again, waits for one that is further ahead: so it counts only once time is
+        beyond where they all were, or stands still.
         """
         cdef Standing now
         cdef Actor *t

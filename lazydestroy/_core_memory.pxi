@@ -185,7 +185,8 @@ cdef class Memory:
     cdef int mine(self) except -1:
         """Refuse every thread but the one that is inside."""
         if self.inside and self.thread != PyThread_get_thread_ident():
-            raise RuntimeError("another thread is running this machine: wait for it, or give each thread its own machine")
+            raise RuntimeError(
+                "another thread is running this machine: wait for it, or give each thread its own machine")
         return 0
 
     cdef int enter(self) except -1:

@@ -187,6 +187,7 @@ cdef inline bint batch_complete(Actor *t) noexcept nogil:
 
 cdef inline int leave_page(Actor *t, int64_t pfn, int effect) noexcept nogil:
     """Go on to the next page."""
+    cdef int128 due
     if t.working:
         t.batch_i += 1
         t.row = t.row_each
@@ -207,7 +208,8 @@ cdef inline int leave_page(Actor *t, int64_t pfn, int effect) noexcept nogil:
             t.row = t.row_last
     elif t.source == FROM_FREE:
         t.pfn = -1
-        t.clock = max(t.clock, t.pace_start + <int64_t> min(<int128> t.k * 4096 * 1000000000 // t.rate, <int128> LATEST + 1))
+        due = <int128> t.k * 4096 * 1000000000 // t.rate
+        t.clock = max(t.clock, t.pace_start + <int64_t> min(due, <int128> LATEST + 1))
     elif t.source == AT_RANDOM:
         t.pfn = -1
     if effect == GATHERED:

@@ -88,7 +88,7 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
     cdef int cls
     cdef bint down = t.source == DOWNWARDS
     if t.working:
-        return bulk_of_batch(e, t, limit)
+        return bulk_of_batch(e, t, limit) if t.batch > LARGE else 0
     if t.k >= t.n or t.row != t.row0 or t.moved != NULL or t.source == AT_RANDOM or t.source == FROM_FREE:
         return 0
     if t.source == FROM_LIST:
@@ -291,7 +291,8 @@ cdef int time_region(EngineState *e, Region *r) noexcept nogil:
         i += run
     # the last batch need not have been worked off, when the walk gets to the end
     r.ends = t.clock + ns + max(<int64_t> 0, each - t.batch * most)
-    memset(each_ns, 0xff, sizeof(each_ns))
+    if t.batch_n:
+        memset(each_ns, 0xff, sizeof(each_ns))
     for i in range(t.batch_i if t.working else 0, t.batch_n):
         pfn = t.pages[i]
         cls = e.m.cls[pfn]
@@ -419,6 +420,7 @@ cdef int window(EngineState *e, int64_t limit) noexcept nogil:
     cdef Actor *roaming[TASKS]
     cdef Actor *t
     cdef int n = 0, roaming_n = 0, i, j, code
+    cdef bint together
     cdef int64_t moment = limit, steps = e.steps, pfn
     for i in range(e.ring_n):
         t = e.ring[i]
@@ -465,6 +467,7 @@ cdef int window(EngineState *e, int64_t limit) noexcept nogil:
     for i in range(n):
         t = regions[i].actor
         while t.clock < moment:
-            if (not (regions[i].equal or t.working) or bulk(e, t, moment, FOREVER) == 0) and one_step(e, t) != STEPPED:
+            together = t.batch > LARGE if t.working else regions[i].equal
+            if (not together or bulk(e, t, moment, FOREVER) == 0) and one_step(e, t) != STEPPED:
                 return BROKEN       # all that it may meet was looked up above
     return STEPPED if e.steps != steps else BLOCKED

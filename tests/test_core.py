@@ -1346,7 +1346,9 @@ def test_memory_is_taken_at_a_rate_and_a_batch_has_a_size():
 
 
 @pytest.mark.parametrize("stopped", [KeyboardInterrupt, ZeroDivisionError, SystemExit])
-@pytest.mark.parametrize("where", ["a page step", "the second half of a page step", "a generator", "a stop", "a change"])
+@pytest.mark.parametrize(
+    "where", ["a page step", "the second half of a page step", "a generator", "a stop", "a change"]
+)
 @pytest.mark.parametrize("tabled", [True, False])
 @pytest.mark.parametrize("drive", ["run", "step"])
 def test_a_machine_whose_step_was_stopped_acts_no_more(stopped, where, tabled, drive):
