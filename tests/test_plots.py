@@ -322,3 +322,15 @@ def test_a_panel_shows_one_run_after_another():
     panel.show(ld.reboot("1 GiB", kernel=BEFORE))
     panel.show(ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"))
     assert len(picture.findobj()) == many
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_a_file_made_quickly_shows_the_picture_dot_by_dot(head):
+    picture = plot_run(ld.reboot("1 GiB"))
+    packed = Image.open(io.BytesIO(picture.quick(head)))
+    again = Image.open(io.BytesIO(picture.quick(head)))  # on the ground that was drawn for the first
+    whole = Image.fromarray(np.asarray(picture.canvas.buffer_rgba()))
+    assert packed.format == "PNG"
+    assert packed.size == (whole.width, whole.height if head else whole.height - 50)
+    assert np.array_equal(packed, again)
+    assert np.array_equal(packed, whole.crop((0, whole.height - packed.height, *whole.size)))

@@ -11,7 +11,7 @@ from .lanes import run_end
 from .memory import MemoryPanel
 from .pagemap import MapPanel, describe_map, map_finding, map_picture, plot_map
 from .pages import plot_pages
-from .picture import PALETTE, QUICK, Look, Picture, png_of, styled, words_html
+from .picture import PALETTE, Look, Picture, png_of, styled, words_html
 from .runs import plot_memory, plot_run, plot_timeline, write_name
 from .scaling import ScalingPanel, describe_scaling, downtimes, plot_scaling, scaling_finding
 from .timeline import TimelinePanel
@@ -30,7 +30,6 @@ from .words import (
 
 __all__ = [
     "PALETTE",
-    "QUICK",
     "Look",
     "MapPanel",
     "MemoryPanel",

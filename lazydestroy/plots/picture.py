@@ -22,9 +22,9 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image, features
+from PIL import Image
 
-from .quick import QuickCanvas
+from .quick import QuickCanvas, png_quickly
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +179,12 @@ class Picture(Figure):
         return png_of(self.image())
 
     def quick(self, head: bool = True) -> bytes:
-        """The picture as a file of format `QUICK`, made as fast as can be, on a ground that was drawn before.
+        """The picture as a PNG file, made as fast as possible, on a ground that was drawn before.
 
-        Without its `head`, the title and the line below it are left to who shows it.
+        Without its `head`, the caller shows the title and the line below it.
         """
-        image = self.quick_image(head)
-        if not head:
-            image = image.crop((0, round(TITLE * DPI), image.width, image.height))
-        return _written(image, QUICK, **_QUICKLY[QUICK])
+        dots = self._quick_dots(head)
+        return png_quickly(dots if head else dots[round(TITLE * DPI) :])
 
     def changes(self, *artists: Artist) -> None:
         """Say what changes, beside the title and what panels say."""
@@ -196,8 +194,8 @@ class Picture(Figure):
         """Forget the ground that was drawn: it is not as it was."""
         self._ground = None
 
-    def quick_image(self, head: bool = True) -> Image.Image:
-        """The picture, of which only that is drawn which may have changed."""
+    def _quick_dots(self, head: bool) -> np.ndarray:
+        """The picture, of which only that is drawn which may have changed: shape (height, width, 4)."""
         canvas: Any = self.canvas
         titles: list[Artist] = [self._heading, self._below]
         changing = [*self._also_changing, *(artist for panel in self.panels for artist in panel.changing())]
@@ -219,15 +217,12 @@ class Picture(Figure):
                     artist.draw(renderer)
         finally:
             renderer.remembers = False
-        return self._dots()
+        return np.asarray(canvas.buffer_rgba())
 
     def image(self) -> Image.Image:
         """The picture, drawn."""
-        self.canvas.draw()
-        return self._dots()
-
-    def _dots(self) -> Image.Image:
         canvas: Any = self.canvas
+        canvas.draw()
         dots = np.asarray(canvas.buffer_rgba())
         return Image.frombuffer("RGBA", dots.shape[1::-1], dots, "raw", "RGBA", 0, 1).convert("RGB")
 
@@ -268,15 +263,6 @@ def _written(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-_QUICKLY: Mapping[str, dict[str, Any]] = MappingProxyType(
-    {"webp": {"lossless": True, "quality": 0, "method": 0}, "png": {"compress_level": 1}}
-)
-
-
-QUICK = "webp" if features.check("webp") else "png"
-"""Format of files that are made fast, all of them without a loss; it takes WebP half the time of PNG."""
 
 
 def words_html(words: str) -> str:

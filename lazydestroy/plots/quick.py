@@ -1,4 +1,4 @@
-"""Text that is drawn once: most of what a picture in a widget takes is letters, and most of them were there before."""
+"""Pictures for widgets, in little time: text is drawn once and copied afterwards, and files are packed quickly."""
 
 # mypy: allow-untyped-calls
 # (matplotlib has no types for what draws)
@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -65,3 +67,19 @@ class QuickCanvas(FigureCanvasAgg):
             self._made = size, QuickRenderer(*size)
         self.renderer = self._made[1]
         return self.renderer
+
+
+def png_quickly(dots: np.ndarray) -> bytes:
+    """Opaque dots of shape (height, width, 4) as a PNG file, without a loss, in less time than Pillow takes.
+
+    Pillow tries five filters for every row. Areas of one colour repeat without any.
+    """
+    height, width, _ = dots.shape
+    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # 0: a row without a filter
+    rows[:, 1:] = dots.reshape(height, 4 * width)
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)  # 8 bits each of red, green, blue, alpha
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
+    packed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets
 
 from ..costs import Costs
-from ..plots import QUICK, words_html
+from ..plots import words_html
 from ..questions import Answer, accepted, ask, question
 from ..series import Series, v1
 from ..units import duration, exact_duration, exact_size, expect, one_of, plain, shown
@@ -64,7 +64,7 @@ class Asker(Controlled):
         self._fixed = dict(fixed)
         self._status = ipywidgets.HTML()
         self._answer = ipywidgets.HTML()
-        self._image = ipywidgets.Image(format=QUICK, layout={"width": "100%", "max_width": "900px", "display": "none"})
+        self._image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
         self._words = ipywidgets.HTML()
         for control in self.controls.values():
             control.continuous_update = False

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets
 
-from ..plots import QUICK, words_html
+from ..plots import words_html
 from ..series import BUGS, Series, Verdict, check, v1, v1_fixed
 from ..units import one_of
 from .controlled import Controlled, Hear, Show
@@ -48,7 +48,7 @@ class PatchDropper(Controlled):
         self.verdict: Verdict | None = None
         self._found: dict[str, Verdict] = {}
         self._state = ipywidgets.HTML()
-        self._image = ipywidgets.Image(format=QUICK, layout={"width": "100%"})
+        self._image = ipywidgets.Image(format="png", layout={"width": "100%"})
         self._words = ipywidgets.HTML()
         self._code = ipywidgets.HTML()
         self.children = [self.menu, self.waiting, self._state, self._image, self._words, self._code]

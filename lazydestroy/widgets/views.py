@@ -12,7 +12,6 @@ import ipywidgets
 
 from ..page import PAGE_SHIFT
 from ..plots import (
-    QUICK,
     MapPanel,
     MemoryPanel,
     Picture,
@@ -81,7 +80,7 @@ class View:
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
-        self.image = ipywidgets.Image(format=QUICK, layout={"width": "100%", "max_width": "900px", "display": "none"})
+        self.image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
         self.head = ipywidgets.HTML()
         self.words = ipywidgets.HTML()
         self._words: Callable[[], str] = str
