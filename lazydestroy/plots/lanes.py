@@ -43,10 +43,8 @@ class Lane(NamedTuple):
 def lanes_of(run: Run) -> list[Lane]:
     """The lanes of a run, always the same ones for a scenario and a demand."""
     rows: dict[str, list[Stretch]] = {}
-    for row in run.timeline:
-        activity = str(row["activity"])
-        stretch = Stretch(int(row["start"]), int(row["end"]), activity, activity.startswith("waits"))
-        rows.setdefault(str(row["actor"]), []).append(stretch)
+    for actor, activity, start, end in run.timeline[["actor", "activity", "start", "end"]].tolist():
+        rows.setdefault(actor, []).append(Stretch(start, end, activity, activity.startswith("waits")))
 
     def lane(name: str, actors: str, idle: str, common: tuple[Stretch, ...] = ()) -> Lane:
         found = [list(_merged(row)) for actor, row in rows.items() if actor.startswith(actors)]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from math import floor, log2
 from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Polygon
 
 from ..page import PAGE_SIZE
 from ..run import Run
 from ..units import format_duration, format_size
+from .axes import ticks_on_the_left
 from .lanes import bands_of, run_end
 from .panel import Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, Look, styled
@@ -24,10 +25,7 @@ class MemoryPanel(Panel):
     def __init__(self, axes: Axes) -> None:
         super().__init__(axes)
         axes.set_facecolor("#FFFFFF")
-
-    def changing(self) -> list[Artist]:
-        """All that is not ground; the host may be larger or smaller than before."""
-        return [*self._drawn, self.axes.yaxis]
+        axes.set_yticks([])
 
     def show(self, run: Run, end: int | None = None) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds)."""
@@ -42,21 +40,23 @@ class MemoryPanel(Panel):
                 time_axis(self.axes, end, START[run.scenario], label=True)
                 self._legend(shown)
             self.axes.set_ylim(0, host / base)
-            self.axes.set_ylabel(f"memory ({unit})")
-            step = 2.0 ** np.floor(np.log2(host / base / 3))
-            self.axes.set_yticks(np.arange(0, host / base, step))
+            power = floor(log2(host / base / 3))
+            ticks = {tick: f"{tick:.{max(0, -power)}f}" for tick in np.arange(0, host / base, 2.0**power).tolist()}
+            self._add(*ticks_on_the_left(self.axes, ticks, f"memory ({unit})"))
             self._host(host, host / base)
             self._stack(run.memory["time"], bands, max(end, run_end(run)))
             self._exhaustion(run, host / base)
 
     def _stack(self, times: np.ndarray, bands: list[tuple[Look, np.ndarray]], end: int) -> None:
         times = np.append(times, end)
+        there_and_back = np.concatenate((times, times[::-1]))
         below = np.zeros(len(times))
         for look, pages in bands:
-            values = np.append(pages, pages[-1])
-            if look is not PALETTE["free"] and values.any():
-                self._add(self.axes.fill_between(times, below, below + values, **_area(look)))
-            below = below + values
+            above = below + np.append(pages, pages[-1])
+            if look is not PALETTE["free"] and pages.any():
+                corners = np.column_stack((there_and_back, np.concatenate((above, below[::-1]))))
+                self._add(self.axes.add_artist(Polygon(corners, joinstyle="round", **_area(look))))
+            below = above
 
     def _legend(self, shown: list[Look]) -> None:
         """What the areas are, the uppermost first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -11,10 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.image import FigureImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import IdentityTransform
 
 from ..page import PAGE_SHIFT
 from ..run import KINDS, Film, Run
 from ..units import duration, expect, format_duration, format_size
+from .axes import ticks_on_the_left
 from .lanes import run_end
 from .panel import Panel
 from .picture import DPI, GREY, HEAD, PALETTE, WIDTH, Picture, styled
@@ -91,6 +94,15 @@ def _picture_of(kinds: np.ndarray, rows: int) -> np.ndarray:
     return tiles.reshape(rows, ACROSS, height, width, 4).swapaxes(1, 2).reshape(rows * height, ACROSS * width, 4)
 
 
+class _Tiles(FigureImage):
+    """An image that is copied where a dot of it is a dot of the picture; to resample it takes ten times as long."""
+
+    def make_image(self, renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> tuple[Any, ...]:
+        if magnification != 1 or renderer.dpi != self.get_figure(root=True).dpi:
+            return super().make_image(renderer, magnification, unsampled)
+        return self.get_array()[::-1], self.ox, self.oy, IdentityTransform()
+
+
 class MapPanel(Panel):
     """The guest's memory as a map, and the rest of the host's below it.
 
@@ -110,7 +122,7 @@ class MapPanel(Panel):
 
     def changing(self) -> list[Artist]:
         """All that is not ground: there is none but the legend."""
-        return [*self._images, self.guest.yaxis, *self._drawn]
+        return [*self._images, *self._drawn]
 
     def show(self, run: Run, time_ns: int) -> None:
         """Show the pages of a run at a moment.
@@ -130,7 +142,8 @@ class MapPanel(Panel):
             self._say(self.rest, "the rest of the host", film.rest_pages, film.rest_cells)
             rows = -(-film.guest_cells // ACROSS)
             marks = range(0, rows + 1, max(1, rows // 2))
-            self.guest.set_yticks(list(marks), [_address(row, film.guest_pages, film.guest_cells) for row in marks])
+            addresses = {row: _address(row, film.guest_pages, film.guest_cells) for row in marks}
+            self._add(*ticks_on_the_left(self.guest, addresses, length=3))
             self._name(guest)
 
     def _say(self, axes: Axes, name: str, pages: int, cells: int) -> None:
@@ -193,7 +206,6 @@ def _axes(picture: Picture, top: int, rows: int) -> Axes:
     axes = picture.add_axes((_LEFT / wide, (tall - top - height) / tall, ACROSS * CELL[0] / wide, height / tall))
     axes.set(xlim=(0, ACROSS), ylim=(rows, 0))
     axes.set_xticks([])
-    axes.tick_params(axis="y", length=3)
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.add_artist(Line2D([0, 0], [0, rows], color="#AAAAAA", lw=1, clip_on=False))
@@ -206,7 +218,10 @@ def _image(picture: Picture, axes: Axes, rows: int) -> FigureImage:
     axes.patch.set_visible(False)
     height, width = rows * CELL[1], ACROSS * CELL[0]
     low = round(axes.get_position().y0 * picture.get_figheight() * DPI)
-    return picture.figimage(np.full((height, width, 4), 255, np.uint8), _LEFT, low, origin="upper", zorder=-1)
+    image = _Tiles(picture, offsetx=_LEFT, offsety=low, origin="upper", zorder=-1)
+    image.set_data(np.full((height, width, 4), 255, np.uint8))
+    picture.add_artist(image)
+    return image
 
 
 def _address(row: int, pages: int, cells: int) -> str:

@@ -19,7 +19,7 @@ REMEMBERED = 512
 _EDGE = 3
 """Dots around a text: letters may reach beyond the box that is measured."""
 
-_texts: dict[tuple[Any, ...], tuple[np.ndarray, int]] = {}
+_texts: dict[tuple[Any, ...], tuple[np.ndarray, int, int]] = {}
 
 
 class QuickRenderer(RendererAgg):
@@ -30,29 +30,31 @@ class QuickRenderer(RendererAgg):
     def draw_text(  # noqa: D102  # as for the base
         self, gc: Any, x: float, y: float, s: str, prop: Any, angle: float, ismath: Any = False, mtext: Any = None
     ) -> None:
-        if not self.remembers or angle or ismath:
+        if not self.remembers or angle not in (0, 90) or ismath:
             super().draw_text(gc, x, y, s, prop, angle, ismath, mtext)
             return
-        key = (s, prop, gc.get_rgb(), gc.get_alpha(), self.dpi)
+        key = (s, prop, angle, gc.get_rgb(), gc.get_alpha(), self.dpi)
         if key not in _texts:
             if len(_texts) >= REMEMBERED:
                 _texts.clear()
-            _texts[key] = self._drawn(gc, s, prop.copy(), mtext)
-        image, below = _texts[key]
-        self.draw_image(gc, round(x) - _EDGE, round(self.height - y) - below, image)
+            _texts[key] = self._drawn(gc, s, prop.copy(), angle, mtext)
+        image, left, below = _texts[key]
+        self.draw_image(gc, round(x) - left, round(self.height - y) - below, image)
 
-    def _drawn(self, gc: Any, s: str, prop: Any, mtext: Any) -> tuple[np.ndarray, int]:
-        """A text on nothing, of shape (height, width, 4), from below upwards, and how much of it is below its line."""
+    def _drawn(self, gc: Any, s: str, prop: Any, angle: float, mtext: Any) -> tuple[np.ndarray, int, int]:
+        """A text on nothing: dots from below upwards, and how many are left of its beginning and below it."""
         width, height, descent = self.get_text_width_height_descent(s, prop, False)
         below = math.ceil(descent) + _EDGE
         above = math.ceil(height - descent) + _EDGE
-        small = RendererAgg(math.ceil(width) + 2 * _EDGE, above + below, self.dpi)
+        along, across = math.ceil(width) + 2 * _EDGE, above + below
+        small = RendererAgg(*((across, along) if angle else (along, across)), self.dpi)
         alone = small.new_gc()
         alone.copy_properties(gc)
         alone.set_clip_rectangle(None)
         alone.set_clip_path(None)
-        small.draw_text(alone, _EDGE, above, s, prop, 0, False, mtext)
-        return np.asarray(small.buffer_rgba())[::-1].copy(), below
+        left, below = (above, _EDGE) if angle else (_EDGE, below)
+        small.draw_text(alone, left, small.height - below, s, prop, angle, False, mtext)
+        return np.asarray(small.buffer_rgba())[::-1].copy(), left, below
 
 
 class QuickCanvas(FigureCanvasAgg):

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
@@ -143,13 +144,11 @@ class TimelinePanel(Panel):
         for start, end in spans:
             behind = Rectangle((start, 0), end - start, 1, color=look.colour, alpha=0.09, lw=0, zorder=1)
             behind.set_transform(self.axes.get_xaxis_transform())
-            self._add(
-                self.axes.add_artist(behind),
-                self.axes.hlines(-0.72, start, end, color=look.colour, lw=4, capstyle="butt", zorder=3),
-            )
+            self._add(self.axes.add_artist(behind))
+            self._line((start, end), (-0.72, -0.72), lw=4, zorder=3)
         ends = self.end if run.downtime_ns is None and len(spans) == 1 else spans[-1][1]
         words = downtime_words(run)
-        self._add(self.axes.vlines(ends, -0.95, lanes - 0.5, color=look.colour, lw=1.6, ls=(0, (4, 2)), zorder=5))
+        self._line((ends, ends), (-0.95, lanes - 0.5), lw=1.6, ls=(0, (4, 2)), zorder=5)
         inside = ends > 0.3 * self.end
         self._add(
             self.axes.text(
@@ -164,6 +163,10 @@ class TimelinePanel(Panel):
                 zorder=6,
             )
         )
+
+    def _line(self, times: Span, places: tuple[float, float], **options: Any) -> None:
+        line = Line2D(times, places, color=PALETTE["downtime"].colour, solid_capstyle="butt", **options)
+        self._add(self.axes.add_artist(line))
 
     def _marks(self, run: Run, lanes: list[Lane], place: int) -> list[Any]:
         """What went wrong in a lane: of all events the first of each kind. What is nobody's is in the first lane."""
