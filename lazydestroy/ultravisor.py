@@ -39,7 +39,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .costs import Costs
 from .page import PAGE_SHIFT, PAGE_SIZE, Content, Page, Record, State
-from .units import size
+from .units import expect, flag, several, shown, size, whole_number
 from .uvcb import (
     BIT_UVC_FEAT_MISC_0,
     PV_CPU_STATE_CHKSTP,
@@ -425,24 +425,30 @@ class Ultravisor:
         old_firmware: bool = False,
         destroy_needs_no_cpus: bool = True,
     ) -> None:
+        if memory is not None and not all(hasattr(memory, name) for name in ("pages", "page", "record", "change")):
+            raise ValueError(f"memory={shown(memory)}: use a Memory, such as machine.memory, or None")
+        if observer is not None and not callable(observer):
+            raise ValueError(f"observer={shown(observer)}: use a function of command, outcome and nanoseconds, or None")
+        if costs is not None:
+            expect(Costs, costs, "costs", "ld.Costs(...), or None")
         self.memory = _make_memory(host_memory) if memory is None else memory
         self.end = self.memory.pages << PAGE_SHIFT
         self.costs = Costs() if costs is None else costs
         self.observer = observer
         self.features = _feature_bits(features)
         self.donated_from = size(donated_from, "donated_from", zero=True)
-        self.max_num_sec_conf = _number(max_configurations, "max_configurations", 1, 0xFFFFFFFF)
+        self.max_num_sec_conf = whole_number(max_configurations, "max_configurations", 1, 0xFFFFFFFF)
         self.max_guest_stor_addr = size(max_guest_address, "max_guest_address")
-        self.max_guest_cpus = _number(max_guest_cpus, "max_guest_cpus", 0, 0xFFFF)
+        self.max_guest_cpus = whole_number(max_guest_cpus, "max_guest_cpus", 0, 0xFFFF)
         self.uv_base_stor_len = size(uv_base_stor_len, "uv_base_stor_len", multiple_of=PAGE_SIZE)
         self.uv_base_stor_align = size(uv_base_stor_align, "uv_base_stor_align", multiple_of=PAGE_SIZE)
         self.conf_base_phys_stor_len = size(conf_base_phys_stor_len, "conf_base_phys_stor_len", multiple_of=PAGE_SIZE)
         self.conf_base_virt_stor_len = size(conf_base_virt_stor_len, "conf_base_virt_stor_len", multiple_of=PAGE_SIZE)
         self.conf_virt_var_stor_len = size(conf_virt_var_stor_len, "conf_virt_var_stor_len", zero=True)
         self.cpu_stor_len = size(cpu_stor_len, "cpu_stor_len", multiple_of=PAGE_SIZE)
-        self.cpus_running = cpus_running
-        self.old_firmware = old_firmware
-        self.destroy_needs_no_cpus = destroy_needs_no_cpus
+        self.cpus_running = whole_number(cpus_running, "cpus_running", 0, 0xFFFF)
+        self.old_firmware = flag(old_firmware, "old_firmware")
+        self.destroy_needs_no_cpus = flag(destroy_needs_no_cpus, "destroy_needs_no_cpus")
         self._configurations_made = 0
         self._cpus_made = 0
         self._forget()
@@ -1056,15 +1062,15 @@ class Ultravisor:
         cc : int
             1, or 2 or 3 to let the caller execute again.
         """
-        if cmd not in self._HOST and cmd not in self._GUEST:
+        if not isinstance(cmd, int) or (cmd not in self._HOST and cmd not in self._GUEST):
             names = ", ".join(_NUMBERS[number].name for number in {**self._HOST, **self._GUEST})
-            raise ValueError(f"cmd={cmd!r}: this Ultravisor has no such command; use one of {names}")
-        if not 0 < rc <= 0xFFFF or rc == UVC_RC_EXECUTED or not 0 <= rrc <= 0xFFFF:
-            raise ValueError(f"rc={rc:#x}, rrc={rrc:#x}: use 16-bit numbers, and for rc neither 0 nor 1 (executed)")
-        if cc not in (UVC_CC_ERROR, UVC_CC_BUSY, UVC_CC_PARTIAL):
-            raise ValueError(f"cc={cc!r}: use 1 (error), 2 (busy) or 3 (partial)")
-        if times is not None and times < 1:
-            raise ValueError(f"times={times!r}: use a number from 1 up, or None for good")
+            raise ValueError(f"cmd={shown(cmd)}: this Ultravisor has no such command; use one of {names}")
+        rc, rrc = whole_number(rc, "rc", 0, 0xFFFF), whole_number(rrc, "rrc", 0, 0xFFFF)
+        if rc in (0, UVC_RC_EXECUTED):
+            raise ValueError(f"rc={rc:#x}: use a 16-bit number, but neither 0 nor 1 (executed)")
+        cc = whole_number(cc, "cc", UVC_CC_ERROR, UVC_CC_PARTIAL)
+        times = None if times is None else whole_number(times, "times", 1)
+        handle = None if handle is None else whole_number(handle, "handle")
         self.memory.context_changed()
         self.faults.append(Fault(_NUMBERS[cmd], rc, rrc, cc, handle, times))
 
@@ -1137,22 +1143,16 @@ def _make_memory(host_memory: int | str) -> HostMemory:
     return Memory(size(host_memory, "host_memory", multiple_of=PAGE_SIZE) >> PAGE_SHIFT)
 
 
-def _number(value: int, name: str, least: int, most: int) -> int:
-    if not least <= value <= most:
-        raise ValueError(f"{name}={value!r}: use a number from {least} to {most}")
-    return value
-
-
 def _feature_bits(features: Iterable[int | str] | str) -> frozenset[int]:
-    if not isinstance(features, Iterable):
-        raise ValueError(
-            f"features={features!r}: use bit numbers 0 to 63, or the name 'misc' (bit 0), several in a tuple"
+    accepted = "bit numbers 0 to 63, or the name 'misc' (bit 0), several in a tuple"
+    wanted = (features,) if isinstance(features, str) else several(features, "features", accepted)
+    try:
+        return frozenset(
+            _FEATURES[feature] if isinstance(feature, str) else whole_number(feature, "features", 0, 63)
+            for feature in wanted
         )
-    wanted = (features,) if isinstance(features, str) else tuple(features)
-    bits = frozenset(_FEATURES.get(feature, -1) if isinstance(feature, str) else feature for feature in wanted)
-    if not all(0 <= bit < 64 for bit in bits):
-        raise ValueError(f"features={features!r}: use bit numbers 0 to 63, or the name 'misc' (bit 0)")
-    return bits
+    except (KeyError, ValueError):
+        raise ValueError(f"features={shown(features)}: use {accepted}") from None
 
 
 def _list(handles: Iterable[int]) -> str:

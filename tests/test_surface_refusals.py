@@ -201,6 +201,11 @@ def cases():
         yield f"check {name}", ld.exercise(name).check, name
         if isinstance(ld.exercise(name), PatchExercise):
             yield f"check {name}-progress", partial(_checked, name), name
+    for each in parameters(ld.Ultravisor):
+        yield f"Ultravisor-{each}", lambda value, p=each: ld.Ultravisor(**{"host_memory": "1 MiB", p: value}), each
+    told = {"cmd": ld.UVC.VERIFY_IMG, "rc": 0x102}
+    for each in parameters(ld.Ultravisor.fail):
+        yield f"Ultravisor.fail-{each}", lambda value, p=each: machine().uv.fail(**{**told, p: value}), each
     yield "upto", V1.upto, "upto("
     yield "without", V1.without, "without("
     yield "plus", V1.plus, "plus("
@@ -248,6 +253,6 @@ def test_a_wrong_value_is_refused_by_name(call, word):
 
 def test_nothing_public_is_left_out():
     data = {"Access", "Answer", "Event", "Interruption", "NotEnoughMemory", "Question", "Run", "UVC"}
-    elsewhere = {"Ultravisor", "ask"}  # test_ultravisor.py; `cases` takes each question by itself
+    elsewhere = {"Ultravisor", "ask"}  # `cases` takes the parameters of both by itself
     there = {name for name in ld.__all__ if callable(getattr(ld, name))}
     assert there == TABLE.keys() & there | data | elsewhere

@@ -1616,8 +1616,8 @@ def test_page_commands_do_not_change_the_context(host):
         ({"uv_base_stor_align": 100}, "uv_base_stor_align"),
         ({"donated_from": "2 GB"}, "donated_from"),
         ({"max_guest_address": -1}, "max_guest_address"),
-        ({"max_configurations": 0}, "max_configurations=0: use a number from 1"),
-        ({"max_guest_cpus": 70000}, "max_guest_cpus=70000: use a number from 0 to 65535"),
+        ({"max_configurations": 0}, "max_configurations=0: use a whole number from 1"),
+        ({"max_guest_cpus": 70000}, "max_guest_cpus=70000: use a whole number from 0 to 65,535"),
     ],
     ids=str,
 )

@@ -288,7 +288,9 @@ class OtherBugs(tuple[OtherBug, ...]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "\n".join(f"patch {_numbers(bug)}: {bug.what} (fixed: {bug.fixed}; not here: {bug.why_not})" for bug in self)
+        return "\n".join(
+            f"patch {_numbers(bug)}: {bug.what} (fixed: {bug.fixed}; not here: {bug.why_not})" for bug in self
+        )
 
     def _repr_html_(self) -> str:
         rows = ((_numbers(bug), bug.what, bug.fixed, bug.why_not) for bug in self)
