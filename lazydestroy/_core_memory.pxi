@@ -137,6 +137,12 @@ cdef class Memory:
 
     The loops over pages run without the GIL. So while a thread is in one of them, or in a step that an engine runs, all
     others are refused with a RuntimeError: here, and by the tables, lists, engines and tasks of this memory.
+
+    Attributes
+    ----------
+    touched : dict or None
+        If it is a dict, every frame whose record is read or written from Python becomes a key of it. If all are changed
+        by one function (see `change`), the function does instead.
     """
 
     cdef MemoryState s
@@ -149,6 +155,7 @@ cdef class Memory:
     cdef Recording recording
     cdef set wanted             # classes that are about to get pages
     cdef readonly int64_t context
+    cdef public dict touched
     cdef int64_t moves          # how often an entry of a table was changed
     cdef frozenset old_
     cdef object tables          # those that have entries here, as long as somebody keeps them
@@ -293,6 +300,8 @@ cdef class Memory:
                 raise NotTabled("a step that looks at another page")
             return self.scratch[pfn]
         self.check(pfn)
+        if self.touched is not None:
+            self.touched[pfn] = None
         return self.records_[self.s.cls[<int64_t> pfn]]
 
     def set_record(self, pfn, record):
@@ -304,6 +313,8 @@ cdef class Memory:
             self.scratch_free += (record.holder == Holder.FREE) - (before.holder == Holder.FREE)
             self.scratch[pfn] = record
             return
+        if self.touched is not None:
+            self.touched[pfn] = None
         put(&self.s, pfn, self.class_of(record))
 
     def change(self, function, start=0, count=None):
@@ -331,6 +342,8 @@ cdef class Memory:
             record = self.record(start)
             self.set_record(start, function(record))
             return int(self.record(start) != record)
+        if self.touched is not None:
+            self.touched.update(dict.fromkeys((function,) if last - first == self.pages else range(first, last)))
         self.enter()
         try:
             present = self.present(first, last)
@@ -375,6 +388,8 @@ cdef class Memory:
             if last - first == 1:
                 return {self.record(start): 1}
             raise NotTabled("a step that looks at a range of pages")
+        if self.touched is not None:
+            self.touched.update(dict.fromkeys(range(first, last)))
         if first == 0 and last == self.pages:
             return {self.records_[cls]: self.s.count[cls] for cls in range(CLASSES) if self.s.count[cls]}
         found = Counter()
@@ -400,6 +415,8 @@ cdef class Memory:
             raise IndexError(f"frames {first} to {first + n} are not in a memory of {self.pages} pages")
         if n == 0:
             return np.zeros(0, np.uint8), {}
+        if self.touched is not None:
+            self.touched.update(dict.fromkeys(range(first, first + n)))
         array = np.asarray(<uint8_t[:n]> (self.s.cls + first)).copy()
         return array, {cls: self.records_[cls] for cls in np.unique(array).tolist()}
 
@@ -817,6 +834,20 @@ cdef class DeferredList:
         for i in range(d.node_run[d.bottom] if d.bottom < d.nodes else d.runs, d.runs):
             total += d.run_length[i]
         return total
+
+    @property
+    def frames(self):
+        """Frame numbers that are on the list: those left to the loop that empties it, as it takes them; then the others."""
+        self.memory.mine()
+        cdef int64_t node, i, skipped = self.s.at_pfn
+        found = []
+        for node in [*reversed(range(self.s.under)), *reversed(range(self.s.bottom, self.s.nodes))]:
+            at_hand = node == self.s.under - 1
+            for i in range(self.s.at_run if at_hand else self.s.node_run[node], end_of_list_page(&self.s, node)):
+                found += range(self.s.run_start[i] + (skipped if at_hand else 0),
+                               self.s.run_start[i] + self.s.run_length[i])
+                skipped = 0
+        return found
 
     @property
     def room(self):

@@ -714,14 +714,14 @@ class Ultravisor:
     def _clean_pages_of(self, handle: int) -> int:
         """Clear what is still secure or shared, and forget what was exported. Returns how many pages were cleared."""
 
-        def clean(record: Record) -> Record:
-            if record.measured == handle:
-                record = record._replace(measured=0)
+        def clear(record: Record) -> Record:
             return _cleared(record) if record.owner == handle and record.state in _HELD else record
 
-        there = self.memory.records()
-        self.memory.change(clean)
-        return sum(pages for record, pages in there.items() if record.owner == handle and record.state in _HELD)
+        def forget(record: Record) -> Record:
+            return record._replace(measured=0) if record.measured == handle else record
+
+        self.memory.change(forget)
+        return self.memory.change(clear)
 
     def _configuration(self, handle: int) -> Configuration:
         """The configuration of that handle, if it can be used."""

@@ -2,13 +2,20 @@
 
 import functools
 import itertools
+import pickle
+from errno import EINVAL, ENXIO
 
 import pytest
 from marks import long_unless
 
 import lazydestroy as ld
+import lazydestroy.series.search as search_module
 from lazydestroy.kernel.structs import Kvm
-from lazydestroy.series.world import FAILURES, Bounds, World
+from lazydestroy.series.check import bounds_of
+from lazydestroy.series.failures import FAILURES
+from lazydestroy.series.picture import PARTS, Bounds, failure_in
+from lazydestroy.series.search import Search
+from lazydestroy.series.world import World
 
 v1, v1_fixed, check = ld.series.v1, ld.series.v1_fixed, ld.series.check
 
@@ -275,20 +282,22 @@ def test_the_trace_is_the_shortest():
 
 def test_worlds_with_the_same_key_have_the_same_future():
     bounds = Bounds(pages=1, failures=("kthread",))
+    pictures = World(v1, bounds).pictures
     futures = {}
 
     def future(world):
         """What can happen; tasks by where they stand, since their numbers tell only in which order they were made."""
-        tasks = world.machine.engine.tasks
-        steps = [str(world._standing(tasks[action[1]])) for action in world.actions() if action[0] == "step"]
-        return sorted(steps + [str(action) for action in world.actions() if action[0] != "step"]), world.wrong
+        picture = world.picture()
+        standing = dict(zip(picture.indices, picture.tasks, strict=True))
+        actions = [("step", standing[action[1]]) if action[0] == "step" else action for action in world.actions()]
+        return sorted(map(str, actions)), world.wrong
 
     def visit(path, depth):
-        world = World(v1, bounds)
+        world = World(v1, bounds, pictures)
         for action in path:
             world.act(action)
         shown = future(world)
-        assert futures.setdefault(world.key(), shown) == shown
+        assert futures.setdefault(world.picture().key, shown) == shown
         if depth and not world.wrong:
             for action in world.actions():
                 visit((*path, action), depth - 1)
@@ -352,6 +361,7 @@ def test_a_verdict_without_a_trace_has_nothing_to_draw():
         ({"sharing": "no"}, "sharing='no': use True or False"),
         ({"pages": 1, "low_pages": 2}, "low_pages=2: the guest has fewer pages"),
         ({"max_states": 0}, "max_states=0"),
+        ({"learn": 1}, "learn=1: use True or False"),
         ({"features": "speed"}, "features="),
         ({"segment_table": "1 MB"}, "segment_table"),
         ({"lazy_destroy": "no"}, "lazy_destroy="),
@@ -367,12 +377,212 @@ def test_only_a_kernel_can_be_searched():
         check(3)
 
 
-def test_all_failures_that_are_named_can_happen():
-    world = World(v1, Bounds())
-    for action in (("touch", 0), ("protect",)):
+# What is learned
+
+
+def same(kernel, **bounds):
+    """A search that learns and one that runs every step: they must have seen the same, in the same order."""
+    quick, full = (Search(kernel, bounds_of(kernel, dict(bounds)), learn) for learn in (True, False))
+    for search in (quick, full):
+        for _ in search:
+            pass
+    assert quick.learn, "what was learned turned out to be wrong"
+    assert [node.action for node in quick.nodes] == [node.action for node in full.nodes]
+    assert [node.steps for node in quick.nodes] == [node.steps for node in full.nodes]
+    assert (quick.transitions, quick.broken, quick.stuck) == (full.transitions, full.broken, full.stuck)
+    return quick, full
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bounds"),
+    [
+        (v1_fixed.without(4), QUICK),
+        (v1_fixed.without(7, 11), QUICK),
+        (v1_fixed, {"pages": 1, "failures": ("kthread", "DESTROY_SEC_CPU"), "sharing": False}),
+        (v1_fixed, {"pages": 1, "host": ("io", "swap"), **QUICK}),
+        (v1.upto(1), {"failures": ("DESTROY_SEC_CONF",)}),
+    ],
+    ids=str,
+)
+def test_a_search_that_learns_sees_what_one_sees_that_runs_every_step(kernel, bounds):
+    quick, full = same(kernel, **bounds)
+    assert full.done == full.transitions
+    assert quick.broken or quick.done < quick.transitions / 2
+
+
+@pytest.mark.long("every step of every state is run, too, which takes seconds")
+@pytest.mark.parametrize("bug", ld.series.BUGS, ids=lambda bug: bug.name)
+def test_each_bug_is_met_in_the_same_way_whether_steps_are_learned_or_run(bug):
+    same(bug.kernel, **bug.bounds)
+    same(bug.kernel)
+
+
+@pytest.mark.long("every step of every state is run, too, which takes seconds")
+@pytest.mark.parametrize("number", [1, 3, 4, 6, 7])
+def test_each_patch_is_missed_in_the_same_way_whether_steps_are_learned_or_run(number):
+    same(without(number), **BROKEN[number][0])
+
+
+@pytest.mark.long("every step of every state is run, too, which takes seconds")
+@pytest.mark.parametrize(
+    "bounds",
+    [{}, {"host": ("io", "swap"), **QUICK}, {"vcpus": 2, "sharing": False, **QUICK}, {"low_pages": 1, **QUICK}],
+    ids=str,
+)
+def test_what_holds_has_the_same_states_whether_steps_are_learned_or_run(bounds):
+    same(v1_fixed, **bounds)
+
+
+@pytest.mark.parametrize("unseen", ["listed", "vCPUs"])
+def test_if_steps_look_at_what_is_not_noted_the_search_finds_out_and_runs_every_step(unseen, monkeypatch):
+    places, blind = search_module._places, PARTS.index(unseen) if unseen in PARTS else unseen
+    monkeypatch.setattr(search_module, "_places", lambda *noted: places(*noted) - {blind})
+    bounds = {"sharing": False, **QUICK}
+    search = Search(v1_fixed, bounds_of(v1_fixed, dict(bounds)))
+    for _ in search:
+        pass
+    assert not search.learn and search.done == search.transitions
+    assert len(search.nodes) == check(v1_fixed, learn=False, **bounds).states
+
+
+class Remembers:
+    """What it has seen it keeps in an attribute of its own, and acts on it."""
+
+    def do_non_secure_storage_access(self, kvm: Kvm, gaddr: int) -> None:
+        self.seen = (*getattr(self, "seen", ()), gaddr)
+        if len(self.seen) == 3:
+            raise RuntimeError("three")
+        super().do_non_secure_storage_access(kvm, gaddr)
+
+
+def test_what_a_layer_keeps_for_itself_is_part_of_the_state():
+    verdict = check(v1_fixed.plus(Remembers), pages=3, resets=0, sharing=False, **QUICK)
+    assert verdict.holds  # page 0 is in the image, so that two are imported
+    verdict = check(v1_fixed.plus(Remembers), pages=4, resets=0, sharing=False, **QUICK)
+    assert "RuntimeError: three" in verdict.trace.violation
+
+
+def test_a_search_can_be_put_aside_and_gone_on_with():
+    kernel, bounds = v1_fixed.without(4), bounds_of(v1_fixed.without(4), dict(QUICK))
+    whole = Search(kernel, bounds)
+    *_, states = whole
+    first = Search(kernel, bounds)
+    for seen in first:
+        if seen > states // 2:
+            break
+    assert not first.exhausted
+    again = Search(kernel, bounds, saved=pickle.loads(pickle.dumps(first.saved)))
+    for _ in again:
+        pass
+    assert again.exhausted and again.broken == whole.broken
+    assert (len(again.nodes), again.transitions) == (len(whole.nodes), whole.transitions)
+
+
+def test_a_search_that_was_interrupted_goes_on_where_it_was():
+    kernel = v1.upto(4)
+    search = Search(kernel, bounds_of(kernel, dict(QUICK)))
+    found = search.pictures.found
+    left = iter(range(200))
+
+    def interrupted(picture):
+        if next(left, None) == 100:
+            raise KeyboardInterrupt
+        return found(picture)
+
+    search.pictures.found = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        for _ in search:
+            pass
+    for _ in search:
+        pass
+    verdict = check(kernel, **QUICK)
+    assert (len(search.nodes), search.transitions) == (verdict.states, verdict.transitions)
+
+
+def test_the_verdict_says_how_much_was_run():
+    learned, full = (check(v1.upto(0), learn=learn, **QUICK) for learn in (True, False))
+    assert (learned.states, learned.transitions) == (full.states, full.transitions)
+    assert learned.done < full.done == full.transitions
+
+
+# What the host does
+
+
+class IgnoresReferences:
+    """An import that does not look whether anybody else uses the page."""
+
+    def make_secure_pte(self, page, uvcb):
+        page.arch_1 = True
+        if not self.uv_call(uvcb):
+            return 0
+        return -ENXIO if uvcb.header.rc == 0x10A else -EINVAL
+
+
+def test_a_page_under_io_must_not_be_imported():
+    bounds = {"pages": 1, "host": ("io",), "resets": 0, **QUICK}
+    assert check(v1_fixed, **bounds).holds
+    verdict = check(v1_fixed.plus(IgnoresReferences), **bounds)
+    assert verdict.trace.violation.startswith("I/O on page 0 fails: the page has become secure")
+    assert check(v1_fixed.plus(IgnoresReferences), pages=1, resets=0, **QUICK).holds
+
+
+def test_io_that_is_under_way_outlives_the_process():
+    world = World(v1_fixed, Bounds(pages=1, failures=(), host=("io",)))
+    for action in (("touch", 0), ("protect",), ("io", 0)):
         world.act(action)
-    for name in ("exit", "reset"):
-        assert {action[1] for action in world.actions() if action[0] == name} == {"", *FAILURES}
+    (io,) = (task for task in world.machine.tasks if task.name == "host")
+    assert world.machine.rows()[0]["references"] == 2
+    assert ("io", 0) not in world.actions()
+    world.act(("exit",))
+    assert io.alive
+    while world.machine.tasks and not world.wrong:
+        world.act(world.actions()[0])
+    assert not world.wrong
+
+
+# What fails
+
+
+def test_each_failure_says_why_it_is_tried_or_not():
+    assert [failure.name for failure in FAILURES if failure.default] == list(Bounds().failures)
+    for failure in FAILURES:
+        assert failure.why and failure.words and failure.at, failure.name
+
+
+def test_all_failures_that_are_named_can_happen():
+    world = World(v1, Bounds(failures=tuple(failure.name for failure in FAILURES), host=("io", "swap")))
+    possible = set()
+    for action in (("touch", 0), ("protect",), None):
+        possible |= {(failure_in(following), following[0]) for following in world.actions() if failure_in(following)}
+        if action is not None:
+            world.act(action)
+    assert possible == {(failure.name, action) for failure in FAILURES for action in failure.at}
+
+
+def test_only_one_thing_fails():
+    world = World(v1, Bounds())
+    for action in (("touch", 0), ("protect",), ("reset", "kthread")):
+        world.act(action)
+    while world.machine.tasks:
+        world.act(world.actions()[0])
+    assert not any(map(failure_in, world.actions()))
+
+
+@pytest.mark.parametrize("name", ["CREATE_SEC_CPU", "SET_SEC_CONF_PARAMS", "CONV_TO_SEC_STOR"])
+def test_version_1_with_its_bugs_mended_copes_with_what_is_not_tried_by_default(name):
+    assert check(v1_fixed, failures=name, resets=0, sharing=False).holds
+
+
+def test_no_kernel_copes_with_an_export_that_is_refused():
+    assert "still secure" in check(v1.upto(0), failures="CONV_FROM_SEC_STOR").trace.violation
+    assert "cannot be made accessible" in check(v1_fixed, failures="CONV_FROM_SEC_STOR").trace.violation
+
+
+def test_qemu_exits_when_a_reset_is_refused():
+    world = World(v1.upto(0), Bounds(failures=("DESTROY_SEC_CONF",)))
+    for action in (("touch", 0), ("protect",), ("reset", "DESTROY_SEC_CONF")):
+        world.act(action)
+    assert not world.machine.alive
 
 
 def test_a_guest_whose_header_is_refused_goes_on_as_a_normal_one():

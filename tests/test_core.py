@@ -318,6 +318,36 @@ def test_a_visit_that_is_under_way_follows_the_entry_that_another_changed_places
 # Deferred lists
 
 
+def test_memory_notes_what_is_touched_only_while_it_is_told_to():
+    memory = Memory(8)
+    memory.record(1)
+    assert memory.touched is None
+
+    def used(record):
+        return record._replace(holder=Holder.OTHER)
+
+    memory.touched = {}
+    memory.page(2).update(refs=1)
+    memory.records(3, 2)
+    memory.change(used, 6, 1)
+    assert set(memory.touched) == {2, 3, 4, 6}
+    memory.change(used)
+    assert list(memory.touched)[-1] is used, "a function that goes over all frames is noted itself"
+    memory.records()
+    assert set(memory.touched) == {*range(8), used}
+
+
+def test_a_deferred_list_says_which_frames_are_on_it():
+    memory = Memory(8)
+    deferred = DeferredList(memory, 2)
+    assert deferred.frames == []
+    for list_page, frames in ((7, (2, 3)), (6, (5,))):
+        deferred.add_list_page(memory.page(list_page))
+        for frame in frames:
+            deferred.append(memory.page(frame))
+    assert deferred.frames == [5, 2, 3], "the newest list page is emptied first"
+
+
 def test_a_list_page_takes_so_many_numbers():
     memory = Memory(9)
     deferred = DeferredList(memory, 2)

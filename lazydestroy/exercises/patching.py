@@ -15,9 +15,10 @@ from typing import Any
 from ..series import Series, Trace
 from ..series.check import check
 from ..series.layer import summary_of
+from ..series.picture import Bounds
 from ..series.reading import functions_listing, source
 from ..series.trace import told
-from ..series.world import Bounds, raised_in
+from ..series.world import raised_in
 from ..units import shown
 from .feedback import Feedback, Solution
 from .task import Exercise
@@ -225,7 +226,7 @@ _MANY = 50_000
 """States after which a search is given up: several times as many as a right answer has."""
 
 _QUICK = 1000
-"""States after which a search for another thought is given up: a second or two."""
+"""States after which a search for another thought is given up: half a second."""
 
 
 _TOO_MANY = "It was not broken in {:,} states, and there are more: does it keep something that grows without end?"

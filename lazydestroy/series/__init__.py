@@ -21,8 +21,8 @@ from .p08_lazy_destroy_reboot import LazyDestroyForReboot
 from .p09_lazy_destroy_shutdown import LazyDestroyForShutdown
 from .p10_module_parameter import ModuleParameter
 from .p11_feature_bits import FeatureBits
+from .picture import Bounds
 from .trace import Trace
-from .world import Bounds
 
 v1 = Series(
     (

@@ -1,24 +1,23 @@
 """Which sequence of actions breaks a kernel? All are tried, on a machine of a few pages, the shortest first.
 
 `check` visits every state that such a machine can be in and asks in each whether what must always hold still does
-(`lazydestroy.series.world` says what can happen and what must hold). The first in which it does not is told as a
-`Trace`.
+(`lazydestroy.series.picture` says what can happen and what must hold). The first in which it does not is told as a
+`Trace`. `lazydestroy.series.search` does the work.
 """
 
 from __future__ import annotations
 
-import gc
-import heapq
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..units import format_count
+from .failures import FAILURES
 from .layer import Series
+from .picture import Bounds
+from .search import Search
 from .trace import Trace, told
-from .world import FAILURES, START_FAILURES, Action, Bounds, World, attempt
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,6 +33,8 @@ class Verdict:
         Different states that were seen.
     transitions : int
         How often something was tried in one of them.
+    done : int
+        How many of these were run on a machine; of the others it was known what comes of them.
     exhausted : bool
         Whether these are all states that there are within the bounds.
     bounds : Bounds
@@ -45,6 +46,7 @@ class Verdict:
     trace: Trace | None
     states: int
     transitions: int
+    done: int
     exhausted: bool
     bounds: Bounds
     seconds: float
@@ -86,6 +88,7 @@ def check(
     *,
     max_states: int = 200_000,
     progress: Callable[[int], object] | None = None,
+    learn: bool = True,
     **bounds: Any,
 ) -> Verdict:
     """Search for the shortest sequence of actions that makes a kernel break what must always hold.
@@ -101,9 +104,13 @@ def check(
         Where to give up.
     progress : callable, optional
         Called now and then with the number of states seen.
+    learn : bool
+        Learn what a step does and look it up when it comes again (see `lazydestroy.series.search`). False: run every
+        step of every state. The result is the same, and takes about ten times as long.
     **bounds
         Fields of `Bounds`: how large the machine is and what may happen on it, such as ``pages=3`` or
-        ``host=("io", "swap")``.
+        ``host=("io", "swap")``. ``failures=`` takes names of `lazydestroy.series.failures.FAILURES`, which says of each
+        whether it is tried by default, and why.
 
     Returns
     -------
@@ -120,141 +127,28 @@ def check(
     >>> check(v1.upto(0), failures=()).holds
     True
     """
-    limits = _bounds(kernel, bounds)
+    search = Search(kernel, bounds_of(kernel, bounds), learn)
     if isinstance(max_states, bool) or not isinstance(max_states, int) or max_states < 1:
         raise ValueError(f"max_states={max_states!r}: use a whole number from 1 up")
+    if not isinstance(learn, bool):
+        raise ValueError(f"learn={learn!r}: use True or False")
     began = time.perf_counter()
-    search = _Search(kernel, limits)
-    with _collecting_garbage_rarely():
-        exhausted = search.run(max_states, progress)
-    trace = told(kernel, limits, search.broken, search.stuck) if search.broken is not None else None
-    return Verdict(kernel, trace, len(search.seen), search.transitions, exhausted, limits, time.perf_counter() - began)
+    for states in search:
+        if progress is not None:
+            progress(states)
+        if states >= max_states and search.queue and search.broken is None:
+            break
+    trace = None
+    if search.broken is not None:
+        trace = told(kernel, search.bounds, search.broken, search.stuck)
+    seconds = time.perf_counter() - began
+    return Verdict(
+        kernel, trace, len(search.nodes), search.transitions, search.done, search.exhausted, search.bounds, seconds
+    )
 
 
-COLLECT = 2000
-"""Garbage is collected after so many worlds."""
-
-
-@contextmanager
-def _collecting_garbage_rarely() -> Iterator[None]:
-    """A world is a knot of references, made and thrown away within a millisecond: looking for knots took half the time.
-
-    The search collects by itself, now and then (`COLLECT`).
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-LIVE = 500
-"""Machines that are kept at most, to go on from them without doing all again that led there."""
-
-
-@dataclass(slots=True)
-class _Node:
-    """A state that was seen: how it was reached, and what can happen in it."""
-
-    parent: int
-    action: Action
-    actions: list[Action]
-    quiet: bool
-    steps: list[int] = field(default_factory=list)
-
-
-class _Search:
-    """All states of a kernel's worlds, the one with the fewest actions first; among equals, with the fewest steps."""
-
-    def __init__(self, kernel: Series, bounds: Bounds) -> None:
-        self.kernel, self.bounds = kernel, bounds
-        self.nodes: list[_Node] = []
-        self.seen: dict[bytes, int] = {}
-        self.queue: list[tuple[int, int, int]] = []
-        self.live: dict[int, World] = {}
-        self.transitions = 0
-        self.broken: list[Action] | None = None
-        self.stuck = False
-
-    def run(self, max_states: int, progress: Callable[[int], object] | None) -> bool:
-        """Search to the first violation or to the end. False: given up."""
-        self._meet(World(self.kernel, self.bounds), -1, (), 0, 0)
-        while self.queue:
-            if len(self.seen) >= max_states:
-                return False
-            actions, steps, number = heapq.heappop(self.queue)
-            if self._expand(number, actions, steps):
-                return True
-            if progress is not None:
-                progress(len(self.seen))
-        self._find_what_never_ends()
-        return True
-
-    def _expand(self, number: int, actions: int, steps: int) -> bool:
-        """Try all that can happen in a state. True: it broke."""
-        node = self.nodes[number]
-        path = self._path(number)
-        for action in node.actions:
-            world = self.live.pop(number, None) or self._world(path)
-            attempt(world, action)
-            self.transitions += 1
-            if self.transitions % COLLECT == 0:
-                gc.collect()
-            if world.wrong:
-                self.broken = [*path, action]
-                return True
-            met = self._meet(world, number, action, actions + (action[0] != "step"), steps + 1)
-            if action[0] == "step":
-                node.steps.append(met)
-        return False
-
-    def _meet(self, world: World, parent: int, action: Action, actions: int, steps: int) -> int:
-        """Which state a world is in; a new one is queued."""
-        key = world.key()
-        number = self.seen.setdefault(key, len(self.nodes))
-        if number == len(self.nodes):
-            self.nodes.append(_Node(parent, action, world.actions(), not world.machine.tasks))
-            heapq.heappush(self.queue, (actions, steps, number))
-            if len(self.live) < LIVE:
-                self.live[number] = world
-        return number
-
-    def _path(self, number: int) -> list[Action]:
-        path = []
-        while number > 0:
-            path.append(self.nodes[number].action)
-            number = self.nodes[number].parent
-        return path[::-1]
-
-    def _world(self, path: list[Action]) -> World:
-        """Do again what led to a state: generators cannot be copied."""
-        world = World(self.kernel, self.bounds)
-        for action in path:
-            world.act(action, known=True)
-        return world
-
-    def _find_what_never_ends(self) -> None:
-        """A state whose tasks cannot all come to an end, whatever the order in which they act."""
-        before: list[list[int]] = [[] for _ in self.nodes]
-        for number, node in enumerate(self.nodes):
-            for met in node.steps:
-                before[met].append(number)
-        ends = [number for number, node in enumerate(self.nodes) if node.quiet]
-        found = set(ends)
-        while ends:
-            for number in before[ends.pop()]:
-                if number not in found:
-                    found.add(number)
-                    ends.append(number)
-        first = next((number for number in range(len(self.nodes)) if number not in found), None)
-        if first is not None:
-            self.broken, self.stuck = self._path(first), True
-
-
-def _bounds(kernel: Series, given: dict[str, Any]) -> Bounds:
-    """The bounds, checked."""
+def bounds_of(kernel: Series, given: dict[str, Any]) -> Bounds:
+    """Bounds from their fields, each checked; the kernel is checked, too."""
     if not isinstance(kernel, Series):
         raise ValueError(f"kernel={kernel!r}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
     for name in given:
@@ -275,7 +169,7 @@ def _bounds(kernel: Series, given: dict[str, Any]) -> Bounds:
     for name in ("sharing", "image_loaded", "destroy_needs_no_cpus"):
         if not isinstance(given.get(name, True), bool):
             raise ValueError(f"{name}={given[name]!r}: use True or False")
-    for name, known in (("failures", FAILURES + START_FAILURES), ("host", ("io", "swap"))):
+    for name, known in (("failures", [failure.name for failure in FAILURES]), ("host", ("io", "swap"))):
         value = given.get(name, getattr(Bounds(), name))
         chosen = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple | set) else None
         if chosen is None or not set(chosen) <= set(known):
@@ -306,4 +200,4 @@ def _bounds_in_words(bounds: Bounds) -> str:
     return "; ".join(words)
 
 
-__all__ = ["Verdict", "check"]
+__all__ = ["Verdict", "bounds_of", "check"]

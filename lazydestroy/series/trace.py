@@ -7,8 +7,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..uvcb import UVC
+from .failures import failure_of
 from .layer import Series
-from .world import CLEAN_UP, Action, Bounds, World, attempt
+from .picture import Action, Bounds, failure_in
+from .world import CLEAN_UP, World, errors_as_findings
 
 if TYPE_CHECKING:
     from ..run import Event
@@ -136,7 +138,8 @@ class _Teller:
     def act(self, action: Action) -> None:
         """Let the world act."""
         self.intent = _intent(self.world, action)
-        attempt(self.world, action, listener=self._listen)
+        with errors_as_findings(self.world):
+            self.world.act(action, self._listen)
 
     def _listen(self, actor: str) -> None:
         """One step has been done."""
@@ -192,29 +195,19 @@ def _intent(world: World, action: Action) -> str:
     running = machine.running_handle(machine.kvm)
     guest = machine.name(running) if running else "the normal guest"
     name, *about = action
-    failing = f", and {_FAILING[about[0]]}" if name in ("protect", "reset", "exit") and about and about[0] else ""
+    failing = f", and {failure_of(failure).words}" if (failure := failure_in(action)) else ""
     page = about[0] if about else ""
     return {
         "step": "",
-        "touch": f"{guest} touches page {page}",
+        "touch": f"{guest} touches page {page}{failing}",
         "share": f"{guest} shares page {page}",
         "protect": f"the guest goes protected{failing}",
         "reset": f"{guest} is rebooted{failing}",
         "exit": f"the process exits{failing}",
-        "io": f"the host does I/O on page {page}",
-        "swap": f"the host swaps page {page} out",
+        "io": f"the host does I/O on page {page}{failing}",
+        "swap": f"the host swaps page {page} out{failing}",
     }[name]
 
-
-_FAILING = {
-    "DESTROY_SEC_CONF": "the Ultravisor will refuse DESTROY_SEC_CONF",
-    "DESTROY_SEC_CPU": "the Ultravisor will refuse DESTROY_SEC_CPU",
-    "SET_SEC_CONF_PARAMS": "the Ultravisor will refuse its header",
-    "deferred_priv": "there is no memory for the record",
-    "top-level table": "there is no memory for a table",
-    "kthread": "there is no kernel thread",
-    "list page": "there is no memory for a list page",
-}
 
 _CALLS = {
     UVC.CONV_TO_SEC_STOR: "import",

@@ -1,0 +1,109 @@
+"""What a step looks at, while it runs on a small machine: the frames, and the parts of what all tasks share.
+
+All that the kernel's code reads is an attribute of one of these structures or a page's record. So the structures'
+classes are exchanged, while a step runs, for ones that note what is read; `Memory.touched` notes the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from ..kernel.structs import Gmap, Kvm, Mm, MmContext, Pv, Struct, Vcpu
+from ..ultravisor import Ultravisor
+
+if TYPE_CHECKING:
+    from ..machine import Machine
+
+ALWAYS = ("locks", "listed", "layers")
+"""Parts that a step is taken to look at in any case: the engine does so by itself, and a layer's own attributes differ
+from layer to layer."""
+
+TASKS, VCPUS = "tasks", "vCPUs"
+"""Noted if a step looks at all the other tasks, or at those of vCPUs."""
+
+_UV = dict.fromkeys(
+    ("configurations", "cpus", "marked", "tables", "faults", "base", "_configurations_made", "_cpus_made"), "uv"
+)
+_PARTS: dict[type, dict[str, str]] = {
+    Mm: {"mm_users": "users", "mm_count": "count", "freed": "freed", "swap": "swap"},
+    MmContext: {"is_protected": "protected", "pv_sync_destroy": "sync"},
+    Kvm: {"pv": "vm"},
+    Gmap: dict.fromkeys(("asce", "crst_list", "dangling", "guest_handle", "host_to_guest", "table"), "vm"),
+    Pv: dict.fromkeys(Pv.__slots__, "vm"),
+    Vcpu: dict.fromkeys(("handle", "stor_base"), "vm"),
+    Ultravisor: _UV,
+}
+"""The part of what all share that an attribute belongs to. Other attributes never change."""
+
+_OF_A_MACHINE = {
+    "alive": "flags",
+    "guest_up": "flags",
+    "old": "flags",
+    "gmaps": "vm",
+    "_injected": "injected",
+    "tasks": TASKS,
+    "vcpu_tasks": VCPUS,
+}
+
+
+def _noting(kind: type[Any]) -> type[Any]:
+    """A class like `kind` whose objects note what is read of them, in the `touched` of their memory."""
+    parts = next((_PARTS[base] for base in kind.__mro__ if base in _PARTS), _OF_A_MACHINE)
+    memory = "_memory" if issubclass(kind, Struct) else "memory"
+    get = object.__getattribute__
+
+    def look(self: object, name: str) -> Any:
+        part = parts.get(name)
+        if part is not None:
+            get(self, memory).touched[part] = None
+        return get(self, name)
+
+    return type(kind.__name__, (kind,), {"__slots__": (), "__getattribute__": look, "__module__": kind.__module__})
+
+
+_NOTING: dict[type[Any], type[Any]] = {}
+
+
+@contextmanager
+def watching(machine: Machine) -> Iterator[dict[Any, None]]:
+    """Note what is looked at or changed meanwhile, in order.
+
+    These are numbers of frames, names of parts, and functions that were applied to every frame by itself
+    (`Memory.change`). A change of a part is not noted if nothing was read of it.
+    """
+    kvm, memory = machine.kvm, machine.memory
+    watched: list[object] = [machine, machine.uv, machine.mm, machine.mm._context, kvm, kvm.gmap, kvm.pv, *kvm.vcpus]
+    kinds: list[type[Any]] = [type(each) for each in watched]
+    for kind in kinds:
+        if kind not in _NOTING:
+            _NOTING[kind] = _noting(kind)
+    memory.touched = touched = dict.fromkeys(ALWAYS)
+    # what a walk knows of when it is to stop, it asks again: else it would not be seen what it asked
+    memory.context_changed()
+    for each, kind in zip(watched, kinds, strict=True):
+        object.__setattr__(each, "__class__", _NOTING[kind])
+    try:
+        yield touched
+    finally:
+        memory.touched = None
+        for each, kind in zip(watched, kinds, strict=True):
+            object.__setattr__(each, "__class__", kind)
+
+
+def sweep_of(functions: list[Any]) -> Hashable | None:
+    """What functions that were applied to every frame do, as plain data. None: it cannot be told."""
+    told = []
+    for function in functions:
+        if not isinstance(function, FunctionType) or function.__defaults__ or function.__kwdefaults__:
+            return None
+        values = tuple(cell.cell_contents for cell in function.__closure__ or ())
+        if not all(value is None or isinstance(value, bool | int | str) for value in values):
+            return None
+        told.append((function.__module__, function.__qualname__, function.__code__.co_firstlineno, values))
+    return tuple(told)
+
+
+__all__ = ["TASKS", "VCPUS", "sweep_of", "watching"]
