@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from lazydestroy.page import Holder
+from lazydestroy.series.picture import Bounds, Pictures, Story
+from lazydestroy.series.watch import watching
 from tests import golden
 
 CASES = list(golden.cases(golden.DATA / "golden-v1.json.gz"))
@@ -47,3 +52,48 @@ def test_a_difference_at_the_end_is_seen_and_told():
     case = next(case for case in CASES if case["end"])
     told = golden.difference({**case, "end": {**case["end"], "small structures": 9}}, *case["runs"][0])
     assert told.startswith("the end: small structures: 9 in the data"), told
+
+
+# In the search's own world
+
+
+class InTheSearch(golden.Driven):
+    """A machine whose structures note what is looked at, as in a search; after each operation the search judges it."""
+
+    def __init__(self, kernel, options):
+        super().__init__(kernel, options)
+        bounds = Bounds(pages=options["guest"], low_pages=options["low"], vcpus=options.get("vcpus", 1))
+        used = sum(n for record, n in self.m.memory.records().items() if record.holder == Holder.DONATED)
+        self.pictures = Pictures(bounds, used)
+        self.found = []
+
+    def do(self, operation):
+        if operation[0] in ("boot", "begin"):
+            seen = super().do(operation)
+        else:
+            with watching(self.m):
+                seen = super().do(operation)
+        roles = {self.task.index: (self.kind, -1)} if self.task is not None else {}
+        self.found.append(self.pictures.found(self.pictures.take(self.m, Story(), roles)))
+        return seen
+
+
+INTERLEAVED = [case for case in CASES if any(step["op"][0] in ("go-on", "step") for step in case["steps"])]
+
+
+@pytest.mark.parametrize("scenario", sorted({case["scenario"] for case in INTERLEAVED}))
+def test_interleavings_are_as_recorded_in_the_searchs_own_world(scenario, monkeypatch):
+    judged = []
+
+    class Judged(InTheSearch):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            judged.append(self)
+
+    monkeypatch.setattr(golden, "Driven", Judged)
+    for case in INTERLEAVED:
+        if case["scenario"] == scenario:
+            assert not golden.difference(case, *case["runs"][0])
+            trouble = Counter(event for step in case["steps"] for event in step.get("events", ()))
+            complete = case["runs"][0][0].startswith("upto")
+            assert trouble or not complete or not any(judged[-1].found), (case["runs"][0], judged[-1].found)
