@@ -9,6 +9,8 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
@@ -18,6 +20,7 @@ from lazydestroy.plots import PALETTE, plot_memory, plot_pages, plot_run, plot_s
 from lazydestroy.plots import lanes as what_is_drawn
 from lazydestroy.plots.pages import MAP_PAGES
 from lazydestroy.plots.picture import DPI
+from lazydestroy.plots.quick import _texts, draw_text
 from lazydestroy.scenarios import zombies_over_time
 from lazydestroy.units import format_count, format_duration
 
@@ -152,7 +155,7 @@ def test_both_panels_of_a_run_have_one_time_axis():
     assert timeline.get_xlim() == memory.get_xlim()
     assert timeline.get_position().x0 == memory.get_position().x0
     assert "(s)" in memory.get_xlabel()
-    assert "(GiB)" in memory.get_ylabel()
+    assert "memory (GiB)" in texts(memory)
 
 
 @every_run
@@ -334,3 +337,40 @@ def test_a_file_made_quickly_shows_the_picture_dot_by_dot(head):
     assert packed.size == (whole.width, whole.height if head else whole.height - 50)
     assert np.array_equal(packed, again)
     assert np.array_equal(packed, whole.crop((0, whole.height - packed.height, *whole.size)))
+
+
+LOOKS = {
+    "text": "downtime 797.2 ms",
+    "position": (200, 80),
+    "fontsize": 14,
+    "fontweight": "bold",
+    "fontstyle": "italic",
+    "color": "#882255",
+    "ha": "center",
+    "va": "top",
+    "rotation": 90,
+    "bbox": {"boxstyle": "square,pad=0.2", "fc": "white", "ec": "black", "lw": 0.8},
+}
+
+
+def drawn_by(draw, **look):
+    figure = Figure((4, 2), DPI, facecolor="#E69F00")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    text = figure.text(150, 100, "downtime 797.1 ms", transform=None, fontsize=11)
+    text.set(**look)
+    draw(text, canvas.get_renderer())
+    return np.asarray(canvas.buffer_rgba()).astype(int)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["drawn", "copied"])
+@pytest.mark.parametrize("name", [None, *LOOKS])
+def test_a_text_that_is_remembered_looks_as_matplotlib_draws_it_at_a_whole_dot(name, again):
+    look = {name: LOOKS[name]} if name else {}
+    _texts.clear()
+    drawn_by(draw_text)  # one that differs in this look alone is not taken for it
+    if again:
+        drawn_by(draw_text, **look, **({} if name == "position" else {"position": (30, 40)}))
+    ours, matplotlibs = drawn_by(draw_text, **look), drawn_by(Text.draw, **look)
+    assert len(np.unique(matplotlibs[..., 0])) > 10
+    assert np.abs(ours - matplotlibs).max() <= 2  # letters on nothing, then on the ground: rounded twice

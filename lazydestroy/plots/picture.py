@@ -21,10 +21,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
-from .quick import QuickCanvas, png_quickly
+from .quick import draw_text, png_quickly
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Picture(Figure):
     def __init__(self, height: float) -> None:
         with styled():
             super().__init__(figsize=(WIDTH, height), dpi=DPI)
-        QuickCanvas(self)
+        FigureCanvasAgg(self)  # type: ignore[no-untyped-call]
         self.title = self.words = ""
         self.panels: list[Any] = []
         self._also_changing: list[Artist] = []
@@ -210,13 +212,12 @@ class Picture(Figure):
         else:
             canvas.restore_region(self._ground)
         renderer = canvas.get_renderer()
-        renderer.remembers = True
-        try:
-            with styled():
-                for artist in sorted([*(titles if head else ()), *changing, *above], key=Artist.get_zorder):
+        with styled():
+            for artist in sorted([*(titles if head else ()), *changing, *above], key=Artist.get_zorder):
+                if type(artist) is Text:
+                    draw_text(artist, renderer)
+                else:
                     artist.draw(renderer)
-        finally:
-            renderer.remembers = False
         return np.asarray(canvas.buffer_rgba())
 
     def image(self) -> Image.Image:

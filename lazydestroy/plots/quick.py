@@ -11,7 +11,9 @@ import zlib
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox, IdentityTransform
 
 REMEMBERED = 512
 """Texts that are remembered, at most; then all are forgotten."""
@@ -22,53 +24,57 @@ _EDGE = 3
 _texts: dict[tuple[Any, ...], tuple[np.ndarray, int, int]] = {}
 
 
-class QuickRenderer(RendererAgg):
-    """Draws as its base does. While `remembers` is set, a text that was drawn before is copied, at a whole dot."""
+def draw_text(text: Text, renderer: RendererAgg) -> None:
+    """Draw a text with the box around it, or copy it, at a whole dot, if such a text was drawn before.
 
-    remembers = False
-
-    def draw_text(  # noqa: D102  # as for the base
-        self, gc: Any, x: float, y: float, s: str, prop: Any, angle: float, ismath: Any = False, mtext: Any = None
-    ) -> None:
-        if not self.remembers or angle not in (0, 90) or ismath:
-            super().draw_text(gc, x, y, s, prop, angle, ismath, mtext)
-            return
-        key = (s, prop, angle, gc.get_rgb(), gc.get_alpha(), self.dpi)
-        if key not in _texts:
-            if len(_texts) >= REMEMBERED:
-                _texts.clear()
-            _texts[key] = self._drawn(gc, s, prop.copy(), angle, mtext)
-        image, left, below = _texts[key]
-        self.draw_image(gc, round(x) - left, round(self.height - y) - below, image)
-
-    def _drawn(self, gc: Any, s: str, prop: Any, angle: float, mtext: Any) -> tuple[np.ndarray, int, int]:
-        """A text on nothing: dots from below upwards, and how many are left of its beginning and below it."""
-        width, height, descent = self.get_text_width_height_descent(s, prop, False)
-        below = math.ceil(descent) + _EDGE
-        above = math.ceil(height - descent) + _EDGE
-        along, across = math.ceil(width) + 2 * _EDGE, above + below
-        small = RendererAgg(*((across, along) if angle else (along, across)), self.dpi)
-        alone = small.new_gc()
-        alone.copy_properties(gc)
-        alone.set_clip_rectangle(None)
-        alone.set_clip_path(None)
-        left, below = (above, _EDGE) if angle else (_EDGE, below)
-        small.draw_text(alone, left, small.height - below, s, prop, angle, False, mtext)
-        return np.asarray(small.buffer_rgba())[::-1].copy(), left, below
+    To lay a text out takes matplotlib ten times as long as to copy it.
+    """
+    box: Any = text.get_bbox_patch()
+    style = box and box.get_boxstyle()
+    key = (
+        text.get_text(),
+        text.get_fontsize(),
+        text.get_fontweight(),
+        text.get_fontstyle(),
+        text.get_color(),
+        text.get_ha(),
+        text.get_va(),
+        text.get_rotation(),
+        box and (type(style), *vars(style).values(), box.get_facecolor(), box.get_edgecolor(), box.get_linewidth()),
+        renderer.dpi,
+    )
+    if key not in _texts:
+        if len(_texts) >= REMEMBERED:
+            _texts.clear()
+        _texts[key] = _drawn(text, renderer)
+    dots, left, low = _texts[key]
+    x, y = _place(text)
+    renderer.draw_image(renderer.new_gc(), round(x) + left, round(y) + low, dots)
 
 
-class QuickCanvas(FigureCanvasAgg):
-    """A canvas with such a renderer."""
+def _place(text: Text) -> tuple[float, float]:
+    """Where a text is anchored, in dots from the lower left corner."""
+    x, y = text.get_transform().transform(text.get_unitless_position())
+    return float(x), float(y)
 
-    _made: tuple[tuple[float, ...], QuickRenderer] | None = None
 
-    def get_renderer(self) -> QuickRenderer:  # noqa: D102  # as for the base
-        width, height = self.figure.bbox.size
-        size = (width, height, self.figure.dpi)
-        if self._made is None or self._made[0] != size:
-            self._made = size, QuickRenderer(*size)
-        self.renderer = self._made[1]
-        return self.renderer
+def _drawn(text: Text, renderer: RendererAgg) -> tuple[np.ndarray, int, int]:
+    """A text on nothing, dots from below upwards, and where it begins, in dots right of its anchor and above."""
+    x, y = _place(text)
+    extents = [text.get_window_extent(renderer)]
+    box: Any = text.get_bbox_patch()
+    if box:
+        text.update_bbox_position_size(renderer)
+        extents.append(box.get_window_extent(renderer))
+    around = Bbox.union(extents)
+    left, low = (math.floor(edge) - _EDGE for edge in (around.x0 - x, around.y0 - y))
+    right, high = (math.ceil(edge) + _EDGE for edge in (around.x1 - x, around.y1 - y))
+    alone = RendererAgg(right - left, high - low, renderer.dpi)
+    position, transform = text.get_position(), text.get_transform()
+    text.set(position=(-left, -low), transform=IdentityTransform())
+    text.draw(alone)
+    text.set(position=position, transform=transform)
+    return np.asarray(alone.buffer_rgba())[::-1].copy(), left, low
 
 
 def png_quickly(dots: np.ndarray) -> bytes:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from .. import scenarios
 from ..costs import Costs
@@ -154,13 +156,14 @@ class ScalingPanel(Panel):
         place, ha, va = ((-12, 9), "right", "bottom") if highest else ((0, -13), "center", "top")
         if at_the_edge:
             place, ha, va = (12, -7), "left", "top"
+        beside = ScaledTranslation(place[0] / 72, place[1] / 72, self._picture.dpi_scale_trans)
         self._add(
-            *self.axes.plot(memory, ns, "D", ms=13, mfc="none", mec="black", mew=2.4, zorder=9),
-            self.axes.annotate(
+            self.axes.add_artist(Line2D([memory], [ns], marker="D", ms=13, mfc="none", mec="black", mew=2.4, zorder=9)),
+            self.axes.text(
+                memory,
+                ns,
                 f"{format_size(memory)}: {format_duration(ns)}",
-                (memory, ns),
-                place,
-                textcoords="offset points",
+                transform=self.axes.transData + beside,
                 ha=ha,
                 va=va,
                 fontweight="bold",
