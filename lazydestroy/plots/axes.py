@@ -138,7 +138,7 @@ def _linear(low: float, high: float, unit: Unit, most: int) -> list[float]:
     return [step * place for place in range(math.floor(low / step), math.floor(high / step) + 1)]
 
 
-def ticks_on_the_left(axes: Axes, names: Mapping[float, str], label: str = "", length: float = 3.5) -> list[Artist]:
+def ticks_on_the_left(axes: Axes, names: Mapping[Any, str], label: str = "", length: float = 3.5) -> list[Artist]:
     """Draw ticks with names, and a label beside them, where matplotlib's own axis has them; it draws ten times as long.
 
     `length` is in points.
@@ -146,7 +146,8 @@ def ticks_on_the_left(axes: Axes, names: Mapping[float, str], label: str = "", l
     picture: Any = axes.get_figure()
     pad = length + 3.5
     look: dict[str, Any] = {"zorder": 2.5, "clip_on": False}
-    ticks = Line2D([0] * len(names), list(names), ls="", marker=TICKLEFT, ms=length, mew=0.8, color="black", **look)
+    mark: Any = TICKLEFT
+    ticks = Line2D([0] * len(names), list(names), ls="", marker=mark, ms=length, mew=0.8, color="black", **look)
     ticks.set_transform(axes.get_yaxis_transform())
     drawn: list[Artist] = [axes.add_artist(ticks)]
     beside, va, ha = axes.get_yaxis_text1_transform(pad)

@@ -98,9 +98,10 @@ class _Tiles(FigureImage):
     """An image that is copied where a dot of it is a dot of the picture; to resample it takes ten times as long."""
 
     def make_image(self, renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> tuple[Any, ...]:
-        if magnification != 1 or renderer.dpi != self.get_figure(root=True).dpi:
+        picture: Any = self.get_figure(root=True)
+        if magnification != 1 or renderer.dpi != picture.dpi:
             return super().make_image(renderer, magnification, unsampled)
-        return self.get_array()[::-1], self.ox, self.oy, IdentityTransform()
+        return np.asarray(self.get_array())[::-1], self.ox, self.oy, IdentityTransform()
 
 
 class MapPanel(Panel):

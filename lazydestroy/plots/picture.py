@@ -143,7 +143,7 @@ class Picture(Figure):
     def __init__(self, height: float) -> None:
         with styled():
             super().__init__(figsize=(WIDTH, height), dpi=DPI)
-        FigureCanvasAgg(self)  # type: ignore[no-untyped-call]
+        FigureCanvasAgg(self)
         self.title = self.words = ""
         self.panels: list[Any] = []
         self._also_changing: list[Artist] = []

@@ -37,8 +37,8 @@ def draw_text(text: Text, renderer: RendererAgg) -> None:
         text.get_fontweight(),
         text.get_fontstyle(),
         text.get_color(),
-        text.get_ha(),
-        text.get_va(),
+        text.get_horizontalalignment(),
+        text.get_verticalalignment(),
         text.get_rotation(),
         box and (type(style), *vars(style).values(), box.get_facecolor(), box.get_edgecolor(), box.get_linewidth()),
         renderer.dpi,
@@ -83,7 +83,7 @@ def png_quickly(dots: np.ndarray) -> bytes:
     Pillow tries five filters for every row. Areas of one colour repeat without any.
     """
     height, width, _ = dots.shape
-    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # 0: a row without a filter
+    rows: Any = np.zeros((height, 1 + 4 * width), np.uint8)  # 0: a row without a filter
     rows[:, 1:] = dots.reshape(height, 4 * width)
     header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)  # 8 bits each of red, green, blue, alpha
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
