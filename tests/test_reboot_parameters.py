@@ -459,9 +459,9 @@ def test_shutdown_refuses_the_same(name):
 def test_moments_that_virtual_time_cannot_count_are_refused():
     slow = ld.Costs(**dict.fromkeys(COSTS.sources, "1 s"))
     assert ld.reboot("1 MiB", bystander=1 << 60).end_ns == (1 << 60) + COSTS.fault
-    scenarios.fits_into_time(slow, (512 << 30) // PAGE, 0)
+    scenarios.fits_into_time(slow, (290 << 30) // PAGE, 0)
     with pytest.raises(ValueError, match="146 years"):
-        ld.reboot("512 GiB", host_memory="580 GiB", costs=slow, exit_at=1 << 60)
+        ld.reboot("256 GiB", host_memory="290 GiB", costs=slow, exit_at=1 << 60)
 
 
 # The process is killed: nothing of it goes on, and nothing of it ends before its time
