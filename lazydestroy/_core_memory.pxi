@@ -552,7 +552,8 @@ cdef class Table:
     def __cinit__(self, Memory memory not None, int mm, int64_t base, int64_t pages):
         memory.context_changed()
         if base < 0 or pages < 0 or base > memory.pages or pages > memory.pages - base:
-            raise ValueError(f"guest pages {base} to {base + pages} are outside a memory of {memory.pages} pages")
+            end = (<object> base) + pages       # may be more than 64 bits have room for
+            raise ValueError(f"guest pages {base} to {end} are outside a memory of {memory.pages} pages")
         self.memory, self.mm, self.base, self.pages = memory, mm, base, pages
         memory.tables.add(self)
 

@@ -1343,7 +1343,7 @@ def test_another_engines_tasks_and_loops_are_refused():
 
 def test_a_table_lies_in_memory_however_large_its_numbers():
     for base, pages in ((1 << 62, 1 << 62), (5, (1 << 63) - 1), ((1 << 63) - 1, 5)):
-        with pytest.raises(ValueError, match="outside a memory of 9 pages"):
+        with pytest.raises(ValueError, match=f"guest pages {base} to {base + pages} are outside a memory of 9 pages"):
             Table(Memory(9), 1, base, pages)
 
 
