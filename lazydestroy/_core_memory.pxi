@@ -838,7 +838,7 @@ cdef class DeferredList:
 
     @property
     def frames(self):
-        """Frame numbers that are on the list: those left to the loop that empties it, as it takes them; then the others."""
+        """Frame numbers that are on the list: those left to the loop that empties it, in its order; then the others."""
         self.memory.mine()
         cdef int64_t node, i, skipped = self.s.at_pfn
         found = []

@@ -1327,7 +1327,7 @@ def test_a_lock_that_is_not_held_is_not_released():
 
 
 def test_another_engines_tasks_and_loops_are_refused():
-    memory, table = used_table(2)
+    memory, _ = used_table(2)
     engine, other = Engine(memory), Engine(Memory(9))
     task = other.spawn(one(1), "stranger")
     for call in (engine.step, engine.kill, engine.next_step):

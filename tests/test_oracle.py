@@ -240,9 +240,9 @@ def crowded_machines(draw):
     machine["costs"] = draw(
         st.one_of(
             costs,
-            st.fixed_dictionaries(
-                {name: times for name in ld.Costs().sources} | {"retry": st.integers(10**5, 10**9)}
-            ).map(lambda times: ld.Costs(**times)),
+            st.fixed_dictionaries(dict.fromkeys(ld.Costs().sources, times) | {"retry": st.integers(10**5, 10**9)}).map(
+                lambda times: ld.Costs(**times)
+            ),
         )
     )
     return machine
