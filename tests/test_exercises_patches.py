@@ -21,7 +21,6 @@ ONLY_PROBED = {
     "RefusedStillCounts",
     "DownInAnyCase",
     "Always",
-    "NoUser",
     "UserToTheEnd",
     "ConfigurationFirst",
     "NotLazy",
@@ -47,9 +46,9 @@ def test_the_model_answer_is_right(patch):
     assert feedback.points(10) == 10 and "does what the patch is for" in feedback.text
 
 
-@pytest.mark.parametrize("number", long_unless(lambda number: number == 4, EXHAUSTS, [3, 4, 6, 7]))
+@pytest.mark.parametrize("number", long_unless(lambda number: number == 4, EXHAUSTS, [3, 4, 6]))
 def test_the_patch_of_the_series_is_right(number):
-    """The same class that is the patch in this package."""
+    """The same class that is the patch in this package. Patch 7 edits only a part of what its exercise asks for."""
     patch = BY_NAME[f"patch-{number}"]
     assert patch.check(ld.series.v1[number].layer).right
 

@@ -210,7 +210,8 @@ class NoReference(_Core):
 class NoUser(_Core):
     """Hold the structure, and be no user of the address space.
 
-    How many users has an address space whose process runs? And when does s390_uv_destroy_range stop?
+    How many users has an address space whose process runs? And when does s390_uv_destroy_range stop, with which
+    kvm_s390_clear_2g walks, too?
     """
 
     def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
