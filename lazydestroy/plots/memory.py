@@ -55,8 +55,16 @@ class MemoryPanel(Panel):
             above = below + np.append(pages, pages[-1])
             if look is not PALETTE["free"] and pages.any():
                 corners = np.column_stack((there_and_back, np.concatenate((above, below[::-1]))))
-                self._add(self.axes.add_artist(Polygon(corners, joinstyle="round", **_area(look))))
+                area = Polygon(corners, joinstyle="round", **_area(look))
+                if self._dots(pages.max()) < 2:
+                    area.set_hatch("")  # none of its lines could be seen, but all would be drawn
+                self._add(self.axes.add_artist(area))
             below = above
+
+    def _dots(self, amount: float) -> float:
+        """How high so much memory is in the picture."""
+        bottom, top = self.axes.get_ylim()
+        return float(self.axes.bbox.height * amount / (top - bottom))
 
     def _legend(self, shown: list[Look]) -> None:
         """What the areas are, the uppermost first."""

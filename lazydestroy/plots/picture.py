@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from .quick import draw_text, png_quickly
+from .quick import Packer, draw_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,7 @@ class Picture(Figure):
         self.panels: list[Any] = []
         self._also_changing: list[Artist] = []
         self._ground: Any = None
+        self._packer = Packer()
         self._heading = self.text(0.008, 1 - 0.09 / height, "", va="top", fontsize=13.5, fontweight="bold")
         self._below = self.text(0.008, 1 - 0.38 / height, "", va="top", fontsize=10.5, color=GREY)
 
@@ -186,7 +187,7 @@ class Picture(Figure):
         Without its `head`, the caller shows the title and the line below it.
         """
         dots = self._quick_dots(head)
-        return png_quickly(dots if head else dots[round(TITLE * DPI) :])
+        return self._packer.png(dots if head else dots[round(TITLE * DPI) :])
 
     def changes(self, *artists: Artist) -> None:
         """Say what changes, beside the title and what panels say."""

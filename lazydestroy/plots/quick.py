@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -77,17 +79,42 @@ def _drawn(text: Text, renderer: RendererAgg) -> tuple[np.ndarray, int, int]:
     return np.asarray(alone.buffer_rgba())[::-1].copy(), left, low
 
 
-def png_quickly(dots: np.ndarray) -> bytes:
-    """Opaque dots of shape (height, width, 4) as a PNG file, without a loss, in less time than Pillow takes.
+class Packer:
+    """Packs one picture after another as a PNG file. Rows that were the same in the last picture are packed already."""
 
-    Pillow tries five filters for every row. Areas of one colour repeat without any.
-    """
-    height, width, _ = dots.shape
-    rows: Any = np.zeros((height, 1 + 4 * width), np.uint8)  # 0: a row without a filter
-    rows[:, 1:] = dots.reshape(height, 4 * width)
-    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)  # 8 bits each of red, green, blue, alpha
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
-    packed = (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+    def __init__(self) -> None:
+        self._bands: list[tuple[np.ndarray, bytes]] = []
+
+    def png(self, dots: np.ndarray) -> bytes:
+        """Opaque dots of shape (height, width, 4) as a PNG file, without a loss.
+
+        It takes half the time that Pillow takes, which tries five filters for every row: areas of one colour repeat
+        without any.
+        """
+        height, width, _ = dots.shape
+        rows: Any = np.zeros((height, 1 + 4 * width), np.uint8)  # 0: a row without a filter
+        rows[:, 1:] = dots.reshape(height, 4 * width)
+        header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)  # 8 bits each of red, green, blue, alpha
+        packed = _ZLIB + b"".join(self._packed(rows)) + _LAST + struct.pack(">I", zlib.adler32(rows))
+        return _PNG + b"".join(_chunk(*chunk) for chunk in ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b"")))
+
+    def _packed(self, rows: Any) -> Iterator[bytes]:
+        before, self._bands = self._bands, []
+        bands = (rows[top : top + BAND] for top in range(0, len(rows), BAND))
+        for band, known in zip(bands, chain(before, repeat(None)), strict=False):
+            if known is None or not np.array_equal(band, known[0]):
+                pack = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+                known = band, pack.compress(band) + pack.flush(zlib.Z_FULL_FLUSH)
+            self._bands.append(known)
+            yield known[1]
+
+
+BAND = 16
+"""Rows that are packed for themselves."""
+
+_PNG, _ZLIB, _LAST = b"\x89PNG\r\n\x1a\n", b"\x78\x01", b"\x03\x00"
+"""How a PNG file begins; how what zlib packs begins, and its last block, which is empty (RFC 1950 and 1951)."""
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
