@@ -151,10 +151,17 @@ def _up(mount: Path, path: PurePosixPath) -> Iterator[Path]:
         yield mount
 
 
+_NO_LIMIT = 1 << 60
+"""A limit above that many bytes is none: what else the group's files say need not be read, several times a run."""
+
+
 def _left(group: Path, limit_file: str, usage_file: str, cache: str) -> Iterator[int]:
     """What a group's limit leaves."""
-    limit, usage = _text(group / limit_file).strip(), _text(group / usage_file).strip()
-    if limit.isdigit() and usage.isdigit():
+    limit = _text(group / limit_file).strip()
+    if not limit.isdigit() or int(limit) > _NO_LIMIT:
+        return
+    usage = _text(group / usage_file).strip()
+    if usage.isdigit():
         yield int(limit) - int(usage) + _figures(group / "memory.stat").get(cache, 0)
 
 
