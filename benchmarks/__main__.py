@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .measure import NotHereError, Row, surroundings, table
-from .rows import FULL, QUICK, ROWS, Sizes
+from .rows import ROWS
+from .sizes import FULL, QUICK, Sizes
 from .slider import slider
 
 ALL: dict[str, Callable[[Sizes], Row | list[Row]]] = {**ROWS, "slider": slider}

@@ -79,6 +79,12 @@ def in_turns(ours: Measurement, peer: Measurement, repetitions: int) -> tuple[fl
     return best[0], best[1]
 
 
+def check_done(truth: bool, text: str) -> None:
+    """Raise if what is measured has not done the work."""
+    if not truth:
+        raise AssertionError(f"the work was not done: {text}")
+
+
 def significant(figure: float) -> str:
     """Three digits, with separators: 0.0123, 1.23, 12.3, 12,300."""
     if figure >= 100:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,34 +15,10 @@ import numpy as np
 import lazydestroy as ld
 from lazydestroy.units import format_size
 
-from .case import GIB, PAGE_SIZE, Reboot, outcome
-from .measure import Row, in_turns, seconds, significant
-
-TIB = 1 << 40
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much is done.
-
-    Attributes
-    ----------
-    teardown, reboot, model, memory : int
-        Bytes of the guest that is torn down, of the one that is rebooted, of the one that slow peers reboot, and of the
-        one whose memory is measured.
-    repetitions : int
-        Of each measurement; the best counts.
-    """
-
-    teardown: int = TIB
-    reboot: int = 64 * GIB
-    model: int = GIB
-    memory: int = TIB
-    repetitions: int = 7
-
-
-FULL = Sizes()
-QUICK = Sizes(teardown=64 * GIB, reboot=4 * GIB, model=GIB // 8, memory=64 * GIB, repetitions=3)
+from . import waits
+from .case import PAGE_SIZE, Reboot, outcome
+from .measure import Row, check_done, in_turns, seconds, significant
+from .sizes import Sizes
 
 
 def teardown(sizes: Sizes) -> Row:
@@ -53,7 +28,7 @@ def teardown(sizes: Sizes) -> Row:
 
     def ours() -> float:
         run = ld.reboot(sizes.teardown, kernel=ld.series.v1.upto(0), touch="none", new_guest="normal")
-        _check(run.foreground[ld.UVC.DESTR_SEC_STOR] == pages, run.reproduce())
+        check_done(run.foreground[ld.UVC.DESTR_SEC_STOR] == pages, run.reproduce())
         return run.seconds
 
     def peer() -> float:
@@ -90,7 +65,9 @@ def _beside_bare_loop(sizes: Sizes, touch: str, words: str) -> Row:
         began = time.perf_counter()
         visits = bare.play(pages, case.costs, touch)
         took = time.perf_counter() - began
-        _check(visits["cleaned"] + visits["taken"] == case.pages == visits["imported"] + visits["taken"], f"{visits}")
+        check_done(
+            visits["cleaned"] + visits["taken"] == case.pages == visits["imported"] + visits["taken"], f"{visits}"
+        )
         return took
 
     mine, other = in_turns(ours, peer, sizes.repetitions)
@@ -123,7 +100,7 @@ def _beside_model(sizes: Sizes, play: Callable[[Reboot], object], name: str, tar
         began = time.perf_counter()
         found = play(small)
         took = time.perf_counter() - began
-        _check(found == expected, f"{name} says {found}, lazydestroy {expected}")
+        check_done(found == expected, f"{name} says {found}, lazydestroy {expected}")
         return took / small.pages
 
     mine, other = in_turns(ours, peer, min(3, sizes.repetitions))
@@ -134,7 +111,7 @@ def _beside_model(sizes: Sizes, play: Callable[[Reboot], object], name: str, tar
 
 def _reboot(case: Reboot, touch: str) -> float:
     run = case.run(touch)
-    _check(run.booted and run.cleanup_ns is not None, run.reproduce())
+    check_done(run.booted and run.cleanup_ns is not None, run.reproduce())
     return run.seconds
 
 
@@ -203,7 +180,7 @@ def imports(sizes: Sizes) -> Row:
         f"{seconds(other)} import numpy",
         mine * 1000,
         " ms",
-        100,
+        60,
         remark=f"loads {loaded} without being asked" if loaded else "",
     )
 
@@ -214,12 +191,6 @@ def _python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, env=env).stdout
 
 
-def _check(truth: bool, text: str) -> None:
-    """What is compared must have done the work."""
-    if not truth:
-        raise AssertionError(f"the work was not done: {text}")
-
-
 ROWS: dict[str, Callable[[Sizes], Row]] = {
     "teardown": teardown,
     "in-order": in_order,
@@ -228,5 +199,10 @@ ROWS: dict[str, Callable[[Sizes], Row]] = {
     "random": at_random,
     "memory": memory,
     "import": imports,
+    "judging": waits.judging,
+    "search": waits.search,
+    "question": waits.question,
+    "exit-loop": waits.exit_loop,
+    "held": waits.held,
 }
 """In the order of the table; the names are those of ``--rows``."""

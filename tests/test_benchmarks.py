@@ -1,20 +1,34 @@
 """The benchmarks come out, and what they compare does the same work. Times are not tested."""
 
 import random
+import sys
+import time
 
 import numpy as np
 import pytest
 
 import lazydestroy as ld
 from benchmarks import __main__ as command
-from benchmarks import measure, rows, seat, slider
+from benchmarks import measure, rows, seat, slider, waits
 from benchmarks.browser import missing
 from benchmarks.case import GIB, PAGE_SIZE, Reboot, outcome
 from benchmarks.plain_model import PlainModel
+from benchmarks.sizes import QUICK, Sizes
 from lazydestroy import scenarios
 from lazydestroy.machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY
 
-TINY = rows.Sizes(teardown=1 << 26, reboot=1 << 26, model=1 << 24, memory=1 << 26, repetitions=1)
+TINY = Sizes(
+    teardown=1 << 26,
+    reboot=1 << 26,
+    model=1 << 24,
+    memory=1 << 26,
+    exercises=("patch-4",),
+    search={"failures": (), "pages": 1, "vcpus": 1, "sharing": False},
+    question=1 << 26,
+    loop=1 << 26,
+    held=1 << 26,
+    repetitions=1,
+)
 
 COSTS = ("destroy", "noop", "refused", "import_clear", "import_decrypt", "walk", "exception", "touch", "retry", "cpu")
 
@@ -127,7 +141,20 @@ def test_all_rows_come_out(capsys):
     assert len(found) == len(rows.ROWS)
     for line, words in zip(
         found,
-        ("synchronous teardown", "in order", "SimPy", "plain Python", "at random", "memory", "import"),
+        (
+            "synchronous teardown",
+            "in order",
+            "SimPy",
+            "plain Python",
+            "at random",
+            "memory",
+            "import",
+            "judged, the slowest of 1: patch-4",
+            "check(v1_fixed), 0 failures",
+            "ask(10, memory='64 MiB')",
+            "exit loop",
+            "another thread waits",
+        ),
         strict=True,
     ):
         assert words in line
@@ -180,6 +207,21 @@ def test_measurements_take_turns_and_the_first_does_not_count():
     assert order == ["ours", "peer"] * 3
 
 
+def test_a_thread_that_is_kept_from_the_interpreter_is_noticed():
+    def busy():
+        ends = time.perf_counter() + 0.2
+        while time.perf_counter() < ends:
+            pass
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(10)  # who has the interpreter keeps it until it waits for something
+    try:
+        assert waits.longest_wait(busy) > 0.1
+        assert waits.longest_wait(lambda: time.sleep(1)) < 0.9
+    finally:
+        sys.setswitchinterval(usual)
+
+
 def test_figures_have_three_digits():
     figures = {0.01234: "0.0123", 1.5: "1.50", 99.9: "99.9", 6300.4: "6,300"}
     assert {figure: measure.significant(figure) for figure in figures} == figures
@@ -199,7 +241,7 @@ def test_without_a_browser_the_row_of_the_slider_is_left_out_with_the_reason(mon
 @pytest.mark.long("a browser takes a minute, and `make test` asks for none")
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_the_slider_is_measured_in_a_browser():
-    first, last, minute = slider.slider(rows.QUICK)
+    first, last, minute = slider.slider(QUICK)
     assert 0 < first.figure < last.figure
     assert 1 < minute.figure < 300
     assert "interact" in first.peer and minute.unit == " s"
