@@ -64,7 +64,7 @@ def film_of(machine: Machine, base: int) -> Film:
             handle for handle, life in machine.lives.items() if life.ended is not None and life.ended <= time
         )
         number = np.zeros(len(known), np.uint8)
-        for cls in np.unique(classes[frame]).tolist():
+        for cls in np.flatnonzero(np.bincount(classes[frame])).tolist():
             number[cls] = _NUMBER[kind_of(known[cls], old)]
         kinds[frame] = number[classes[frame]]
     guest, host = machine.guest_pages, len(machine.memory)
