@@ -109,6 +109,32 @@ def _beside_model(sizes: Sizes, play: Callable[[Reboot], object], name: str, tar
     return Row(work, seconds(mine), text, other / mine, "×", target, at_least=True)
 
 
+def other_frames(sizes: Sizes) -> Row:
+    """A process exits and the next guest gets other frames: by the page step, beside every step in Python."""
+
+    def each(size: int, **engine: bool) -> float:
+        run = ld.reboot_loop(
+            size,
+            habit="exit",
+            refill=1.0,
+            times=2,
+            host_memory=3 * size + GIB,
+            loader="1 MiB",
+            image="1 MiB",
+            _engine=engine,
+        )
+        _check(run.booted and not run.oom, run.reproduce())
+        return run.seconds / run.steps
+
+    small = sizes.model // 16
+    mine, other = in_turns(
+        lambda: each(sizes.reboot // 8), lambda: each(small, tabled=False), min(3, sizes.repetitions)
+    )
+    work = f"exit and start of {format_size(sizes.reboot // 8)} that gets other frames, a step"
+    text = f"{seconds(other)} each step in Python, {format_size(small)}"
+    return Row(work, seconds(mine), text, other / mine, "×", 50, at_least=True)
+
+
 def _reboot(case: Reboot, touch: str) -> float:
     run = case.run(touch)
     check_done(run.booted and run.cleanup_ns is not None, run.reproduce())
@@ -197,6 +223,7 @@ ROWS: dict[str, Callable[[Sizes], Row]] = {
     "simpy": simpy,
     "plain": plain,
     "random": at_random,
+    "other-frames": other_frames,
     "memory": memory,
     "import": imports,
     "judging": waits.judging,

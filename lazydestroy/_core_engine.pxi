@@ -131,6 +131,7 @@ cdef class Engine:
         self.s.m = &memory.s
         self.s.reserve = reserve
         self.s.spare = -1
+        self.s.give_frame = give_frame
         self.s.sample_every = self.s.sample_next = self.s.film_next = FOREVER
         memset(self.s.variant, 0xff, sizeof(self.s.variant))
         memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))

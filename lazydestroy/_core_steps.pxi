@@ -24,6 +24,8 @@ cdef struct EngineState:
     int64_t film_generation[FRAMES]
     int64_t film_n, film_every, film_next
     int64_t steps
+    # `give_frame`, behind a pointer so that the compiler leaves it out of the loop: seldom needed, it slows the others
+    bint (*give_frame)(EngineState *, Actor *, int64_t, Entry *) noexcept nogil
 
 
 cdef inline int64_t now_of(EngineState *e) noexcept nogil:
@@ -276,7 +278,7 @@ cdef int one_step(EngineState *e, Actor *t) noexcept nogil:
             if push_run(t.deferred, pfn, 1) != 0:
                 return NO_MEMORY
         elif x.effect == MOVED:
-            if not give_frame(e, t, pfn, x):
+            if not e.give_frame(e, t, pfn, x):
                 return ask(e, t, row, cls, pfn)
         else:
             spare = e.spare if e.spare >= 0 and e.m.holder[e.m.cls[e.spare]] == 0 else find_free(e.m)
