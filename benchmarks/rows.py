@@ -16,7 +16,7 @@ import lazydestroy as ld
 from lazydestroy.units import format_size
 
 from . import waits
-from .case import PAGE_SIZE, Reboot, outcome
+from .case import GIB, PAGE_SIZE, Reboot, outcome
 from .measure import Row, check_done, in_turns, seconds, significant
 from .sizes import Sizes
 
@@ -123,7 +123,7 @@ def other_frames(sizes: Sizes) -> Row:
             image="1 MiB",
             _engine=engine,
         )
-        _check(run.booted and not run.oom, run.reproduce())
+        check_done(run.booted and not run.oom, run.reproduce())
         return run.seconds / run.steps
 
     small = sizes.model // 16
