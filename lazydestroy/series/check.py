@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..units import format_count
+from ..units import flag, format_count, several, shown, whole_number
 from .failures import FAILURES
 from .layer import Series
 from .picture import Bounds
@@ -127,11 +127,10 @@ def check(
     >>> check(v1.upto(0), failures=()).holds
     True
     """
-    search = Search(kernel, bounds_of(kernel, bounds), learn)
-    if isinstance(max_states, bool) or not isinstance(max_states, int) or max_states < 1:
-        raise ValueError(f"max_states={max_states!r}: use a whole number from 1 up")
-    if not isinstance(learn, bool):
-        raise ValueError(f"learn={learn!r}: use True or False")
+    max_states = whole_number(max_states, "max_states", 1)
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress={shown(progress)}: use a function of the number of states seen, or None")
+    search = Search(kernel, bounds_of(kernel, bounds), flag(learn, "learn"))
     began = time.perf_counter()
     for states in search:
         if progress is not None:
@@ -150,10 +149,11 @@ def check(
 def bounds_of(kernel: Series, given: dict[str, Any]) -> Bounds:
     """Bounds from their fields, each checked; the kernel is checked, too."""
     if not isinstance(kernel, Series):
-        raise ValueError(f"kernel={kernel!r}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
+        raise ValueError(f"kernel={shown(kernel)}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
     for name in given:
         if name not in Bounds.__slots__:
-            raise ValueError(f"{name}={given[name]!r}: there is no such bound; use {', '.join(Bounds.__slots__)}")
+            raise ValueError(f"{name}={shown(given[name])}: there is no such bound; use {', '.join(Bounds.__slots__)}")
+    given = {**given}
     for name, least, most in (
         ("pages", 1, 8),
         ("low_pages", 0, 8),
@@ -161,22 +161,23 @@ def bounds_of(kernel: Series, given: dict[str, Any]) -> Bounds:
         ("configurations", 0, 8),
         ("resets", 0, 8),
     ):
-        value = given.get(name, getattr(Bounds(), name))
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ValueError(f"{name}={value!r}: use a whole number from {least} to {most}")
-    if given.get("low_pages", 0) > given.get("pages", Bounds().pages):
+        given[name] = whole_number(given.get(name, getattr(Bounds(), name)), name, least, most)
+    if given["low_pages"] > given["pages"]:
         raise ValueError(f"low_pages={given['low_pages']!r}: the guest has fewer pages; give more with pages=")
     for name in ("sharing", "image_loaded", "destroy_needs_no_cpus"):
-        if not isinstance(given.get(name, True), bool):
-            raise ValueError(f"{name}={given[name]!r}: use True or False")
+        given[name] = flag(given.get(name, getattr(Bounds(), name)), name)
+    if given.get("lazy_destroy") is not None:
+        given["lazy_destroy"] = flag(given["lazy_destroy"], "lazy_destroy")
     for name, known in (("failures", [failure.name for failure in FAILURES]), ("host", ("io", "swap"))):
         value = given.get(name, getattr(Bounds(), name))
-        chosen = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple | set) else None
-        if chosen is None or not set(chosen) <= set(known):
-            raise ValueError(f"{name}={value!r}: use some of {', '.join(map(repr, known))}, or ()")
+        accepted = f"some of {', '.join(map(repr, known))}, or ()"
+        chosen = (value,) if isinstance(value, str) else several(value, name, accepted)
+        if not all(isinstance(choice, str) and choice in known for choice in chosen):
+            raise ValueError(f"{name}={shown(value)}: use {accepted}")
         given[name] = chosen
     features = given.get("features", ())
-    given["features"] = (features,) if isinstance(features, str) else tuple(features)
+    accepted = "bit numbers 0 to 63, or the name 'misc' (bit 0), several in a tuple"
+    given["features"] = (features,) if isinstance(features, str) else several(features, "features", accepted)
     return Bounds(**given)
 
 
