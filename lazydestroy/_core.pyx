@@ -117,6 +117,7 @@ cdef extern from *:
 cdef enum:
     CLASSES = 256
     ROWS = 512
+    MOVES = 32              # tabled steps that give a guest page another frame
     VARIANTS = 6            # what a guarded step may ask: room in the list page (2) x free memory (low, near, plenty)
     NEAR = 16               # free pages this close to the reserve are not tabled: the step itself may cross it
     RECENT = 64             # frames freed last, handed out first
@@ -196,8 +197,7 @@ cdef struct Entry:
     uint8_t effect
     uint8_t locks           # takes the lock for reading
     int8_t freed            # change in the number of free pages
-    uint8_t fresh           # MOVED: class of the free frame
-    uint8_t fresh_after     # MOVED: its class afterwards
+    uint8_t move            # MOVED: which of the engine's moves
 
 
 # The state that the inner loops work on; each struct belongs to the class of the same name.

@@ -430,15 +430,6 @@ cdef class Engine:
                         task.calls[call] += times * <int64_t> task.a.hits[i]
                     task.a.hits[i] = 0
 
-    cdef collect_of(self, int key):
-        """The same for one of them, which is about to be learned anew."""
-        cdef Task task
-        for task in self.live:
-            for call, times in self.entry_calls[key]:
-                task.calls[call] += times * <int64_t> task.a.hits[key]
-            task.a.hits[key] = 0
-        del self.entry_calls[key]
-
     cdef forget(self):
         """Drop the table: something that steps may depend on has changed."""
         cdef Task task
@@ -451,6 +442,7 @@ cdef class Engine:
             task.a.last_class = -1
             forget_chains(&task.a)
         self.entry_calls.clear()
+        self.s.moves_n = 0
         memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
         self.context = self.memory.context
         if len(self.steps) > ROWS // 2:
@@ -510,12 +502,11 @@ cdef class Engine:
         """Run a step on a scratch copy of a page of class `cls`, and table what it did."""
         cdef Memory memory = self.memory
         cdef Entry *x
+        cdef int go = -1
         cdef Recording recording = Recording(pfn)
         _, _, guest, recording.gathers, recording.deferred = self.steps[row]
         if guest:
             recording.table, recording.g = task.loop.table, guest_page(&task.a, pfn)
-        if row * CLASSES + cls in self.entry_calls:
-            self.collect_of(row * CLASSES + cls)
         before = memory.records_[cls]
         memory.scratch = {pfn: before}
         memory.scratch_free = 0
@@ -548,29 +539,39 @@ cdef class Engine:
             change = 0
         if following is not None and not slow:
             try:
-                x.go = self.following_row(following, row)
+                go = self.following_row(following, row)
             except Exception:
                 slow = True
+        calls = tuple(recording.calls.items())
+        if x.kind == TABLED:
+            # it is known but for frames of this class: they may make no difference to anything else
+            slow = slow or recording.effect != MOVED or (x.ns, x.go, x.locks, x.after) != (
+                recording.ns, go, recording.locks, memory.class_of(after)) or (
+                dict(self.entry_calls.get(row * CLASSES + cls, ())) != recording.calls)
+        elif recording.effect == MOVED and not slow:
+            slow = self.s.moves_n == MOVES
+            if not slow:
+                x.move = self.s.moves_n
+                self.s.moves_n += 1
+                memset(self.s.moves[x.move], 0xff, sizeof(self.s.moves[0]))
         if slow:
             x.kind = SLOW
             return
         x.kind = TABLED
         x.ns = recording.ns
         x.after = memory.class_of(after)
-        if following is None:
-            x.go = -1
+        x.go = go
         x.effect = recording.effect
         if x.effect == MOVED:
-            x.fresh = memory.s.cls[recording.fresh]
             memory.wanted.add(int(x.after))
-            x.fresh_after = memory.class_of(fresh_after)
+            self.s.moves[x.move][memory.s.cls[recording.fresh]] = memory.class_of(fresh_after)
             memory.wanted.clear()
         x.freed = change
         x.locks = recording.locks
         if recording.list_page is not None:
             self.list_page_fields = recording.list_page
-        if recording.calls:
-            self.entry_calls[row * CLASSES + cls] = tuple(recording.calls.items())
+        if calls:
+            self.entry_calls[row * CLASSES + cls] = calls
 
     cdef variant_rows(self):
         cdef int row, i
@@ -583,7 +584,9 @@ cdef class Engine:
         cdef Entry *x = &self.s.table[self.s.ask_row * CLASSES + self.s.ask_class]
         cdef int64_t spare = self.s.spare
         cdef int cls
-        if x.kind == UNKNOWN and self.tabled:
+        cdef int64_t fresh = peek_free(&self.memory.s) if x.kind == TABLED and x.effect == MOVED else -1
+        if (x.kind == UNKNOWN and self.tabled) or (
+                fresh >= 0 and task.a.moved != NULL and self.s.moves[x.move][self.memory.s.cls[fresh]] < 0):
             self.learn(self.s.ask_row, self.s.ask_class, self.s.ask_pfn, task)
         elif (x.kind == TABLED and x.effect == NEW_LIST and spare >= 0
                 and self.s.list_page_class[self.memory.s.cls[spare]] < 0

@@ -9,6 +9,8 @@ cdef struct EngineState:
     int64_t reserve
     int list_page_class[CLASSES]    # class of a free frame -> class of a list page, -1: not known
     int64_t spare           # a frame found but not yet used, -1: none
+    int moves_n
+    int moves[MOVES][CLASSES]       # class of a free frame -> its class behind the guest page, -1: not known
     # what the inner loop came back with
     Actor *who
     int ask_row, ask_class
@@ -146,16 +148,13 @@ cdef inline int64_t guest_page(Actor *t, int64_t pfn) noexcept nogil:
 cdef bint give_frame(EngineState *e, Actor *t, int64_t pfn, Entry *x) noexcept nogil:
     """Let the entry of the guest page at hand, which points to `pfn`, have the next free frame: `Table.point`.
 
-    False: Python must do it, since there is none, or the entries have all pointed home so far; or the step must be
-    learned anew, since the frame is of another class than the one that it was learned with.
+    False: Python must do it, since there is none, or the entries have all pointed home so far; or it must be learned
+    what becomes of a frame of this class.
     """
     cdef int64_t fresh = peek_free(e.m), g, h
     cdef Actor *other
     cdef int i
-    if fresh < 0 or t.moved == NULL:
-        return False
-    if e.m.cls[fresh] != x.fresh:
-        x.kind = UNKNOWN
+    if fresh < 0 or t.moved == NULL or e.moves[x.move][e.m.cls[fresh]] < 0:
         return False
     find_free(e.m)
     g = guest_page(t, pfn)
@@ -171,7 +170,7 @@ cdef bint give_frame(EngineState *e, Actor *t, int64_t pfn, Entry *x) noexcept n
                 other.pfn = fresh
             elif other.pfn == fresh:
                 other.pfn = pfn
-    put(e.m, fresh, x.fresh_after)
+    put(e.m, fresh, e.moves[x.move][e.m.cls[fresh]])
     return True
 
 

@@ -1687,3 +1687,53 @@ def test_a_change_of_much_memory_does_not_keep_other_threads_from_running():
         done.set()
         thread.join()
     assert refused and "another thread is running this machine" in refused[0]
+
+
+def takes_a_frame(memory, engine, table, page, gaddr):
+    """A page fault: the guest page gets the next free frame, and the step is done again there."""
+    if page.holder == Holder.MAPPED and page.mm == 1:
+        engine.charge(1)
+        return None
+    engine.charge(10)
+    pfn = memory.allocate(prefer=table.slot(gaddr >> 12))
+    if pfn is None:
+        engine.leave_loop()
+        return None
+    fresh = memory.page(pfn)
+    if fresh.content_of == 3:
+        engine.charge(5)  # what becomes of frames of this kind is another thing
+    table.point(gaddr >> 12, pfn)
+    fresh.update(holder=Holder.MAPPED, mm=1, refs=1, content_of=fresh.content_of + 4)
+    return step(takes_a_frame, memory, engine, table)
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=4, max_size=120),
+    st.sampled_from(["sequential", "reverse", "random"]),
+    st.integers(1, 3),
+)
+def test_guest_pages_get_the_frames_that_they_get_without_a_table(kinds, order, parts):
+    """Kinds 0 to 3 are free, in different ways; 4 is another's."""
+    found = []
+    for tabled in (True, False):
+        memory = Memory(len(kinds))
+        for pfn, kind in enumerate(kinds):
+            taken = Record(refs=1, holder=Holder.OTHER) if kind == 4 else Record()
+            memory.set_record(pfn, taken._replace(content_of=kind))
+        engine, pages = Engine(memory, tabled=tabled), len(kinds) // 2
+        table = Table(memory, 1, 0, pages)
+        for part in range(parts):
+            first, end = pages * part // parts, pages * (part + 1) // parts
+            loop = visit(table, first, end - first, step(takes_a_frame, memory, engine, table), order, seed=part)
+            engine.spawn(one(loop), f"vCPU {part}")
+        engine.run()
+        found.append(
+            (
+                kinds_of(memory),
+                [table.slot(g) for g in range(pages)],
+                [(task.clock, task.done, task.value) for task in engine.tasks],
+                memory.free,
+                memory.allocate(),
+            )
+        )
+    assert found[0] == found[1]
