@@ -38,7 +38,7 @@ class Sizes:
     exercises: tuple[str, ...] = ("patch-3", "patch-4", "patch-6", "patch-7", "patch-8", "patch-9")
     search: Mapping[str, Any] = field(default_factory=dict)
     question: int = 64 * GIB
-    loop: int = 64 * GIB
+    loop: int = 8 * GIB
     held: int = 512 * GIB
     repetitions: int = 7
 
@@ -52,7 +52,7 @@ QUICK = Sizes(
     exercises=("patch-4",),
     search={"failures": ()},
     question=GIB,
-    loop=4 * GIB,
+    loop=GIB,
     held=64 * GIB,
     repetitions=3,
 )
