@@ -6,8 +6,8 @@
 # too far, division by zero. Cython's overflowcheck stays off: it would refuse unsigned arithmetic that is meant to wrap
 # around, and does not know 128-bit integers. C's asserts are on.
 #
-# Notebooks are left out: they run the same code in processes of their own; and so are the long tests and the searches of
-# the exercises, which do the same steps as the others, more often. ARGS are given to pytest.
+# Only tests that drive the core are run: the core by itself, machines by hand, whole runs, the golden data, the search.
+# The others (text, pictures, widgets, answers, notebooks) call it in the same ways. ARGS are given to pytest.
 cd "$(dirname "$0")/.."
 . .ci/common.sh
 scratch_folder
@@ -63,6 +63,7 @@ checked_build lazydestroy/_core.pyx
 nm -D lazydestroy/_core*.so | grep -q __asan_ || { echo "the core was built without AddressSanitizer" >&2; exit 1; }
 
 echo "--- the tests"
-checked_python -m pytest -m "not notebooks and not long" --ignore=tests/test_exercises_patches.py \
+driving=(core oracle stateful golden kernel machine scenarios reboot_loop reboot_parameters swap film surface check)
+checked_python -m pytest $(printf 'tests/test_%s.py ' "${driving[@]}") -m "not notebooks and not long" \
     --numprocesses=auto --dist=worksteal -p no:cacheprovider \
     -W error::pytest.PytestUnraisableExceptionWarning ${ARGS:-}
