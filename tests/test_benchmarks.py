@@ -147,6 +147,7 @@ def test_all_rows_come_out(capsys):
             "SimPy",
             "plain Python",
             "at random",
+            "that gets other frames",
             "memory",
             "import",
             "judged, the slowest of 1: patch-4",
