@@ -168,7 +168,7 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _file_for(plot: str | None) -> Iterator[Path | None]:
-    """The file for the picture, if there is to be one: opened before anything is computed, gone if nothing is saved."""
+    """The file for the picture, if one is wanted: opened before anything is computed, gone if nothing is saved."""
     if plot is None:
         yield None
         return
@@ -225,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _answer(parser, arguments, _number(asked.number))
     except _CannotSay as error:
         number, reason = error.args
-        if number == errno.EPIPE:  # whoever reads has seen enough
+        if number == errno.EPIPE:  # the reader has seen enough
             return 1
         parser.error(f"the answer cannot be written to standard output: {reason}")
     except (ValueError, TypeError, OSError) as error:

@@ -647,7 +647,7 @@ cdef class Engine:
                 loop.deferred is not None and loop.deferred.memory is not self.memory):
             raise ValueError(f"{task.name} yielded a loop over pages of another memory")
         if loop.source == FROM_LIST and loop.deferred.s.under:
-            raise RuntimeError(f"{task.name} is to empty a list that another task is emptying")
+            raise RuntimeError(f"{task.name} tries to empty a list that another task is emptying")
         if len(self.steps) + 3 > ROWS:
             self.forget()
         task.loop = loop
@@ -890,7 +890,7 @@ cdef class Engine:
         return 0
 
     cdef stopped_by(self, error):
-        """Remember an error that came in the middle of a step: a page may be half done, and nobody knows which."""
+        """Remember an error that came in the middle of a step: a page may be half done, no one can tell which."""
         if self.amidst:
             self.broken = f"stopped by {type(error).__name__}" if isinstance(error, Exception) else "interrupted"
 

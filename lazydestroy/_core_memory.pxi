@@ -197,7 +197,7 @@ cdef class Memory:
         return 0
 
     cdef int enter(self) except -1:
-        """Begin something that nobody may disturb; `leave` must follow."""
+        """Begin something that no other thread may disturb; `leave` must follow."""
         self.mine()
         if self.s.cls == NULL:
             raise RuntimeError("this memory has been closed: make a new machine")

@@ -427,7 +427,7 @@ def test_two_tasks_do_not_empty_one_list():
     slowly = step(lambda page: engine.charge(1))
     engine.spawn(one(empty_list(deferred, slowly, slowly)), "first")
     engine.spawn(one(empty_list(deferred, slowly, slowly)), "second")
-    with pytest.raises(RuntimeError, match="second is to empty a list that another task is emptying"):
+    with pytest.raises(RuntimeError, match="second tries to empty a list that another task is emptying"):
         engine.run()
 
 

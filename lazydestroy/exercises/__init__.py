@@ -53,7 +53,7 @@ def exercise(name: str, seed: int | str | None = None) -> Exercise:
         raise ValueError(f"name={shown(name)}: use one of {', '.join(EXERCISES)}")
     if name in _PATCHES:
         if seed is not None:
-            raise ValueError(f"seed={shown(seed)}: {name} is the same for everybody; leave the seed out")
+            raise ValueError(f"seed={shown(seed)}: {name} is the same for every student; leave the seed out")
         return _PATCHES[name]
     if name in _FAMILIES:
         try:

@@ -45,7 +45,7 @@ class World:
     kernel : Series
     bounds : Bounds
     pictures : Pictures, optional
-        Takes the pictures, if several worlds are to be compared.
+        Takes the pictures, if you compare several worlds.
 
     Attributes
     ----------

@@ -78,7 +78,7 @@ async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     future: asyncio.Future[Any] = loop.create_future()
 
     def settle(result: Any, error: BaseException | None) -> None:
-        if future.done():  # nobody waits any more
+        if future.done():  # no one is left waiting
             return
         if error is None:
             future.set_result(result)

@@ -34,7 +34,7 @@ TASK = """
 
 
 class Around(Layer):
-    """What patch 6 finds around it: the clean-up thread counts by the function that is to be written."""
+    """What patch 6 finds around it: the clean-up thread counts by the function that the student writes."""
 
     def deferred_configuration_destroyed(self: Kernel, mm: Mm, cc: int) -> None:
         """In version 1 the thread counts down by itself, with patch 6 and without."""
