@@ -52,7 +52,7 @@ def test_they_are_shown_as_a_list_and_as_a_table():
 def test_every_assumption_that_an_answer_names_is_one_of_the_models():
     named = [
         name.value
-        for file in Path(experiments.__file__).parent.glob("*.py")
+        for file in Path(experiments.__file__).parent.rglob("*.py")
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "resting_on"
         for name in call.args

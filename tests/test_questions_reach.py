@@ -4,15 +4,16 @@ import pytest
 
 import lazydestroy as ld
 from lazydestroy.page import Content, Holder, State
-from lazydestroy.questions import reach as module
 from lazydestroy.questions.reach import (
     ACCESSORS,
     NEW_GUESTS,
+    PAGE,
     SCENARIOS,
     STATES,
     ZOMBIE,
     Attempt,
     Recorder,
+    accessors,
     reach,
     reach_matrix,
 )
@@ -119,7 +120,7 @@ def test_an_ultravisor_that_gives_pages_away_is_found_out(monkeypatch):
 
 
 def test_a_kernel_that_maps_what_it_sets_aside_is_found_out(monkeypatch):
-    monkeypatch.setattr(module, "_page_at", lambda machine: machine.memory.page(machine.mm.guest.slot(module.PAGE)))
+    monkeypatch.setattr(accessors, "_page_at", lambda machine: machine.memory.page(machine.mm.guest.slot(PAGE)))
     assert not ask(2).claims["at shutdown nobody but the host kernel reaches a page that waits"]
 
 
