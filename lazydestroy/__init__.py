@@ -34,6 +34,8 @@ from .uvcb import UVC
 if TYPE_CHECKING:
     from . import exercises
     from .exercises import exercise, progress
+    from .widgets.predicting import predict
+    from .widgets.quiz import quiz
 
 __version__ = "0.1.0"
 
@@ -53,8 +55,10 @@ __all__ = [
     "ask",
     "exercise",
     "exercises",
+    "predict",
     "progress",
     "questions",
+    "quiz",
     "reboot",
     "reboot_loop",
     "series",
@@ -63,14 +67,24 @@ __all__ = [
 ]
 
 
+_LATER = {
+    "exercise": ".exercises",
+    "exercises": ".exercises",
+    "predict": ".widgets.predicting",
+    "progress": ".exercises",
+    "quiz": ".widgets.quiz",
+}
+"""What is loaded when it is first asked for, and from where: a reader who only measures doesn't wait for it."""
+
+
 def __getattr__(name: str) -> Any:
-    """Exercises are loaded when the first one is asked for: who measures something need not wait for them."""
-    if name not in ("exercise", "exercises", "progress"):
+    """Load what is not needed by everyone."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    exercises = import_module(".exercises", __name__)
-    return exercises if name == "exercises" else getattr(exercises, name)
+    module = import_module(_LATER[name], __name__)
+    return module if name == "exercises" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

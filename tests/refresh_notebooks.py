@@ -129,7 +129,7 @@ def normalised(notebook: Any) -> Any:
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata})
         if cell.cell_type == "code":
-            cell.outputs = [_normalised_output(output) for output in _joined(cell.outputs)]
+            cell.outputs = [_normalised_output(output) for output in _joined(cell.outputs) if not _dead(output)]
     return notebook
 
 
@@ -143,6 +143,12 @@ def _joined(outputs: Iterable[Any]) -> list[Any]:
         else:
             found.append(output)
     return found
+
+
+def _dead(output: Any) -> bool:
+    """Whether it is a widget whose text is an output of its own."""
+    data = output.get("data", {})
+    return set(data) == {WIDGET_VIEW, "text/plain"} and not data["text/plain"]
 
 
 def _normalised_output(output: Any) -> Any:

@@ -19,6 +19,9 @@ from ..units import shown
 FILE = "lazydestroy-progress.json"
 """The file in the working folder, if none is named."""
 
+QUIZ = "quiz"
+"""What the names of questions begin with."""
+
 
 @dataclass(slots=True)
 class Tries:
@@ -227,4 +230,9 @@ def note(name: str, right: bool) -> None:
     _SESSION.note(name, right)
 
 
-__all__ = ["FILE", "Progress", "Tries", "note", "progress"]
+def note_question(quiz: str, number: int, right: bool) -> None:
+    """A question of a quiz has been answered."""
+    _SESSION.note(f"{QUIZ} {quiz} {number}", right)
+
+
+__all__ = ["FILE", "Progress", "Tries", "note", "note_question", "progress"]

@@ -3,8 +3,9 @@
 `bench` is the lab bench: all controls and pictures on one page; its parts serve the lessons.
 `explore_reboot` and `explore_shutdown` return an `Explorer`, which is a widget and which Jupyter shows; where there is
 no kernel, its picture. `explore_question` returns an `Asker`: one of the reviewers' questions with controls for what
-decides the answer. `drop_a_patch` returns a `PatchDropper`: a menu, and the shortest way to trouble. Nothing else in
-the package imports ipywidgets.
+decides the answer. `drop_a_patch` returns a `PatchDropper`: a menu, and the shortest way to trouble. `predict` lets you
+choose what will happen before you see it; `quiz` asks at the end of a lesson. Nothing else in the package imports
+ipywidgets.
 """
 
 from .asking import Asker, explore_question
@@ -12,6 +13,8 @@ from .controls import KERNELS, memory_sizes
 from .dropper import PatchDropper, drop_a_patch
 from .explorer import Explorer, explore_reboot, explore_shutdown
 from .lab import Bench, bench
+from .predicting import Prediction, predict
+from .quiz import Quiz, quiz
 
 __all__ = [
     "KERNELS",
@@ -19,10 +22,14 @@ __all__ = [
     "Bench",
     "Explorer",
     "PatchDropper",
+    "Prediction",
+    "Quiz",
     "bench",
     "drop_a_patch",
     "explore_question",
     "explore_reboot",
     "explore_shutdown",
     "memory_sizes",
+    "predict",
+    "quiz",
 ]

@@ -1,0 +1,141 @@
+"""A prediction: you choose what will happen, and then see what did.
+
+The experiment runs with its cell, so that the cells below find things as they should be; what comes of it is shown when
+you have chosen. Where there is no kernel, it is folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+import ipywidgets
+
+from ..quizzes import Option, Predicted, prediction_named
+from ..units import shown
+from .controlled import KEEPS_KEYS, keeps_keys
+from .folded import LIVE, hides_text, show
+from .outcome import ran
+from .quiz import STYLE, WIDE
+
+SEE = "See what happens"
+
+
+class Prediction(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
+    """A choice that you make before you see what happens.
+
+    Attributes
+    ----------
+    asked : Predicted
+    value
+        What the experiment returned.
+    right : Option
+        What happened, by what was measured.
+    measured : str, bool, int or float
+        What was measured.
+    choose : ipywidgets.RadioButtons
+    """
+
+    def __init__(self, asked: Predicted, value: Any, outcome: str, measured: Any) -> None:
+        self.asked, self.value, self.outcome = asked, value, outcome
+        self.right, self.measured = asked.happened(measured)
+        self.choose = ipywidgets.RadioButtons(options=[each.label for each in asked.options], value=None, layout=WIDE)
+        seen = ipywidgets.HTML(f'<div class="lazydestroy-outcome">{outcome}</div>')
+        seen.add_class("jp-RenderedHTMLCommon")
+        said = [ipywidgets.HTML(f'<div role="status">{self.said(each)}</div>') for each in asked.options]
+        # linked in the browser: it works wherever the widget is there, even without a kernel
+        self.after = ipywidgets.Stack([ipywidgets.VBox([each, seen]) for each in said], selected_index=None)
+        link = ipywidgets.jslink((self.choose, "index"), (self.after, "selected_index"))
+        question = ipywidgets.HTML(f"<b>Predict.</b> {asked.question}")
+        style = ipywidgets.HTML(STYLE, layout={"height": "0", "margin": "0"})
+        super().__init__([style, hides_text(), question, self.choose, self.after, keeps_keys()])
+        self._link = link
+        for each in ("lazydestroy-quiz", LIVE, KEEPS_KEYS):
+            self.add_class(each)
+        self.layout.max_width = "920px"
+
+    def said(self, chosen: Option) -> str:
+        """What you are told if you choose an option."""
+        told = chosen.told(self.measured)
+        if chosen == self.right:
+            verdict = f"✔ Right. {told}"
+        else:
+            verdict = f"✘ Not so. {told} What happened: <b>{self.right.answer}</b>."
+        return verdict + self._note
+
+    @property
+    def _note(self) -> str:
+        if self.right == self.asked.expected:
+            return ""
+        return f" (With the lesson's own values it is <b>{self.asked.expected.answer}</b>.)"
+
+    @property
+    def html(self) -> str:
+        """The question as a text in which the options, and then what happened, unfold."""
+        options = "".join(
+            f"<li><details><summary>{each.answer}</summary>{self.said(each)}</details></li>"
+            for each in self.asked.options
+        )
+        return (
+            f"<p><b>Predict.</b> {self.asked.question}</p><ul>{options}</ul>"
+            f"<details><summary><b>{SEE}</b></summary>{self.outcome}</details>"
+        )
+
+    @property
+    def text(self) -> str:
+        """The question with its options."""
+        return "\n".join([f"Predict. {self.asked.text}", *(f"* {option.label}" for option in self.asked.options)])
+
+    def _ipython_display_(self) -> None:
+        show(self, self.html, self.text)
+
+
+def predict(name: str, outcome: Callable[[], Any], answer: Callable[[Any], Any] | None = None) -> Prediction:
+    """Ask what will happen, and show what happens once the reader has chosen.
+
+    Parameters
+    ----------
+    name : str
+        Name of the prediction: its question and options are data in `lazydestroy.quizzes`.
+    outcome : callable
+        The experiment. It runs at once. What it prints and what it returns is shown after the choice: text, a picture,
+        anything that a notebook shows, or several of them in a tuple.
+    answer : callable, optional
+        Takes what `outcome` returned and returns what was measured: the name of an option, True or False for "yes" and
+        "no", or a number within the bounds of one. Without it, the data say which attribute that is, or what `outcome`
+        returned is taken itself.
+
+    Returns
+    -------
+    Prediction
+        A widget, which Jupyter shows. Its `value` is what `outcome` returned.
+
+    Raises
+    ------
+    ValueError
+        If there is no such prediction, or none of its options is what was measured.
+    """
+    asked = prediction_named(name)
+    if not callable(outcome):
+        raise ValueError(f"outcome={shown(outcome)}: use a function, such as lambda: ld.reboot('4 GiB')")
+    if not (answer is None or callable(answer)):
+        raise ValueError(f"answer={shown(answer)}: use a function, such as lambda run: run.downtime; or None")
+    value, html = ran(outcome)
+    return Prediction(asked, value, html, answer(value) if answer else _measured(asked, value))
+
+
+def _measured(asked: Predicted, value: Any) -> Any:
+    """What the data say is measured."""
+    if not asked.measured:
+        return value
+    try:
+        return attrgetter(asked.measured)(value)
+    except AttributeError:
+        raise ValueError(
+            f"predict({asked.name!r}): what outcome= returned has no {asked.measured!r}: {shown(value)}; "
+            "use answer= to say what was measured"
+        ) from None
+
+
+__all__ = ["Prediction", "predict"]
