@@ -28,6 +28,7 @@ from .machine import Access, Machine
 from .questions import QUESTIONS, Answer, Question, ask
 from .run import Event, Run
 from .scenarios import reboot, reboot_loop, shutdown
+from .small import small_machine
 from .ultravisor import Interruption, Ultravisor
 from .uvcb import UVC
 
@@ -63,6 +64,7 @@ __all__ = [
     "reboot_loop",
     "series",
     "shutdown",
+    "small_machine",
     "uvcb",
 ]
 
