@@ -3,6 +3,7 @@
 import pytest
 
 import lazydestroy as ld
+from lazydestroy.layers import Layer
 from lazydestroy.page import Content, Holder, State
 from lazydestroy.questions.reach import (
     ACCESSORS,
@@ -18,7 +19,6 @@ from lazydestroy.questions.reach import (
     reach_matrix,
 )
 from lazydestroy.questions.registry import ask
-from lazydestroy.series.layer import Layer
 from lazydestroy.ultravisor import Interruption, Ultravisor
 
 v1, v1_fixed = ld.series.v1, ld.series.v1_fixed

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import lazydestroy as ld
+from lazydestroy.layers import Layer
 from lazydestroy.series import reading
-from lazydestroy.series.layer import Layer
 from lazydestroy.series.reading import difference, source
 from lazydestroy.uvcb import UVC, uv_cb_cfs
 

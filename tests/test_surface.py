@@ -134,7 +134,7 @@ def test_the_line_of_a_demonstration_makes_it_again():
 
 def test_layers_of_many_kernels_do_not_pile_up():
     """A notebook in which a cell with a layer is run again and again keeps only the last ones."""
-    from lazydestroy.series.layer import compose
+    from lazydestroy.layers import compose
 
     for _ in range(2 * compose.cache_info().maxsize):
         ld.series.v1.plus(type("Mine", (), {})).kernel  # noqa: B018

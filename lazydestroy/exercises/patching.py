@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
+from ..layers import summary_of
 from ..series import Series, Trace
 from ..series.check import check
-from ..series.layer import summary_of
 from ..series.picture import Bounds
 from ..series.reading import functions_listing, source
 from ..series.trace import told

@@ -5,10 +5,10 @@ kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searche
 `OomNotifier`, `OnePrepared` and `OneAtATime` are layers for ``plus``: later designs.
 """
 
+from ..layers import COVER_LETTER, Layer, Patch, Series
 from .check import Verdict, check
 from .fixes import FIXES, OTHER_BUGS, Bug, OtherBug, bugs_of
 from .later import OneAtATime, OnePrepared
-from .layer import COVER_LETTER, Layer, Patch, Series
 from .oom_notifier import OomNotifier
 from .p01_leak_asce import LeakAsce
 from .p02_page_flags import PageFlags

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..layers import Series
 from ..units import flag, format_count, several, shown, whole_number
 from .failures import FAILURES
-from .layer import Series
 from .picture import Bounds
 from .search import Search
 from .trace import Trace, told

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..kernel.gmap import ASCE_TYPE_MASK, ASCE_TYPE_SEGMENT, CRST_PAGES
 from ..kernel.structs import Answer, DeferredPriv, Flow, Gmap, Kvm, Mm
+from ..layers import Layer, Series
 from ..page import Holder, Page
 from ..tables import html_table
 from .check import Verdict, check
-from .layer import Layer, Series
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm, Mm
-from .layer import Layer
+from ..layers import Layer
 
 
 class OnePrepared(Layer):

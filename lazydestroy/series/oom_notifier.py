@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import DeferredList
 from ..kernel.structs import Flow, Mm
-from .layer import Layer
+from ..layers import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

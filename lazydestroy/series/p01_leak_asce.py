@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..kernel.gmap import CRST_PAGES
 from ..kernel.structs import Kvm
-from .layer import Layer
+from ..layers import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

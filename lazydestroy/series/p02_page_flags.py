@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..layers import Layer
 from ..page import Page
-from .layer import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..kernel.structs import Gmap, Kvm
-from .layer import Layer
+from ..layers import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

@@ -6,7 +6,7 @@ from errno import EFAULT
 from typing import TYPE_CHECKING
 
 from ..kernel.structs import Kvm
-from .layer import Layer
+from ..layers import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

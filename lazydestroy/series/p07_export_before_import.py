@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.structs import Gmap, Mm
+from ..layers import Layer
 from ..page import Page
 from ..uvcb import UVC
-from .layer import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

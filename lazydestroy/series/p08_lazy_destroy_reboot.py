@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..kernel.gmap import CRST_PAGES
 from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm, Mm
+from ..layers import Layer
 from ..page import Holder
 from ..uvcb import UVC
-from .layer import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from .._core import empty_list, step
 from ..kernel.structs import DeferredPriv, Flow, Kvm, Mm
+from ..layers import Layer
 from ..page import Page
-from .layer import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

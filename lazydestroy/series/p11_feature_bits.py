@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.structs import Mm
+from ..layers import Layer
 from ..uvcb import BIT_UVC_FEAT_MISC_0, uv_cb_qui
-from .layer import Layer
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

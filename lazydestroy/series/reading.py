@@ -23,11 +23,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..kernel import Kernel
+from ..layers import Layer, compose, functions_of, summary_of
 from ..units import shown, whole_number
-from .layer import Layer, compose, functions_of, summary_of
 
 if TYPE_CHECKING:
-    from .layer import Patch, Series
+    from ..layers import Patch, Series
 
 CELL = "a notebook cell"
 """Where code is said to be that is in no module's file."""

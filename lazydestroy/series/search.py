@@ -33,7 +33,7 @@ from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .layer import Series
+from ..layers import Series
 from .picture import FLAGS, FRAMES, MARKS, PAGES, PARTS, UV, VM, Action, Bounds, Picture, Pictures
 from .watch import TASKS, VCPUS, sweep_of
 from .world import Said, World, errors_as_findings, trouble

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from ..layers import Series
 from ..uvcb import UVC
 from .failures import failure_of
-from .layer import Series
 from .picture import Action, Bounds, failure_in
 from .world import CLEAN_UP, World, errors_as_findings
 

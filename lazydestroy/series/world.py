@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..costs import Costs
+from ..layers import Series
 from ..page import PAGE_SHIFT, PAGE_SIZE, Holder
 from .failures import failure_of
-from .layer import Series
 from .picture import HELD, Action, Bounds, Picture, Pictures, Role, Story, failure_in
 from .watch import watching
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...layers import Layer
 from ...series import Series, v1_fixed
-from ...series.layer import Layer
 from ...series.world import HELD
 from ..patching import PatchExercise
 from .by_hand import calls, handle, zombie

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...layers import Layer
 from ...page import State
 from ...series import Series, v1_fixed
-from ...series.layer import Layer
 from ...uvcb import UVC
 from ..patching import PatchExercise
 from .by_hand import small

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...kernel.structs import Answer, DeferredPriv, Flow, Kvm
+from ...layers import Layer
 from ...page import PAGE_SHIFT
 from ...scenarios import reboot
 from ...series import Series, v1_fixed
-from ...series.layer import Layer
 from ...units import format_count, format_duration
 from ...uvcb import UVC
 from ..patching import PatchExercise

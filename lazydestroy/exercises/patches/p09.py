@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...kernel.structs import Mm
+from ...layers import Layer
 from ...page import Holder, Page, State
 from ...scenarios import shutdown
 from ...series import Series, v1_fixed
-from ...series.layer import Layer
 from ...units import format_count
 from ...uvcb import UVC
 from ..patching import PatchExercise

@@ -7,11 +7,11 @@ from typing import Any
 
 from ...costs import Costs
 from ...kernel.structs import Flow
+from ...layers import Layer
 from ...machine import Access, Machine
 from ...page import PAGE_SIZE, State
 from ...run import Event
 from ...series import Series, v1
-from ...series.layer import Layer
 from ...units import one_of
 from .accessors import ACCESSORS, ZOMBIE
 from .attempt import ADDRESS, PAGE, PAGES, SCENARIOS, STATES, Attempt, PageState, Scenario

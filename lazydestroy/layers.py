@@ -1,4 +1,8 @@
-"""What a patch is here: a class whose functions go on top of the kernel's, and what is known about it."""
+"""What a patch is here: a class whose functions go on top of the kernel's, and what is known about it.
+
+`Series` stacks layers on the kernel before. The layers themselves are in `lazydestroy.series`, which also reads their
+code to you: this module knows none of them, so that a machine can take any kernel.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,17 @@ from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..kernel import Kernel
-from ..units import shown, whole_number
+from .kernel import Kernel
+from .units import shown, whole_number
 
 if TYPE_CHECKING:
-    from ..demonstrations import Demonstration
-    from .reading import Difference, Listing
+    from .demonstrations import Demonstration
+    from .series.reading import Difference, Listing
 
 COVER_LETTER = "20210517200758.22593-1-imbrenda@linux.ibm.com"
+
+_OURS = f"{__package__}.series"
+"""Where this package's own layers are: these were mailed, and can be reached by name."""
 
 
 class Layer:
@@ -89,7 +96,7 @@ class Patch:
         Listing
             Highlighted in a notebook, plain text in a terminal.
         """
-        from .reading import source
+        from .series.reading import source
 
         return source(self.layer, self.below)
 
@@ -112,7 +119,7 @@ class Patch:
         ValueError
             If `context` is not a number of lines.
         """
-        from .reading import patch_difference
+        from .series.reading import patch_difference
 
         return patch_difference(self, side_by_side, context)
 
@@ -134,17 +141,17 @@ class Patch:
         ValueError
             If a parameter or its value is not accepted.
         """
-        from ..demonstrations import demonstrate
+        from .demonstrations import demonstrate
 
         return demonstrate(self.number, **parameters)
 
     def __repr__(self) -> str:
-        from .reading import patch_text
+        from .series.reading import patch_text
 
         return patch_text(self)
 
     def _repr_html_(self) -> str:
-        from .reading import patch_html
+        from .series.reading import patch_html
 
         return patch_html(self)
 
@@ -171,7 +178,7 @@ def patch_of(layer: type[Layer], below: tuple[type[Layer], ...]) -> Patch:
     """What is known about a layer that is a patch, on top of the layers `below`."""
     assert layer.number is not None
     number, kernel = layer.number, compose(below)
-    mailed = layer.__module__.startswith(f"{__package__}.")
+    mailed = layer.__module__.startswith(f"{_OURS}.")
     own = [base for base in reversed(layer.__mro__) if base not in kernel.__mro__]
     functions = tuple(dict.fromkeys(name for base in own for name, _ in functions_of(base)))
     return Patch(
@@ -259,7 +266,7 @@ class Series:
         return f"ld.series.{self._code}"
 
     def _repr_html_(self) -> str:
-        from .reading import series_html
+        from .series.reading import series_html
 
         return series_html(self)
 
@@ -354,8 +361,8 @@ def _number(value: object) -> int | None:
 
 def _code_of(layer: type) -> str:
     """How a layer is written: this package's own can be reached by name, yours has the name that you gave it."""
-    if not layer.__module__.startswith(f"{__package__}."):
+    if not layer.__module__.startswith(f"{_OURS}."):
         return layer.__name__
-    public = getattr(sys.modules[str(__package__)], layer.__name__, None) is layer
-    module = "" if public else layer.__module__.removeprefix(f"{__package__}.") + "."
+    public = getattr(sys.modules[_OURS], layer.__name__, None) is layer
+    module = "" if public else layer.__module__.removeprefix(f"{_OURS}.") + "."
     return f"ld.series.{module}{layer.__name__}"
