@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .widgets.predicting import predict
     from .widgets.quiz import quiz
 
+Machine.default_kernel = series.v1
+
 __version__ = "0.1.0"
 
 __all__ = [

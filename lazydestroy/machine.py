@@ -15,17 +15,17 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 from . import units
 from ._core import DeferredList, Engine, Lock, Memory, Table, Task, step, visit
 from .costs import Costs
 from .kernel.gmap import CRST_PAGES
 from .kernel.structs import NO_STORAGE, Answer, Flow, Gmap, Kvm, Mm, MmContext, Pv, Vcpu
+from .layers import Series
 from .limits import require_memory
 from .page import PAGE_SHIFT, PAGE_SIZE, Content, Holder, Page, Record, State
 from .run import Event
-from .series import Series, v1
 from .ultravisor import Interruption, Ultravisor
 from .units import exact_size, format_size
 from .uvcb import UVC, UVC_CC_ERROR, uv_cb_init
@@ -195,11 +195,14 @@ class Machine:
     vCPU touches page 7: 0x3E; calls CONV_TO_SEC_STOR; reads plaintext of A; 4 µs
     """
 
+    default_kernel: ClassVar[Series]
+    """What runs if you name no kernel. The package sets it: this module knows no patch."""
+
     def __init__(
         self,
         guest: int | str = "32 KiB",
         *,
-        kernel: Series = v1,
+        kernel: Series | None = None,
         costs: Costs | None = None,
         host_memory: int | str | None = None,
         vcpus: int = 1,
@@ -218,6 +221,7 @@ class Machine:
         tabled: bool = True,
         windows: bool = True,
     ) -> None:
+        kernel = self.default_kernel if kernel is None else kernel
         if not isinstance(kernel, Series):
             raise ValueError(f"kernel={units.shown(kernel)}: use a kernel such as ld.series.v1 or ld.series.v1.upto(0)")
         vcpus = units.whole_number(vcpus, "vcpus", 1, 248)

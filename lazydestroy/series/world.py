@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..costs import Costs
 from ..layers import Series
+from ..machine import Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE, Holder
 from .failures import failure_of
 from .picture import HELD, Action, Bounds, Picture, Pictures, Role, Story, failure_in
@@ -57,8 +58,6 @@ class World:
     """
 
     def __init__(self, kernel: Series, bounds: Bounds, pictures: Pictures | None = None) -> None:
-        from ..machine import Machine  # the machine knows the series
-
         self.bounds = bounds
         self.machine = Machine(
             bounds.pages * PAGE_SIZE,
