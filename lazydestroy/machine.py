@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import copyreg
 import inspect
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
 from typing import Any, ClassVar
 
-from . import units
+from . import showing, units
 from ._core import DeferredList, Engine, Lock, Memory, Table, Task, step, visit
+from .access import Access
 from .costs import Costs
 from .kernel.gmap import CRST_PAGES
 from .kernel.structs import NO_STORAGE, Answer, Flow, Gmap, Kvm, Mm, MmContext, Pv, Vcpu
@@ -60,58 +59,6 @@ _SMALL_STORAGE = {
     "cpu_stor_len": PAGE_SIZE,
 }
 """Donated storage of a machine of a handful of pages: one page each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What became of one access to a page.
-
-    Attributes
-    ----------
-    accessor : str
-    page : int
-        Guest page.
-    interruptions : tuple of Interruption
-        What the hardware raised, in order.
-    saw : str
-        What was read; empty if the access never succeeded.
-    owner : str
-        Who owns the page afterwards.
-    uvcs : tuple of str
-        Ultravisor Calls that it took, with what became of them.
-    ns : int
-        What it took.
-    events : tuple of Event
-        What was logged.
-    """
-
-    accessor: str
-    page: int
-    interruptions: tuple[Interruption, ...]
-    saw: str
-    owner: str
-    uvcs: tuple[str, ...]
-    ns: int
-    events: tuple[Event, ...]
-
-    def __str__(self) -> str:
-        raised = _counted(f"0x{number:X}" for number in self.interruptions) or "no exception"
-        parts = [f"{self.accessor} touches page {self.page}: {raised}"]
-        if self.uvcs:
-            parts.append("calls " + _counted(self.uvcs))
-        parts.append(f"reads {self.saw}" if self.saw else "never gets through")
-        parts.append(f"{units.format_duration(self.ns)}")
-        return "; ".join(parts) + "".join(f"\n    {line}" for line in self._logged())
-
-    def _logged(self) -> Iterator[str]:
-        """The events; one that comes again and again is written once."""
-        times = Counter((event.kind, event.text, event.actor) for event in self.events)
-        for event in self.events:
-            again = times.pop((event.kind, event.text, event.actor), 0)
-            if again:
-                yield f"{event}" + (f", {units.format_count(again)} times" if again > 1 else "")
-
-    __repr__ = __str__
 
 
 @dataclass(frozen=True, slots=True)
@@ -876,63 +823,11 @@ class Machine:
 
     def rows(self) -> list[dict[str, Any]]:
         """The guest's pages, one dict each."""
-        return [self._row(page, self._record_of(page)) for page in range(self.guest_pages)]
-
-    def _record_of(self, page: int) -> Record:
-        return self.memory.record(self.mm.guest.slot(page))
-
-    def _row(self, page: int | str, record: Record) -> dict[str, Any]:
-        present = record.holder in (Holder.MAPPED, Holder.SET_ASIDE) and record.mm == self.mm.number
-        held = record.state in (State.SECURE, State.SHARED)
-        return {
-            "page": page,
-            "state": record.state.name.lower().replace("_", "-") if present else "not present",
-            "owner": self.name(record.owner) if present and held else "",
-            "content": self.describe(record) if present else "",
-            "PG_arch_1": int(record.arch_1) if present else "",
-            "references": record.refs if present else "",
-            "holder": record.holder.name.lower().replace("_", " ") if present else "",
-        }
-
-    def _rows_shown(self) -> tuple[list[dict[str, Any]], str]:
-        """What `show` prints: a row a page, or for each run of equal pages of a larger guest; then what is left."""
-        if self.guest_pages <= _ROWS:
-            return self.rows(), ""
-        rows: list[dict[str, Any]] = []
-        first = 0
-        while first < min(self.guest_pages, _LOOKED_AT) and len(rows) < _ROWS:
-            row = self._row("", self._record_of(first))
-            end = self._end_of_run(first, row)
-            rows.append({**row, "page": str(first) if end == first + 1 else f"{first}-{end - 1}"})
-            first = end
-        left = self.guest_pages - first
-        pages = f"page{'s' if left != 1 else ''}"
-        return rows, f"... and {units.format_count(left)} {pages} more, from page {first} on" if left else ""
-
-    def _end_of_run(self, first: int, row: dict[str, Any]) -> int:
-        """The page after those that look the same in `show`, from `first` on."""
-        table, last = self.mm.guest, min(self.guest_pages, _LOOKED_AT)
-        end, ahead = first + 1, 1
-        while end < last:
-            ahead = min(ahead, 1 << 16, last - end)
-            frames = list(map(table.slot, range(end, end + ahead)))
-            in_a_row = frames == list(range(frames[0], frames[0] + ahead))
-            found = self.memory.records(frames[0], ahead) if in_a_row else {*map(self.memory.record, frames)}
-            if all(self._row("", record) == row for record in found):
-                end, ahead = end + ahead, 2 * ahead
-            elif ahead == 1:
-                break
-            else:
-                ahead //= 2
-        return end
+        return showing.rows(self)
 
     def show(self) -> str:
         """The guest's pages as a table of text; equal pages of a guest of more than 50 are one row together."""
-        rows, left = self._rows_shown()
-        widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]}
-        lines = ["  ".join(f"{name:<{width}}" for name, width in widths.items())]
-        lines += ["  ".join(f"{row[name]!s:<{width}}" for name, width in widths.items()) for row in rows]
-        return "\n".join([*(line.rstrip() for line in lines), *([left] if left else [])])
+        return showing.text(self)
 
     __repr__ = show
 
@@ -941,16 +836,7 @@ class Machine:
         return _not_to_be_copied(self)
 
     def _repr_html_(self) -> str:
-        rows, left = self._rows_shown()
-        head = "".join(f"<th>{name}</th>" for name in rows[0])
-        body = "".join(
-            f"<tr style='background:{_TINT.get(row['state'], 'none')}'>"
-            + "".join(f"<td>{value}</td>" for value in row.values())
-            + "</tr>"
-            for row in rows
-        )
-        below = f"<tr><td colspan='{len(rows[0])}'>{escape(left)}</td></tr>" if left else ""
-        return f"<table><tr>{head}</tr>{body}{below}</table>"
+        return showing.html(self)
 
 
 _SURELY_THERE = 4 << 30
@@ -959,17 +845,9 @@ _SURELY_THERE = 4 << 30
 _KINDS = 240
 """Kinds of page (`Record`) in use up to which another configuration is made: the core tells 256 apart."""
 
-_ROWS = 50
-"""Rows that `Machine.show` has at most."""
-
-_LOOKED_AT = 1 << 24
-"""Pages that it looks at, at most: those of 64 GiB take a second or two."""
-
 _PATIENCE = 100_000
 _PATIENCE_A_PAGE = 20
 """Steps after which what is done by hand is taken to be endless."""
-
-_TINT = {"secure": "rgba(0,114,178,.25)", "shared": "rgba(240,228,66,.25)"}
 
 
 def _name(place: int) -> str:
@@ -1018,18 +896,6 @@ def _told_apart() -> Iterator[None]:
             f"the machine cannot go on: {error}, and the model cannot tell apart more; make another ld.Machine, with "
             "fewer guests at a time"
         ) from None
-
-
-def _counted(words: Iterable[str]) -> str:
-    """Some words in a row; if they are many, each of them once, and how often."""
-    every = tuple(words)
-    if len(every) <= _WORDS:
-        return ", ".join(every)
-    times = Counter(every)
-    return ", ".join(word if n == 1 else f"{word} ({units.format_count(n)} times)" for word, n in times.items())
-
-
-_WORDS = 8
 
 
 class _Ultravisor(Ultravisor):

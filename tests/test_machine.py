@@ -13,6 +13,7 @@ import pytest
 import lazydestroy as ld
 from lazydestroy import limits
 from lazydestroy.page import Content
+from lazydestroy.showing import rows_shown
 
 UVC = ld.UVC
 
@@ -65,7 +66,7 @@ def test_the_runs_are_those_of_the_pages_one_by_one(pages):
             expected[-1][1] = page
         else:
             expected.append([page, page, row])
-    shown, left = machine._rows_shown()
+    shown, left = rows_shown(machine)
     assert [row.pop("page") for row in shown] == [
         str(first) if first == last else f"{first}-{last}" for first, last, _ in expected
     ]
