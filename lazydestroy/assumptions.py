@@ -15,6 +15,7 @@ from html import escape
 
 from . import machine, scenarios, ultravisor
 from .costs import Costs
+from .host import sizes
 from .kernel import gmap, mm, uv
 from .page import PAGE_SHIFT, PAGE_SIZE
 from .tables import html_table
@@ -209,12 +210,12 @@ def _of_memory() -> Iterator[Assumption]:
     def assume(what: str, value: str, why: str, where: str) -> Assumption:
         return Assumption(MEMORY, what, value, why, where)
 
-    storage = {name: format_size(length) for name, length in machine._SMALL_STORAGE.items() if length}
+    storage = {name: format_size(length) for name, length in sizes.SMALL_STORAGE.items() if length}
     yield assume(
         "the guest's memory when it starts",
-        f"contiguous: guest page g at home in frame {machine._LOWCORE_PAGES} + g, QEMU's own memory behind it",
+        f"contiguous: guest page g at home in frame {sizes.LOWCORE_PAGES} + g, QEMU's own memory behind it",
         "which frame backs a page changes nothing that is counted",
-        "machine.Machine._create_process",
+        "userspace.starting.address_space",
     )
     yield assume(
         "frame for a page fault",
@@ -244,7 +245,7 @@ def _of_memory() -> Iterator[Assumption]:
         "header of the boot image",
         "in the page of the SCA",
         "the host must be able to read it; nothing else about it matters here",
-        "machine.Machine.protecting",
+        "userspace.qemu.Qemu.protecting",
     )
     yield assume(
         "tables below the top-level table",
@@ -254,23 +255,23 @@ def _of_memory() -> Iterator[Assumption]:
     )
     yield assume(
         "the host kernel's own memory",
-        f"{machine._LOWCORE_PAGES} pages, and what a VM needs: the SCA, a state description for each vCPU, and "
+        f"{sizes.LOWCORE_PAGES} pages, and what a VM needs: the SCA, a state description for each vCPU, and "
         "top-level tables",
         "everything else is the same with and without the series",
-        "machine._LOWCORE_PAGES",
+        "host.sizes.LOWCORE_PAGES",
     )
     yield assume(
         "donated storage of a `Machine` driven by hand",
         ", ".join(f"{name} {length}" for name, length in storage.items()),
         "so that a handful of pages fits on a screen; `reboot` and `shutdown` take the Ultravisor's defaults, but for "
         "its own storage",
-        "machine._SMALL_STORAGE",
+        "host.sizes.SMALL_STORAGE",
     )
     yield assume(
         "the Ultravisor's own storage on the host of `reboot` and `shutdown`",
-        f"{format_size(machine._UV_STORAGE['uv_base_stor_len'])}, at any page",
+        f"{format_size(sizes.UV_STORAGE['uv_base_stor_len'])}, at any page",
         "so that a host hardly larger than its guest will do; a real Ultravisor wants far more, at a whole MiB",
-        "machine._UV_STORAGE",
+        "host.sizes.UV_STORAGE",
     )
     yield assume(
         "content of a page",
@@ -337,7 +338,7 @@ def _of_shortage() -> Iterator[Assumption]:
         "pages of a process that is killed for lack of memory",
         "removed as at any exit, set aside too",
         "patch 9 leaves the OOM killer's own way of freeing memory as it was; that way is not modelled",
-        "machine.Machine.kill",
+        "userspace.process.Process.kill",
     )
 
 
@@ -349,7 +350,7 @@ def _of_kernel() -> Iterator[Assumption]:
         "users of an address space",
         "one for the process, however many threads it has, and one for each clean-up thread that holds it",
         "in Linux each thread is a user; they all end together, so that one stands for them",
-        "machine.Machine._create_process",
+        "userspace.starting.address_space",
     )
     yield assume(
         "references to a page",
@@ -397,7 +398,7 @@ def _of_kernel() -> Iterator[Assumption]:
         "the kernel's own write to a frame that was freed while secure",
         "told as an endless fault; a step on a page goes no further, a longer path goes on as if it had been written",
         "only a kernel with a bug gets there: without patch 6, or with version 1's own",
-        "machine.Machine.take",
+        "host.frames.HostFrames.take",
     )
     yield assume(
         "an interruption, its handler, and the next try",
@@ -409,7 +410,7 @@ def _of_kernel() -> Iterator[Assumption]:
         "a signal that ends the process",
         "its vCPUs stop at once, and it exits as at a kill",
         "what they were doing no longer counts",
-        "machine.Machine.kill",
+        "userspace.process.Process.kill",
     )
     yield assume(
         "an addressing exception in the guest",
@@ -421,7 +422,7 @@ def _of_kernel() -> Iterator[Assumption]:
         "an access that no handler can resolve",
         "reported once as an endless fault; whoever made it goes no further",
         "on a real host it would be tried again for ever",
-        "machine.Machine.endless_fault",
+        "host.log.HostLog.endless_fault",
     )
     yield assume(
         "a call that answers busy",
@@ -521,7 +522,7 @@ def _of_scenarios() -> Iterator[Assumption]:
         "its own time. KVM_PV_DISABLE, KVM_PV_ENABLE, KVM_PV_UNPACK are brought to their end first, the others take no "
         "time to speak of",
         "the kernel looks for a fatal signal on the way back to userspace, and while it waits for that lock",
-        "scenarios.host.Host.killed_from_outside",
+        "userspace.killable.KillableQemu.killed_from_outside",
     )
     yield assume(
         'killing it at the "end"',

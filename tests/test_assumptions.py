@@ -12,6 +12,7 @@ import lazydestroy as ld
 from lazydestroy import machine, scenarios, ultravisor, units
 from lazydestroy._core import Memory
 from lazydestroy.assumptions import NOT_MODELLED, TOPICS, assumptions
+from lazydestroy.host import sizes
 from lazydestroy.kernel import gmap, uv
 from lazydestroy.page import Holder, Record
 from lazydestroy.uvcb import UVC_RC_INV_CMD, uv_cb_header, uv_cb_nodata
@@ -119,9 +120,9 @@ def test_every_assumption_of_the_ultravisor_is_listed():
         (scenarios, "atomic_reserve", lambda host: 4321, "4,321 pages"),
         (scenarios, "host_memory_of", lambda *_: 333 << 30, "333 GiB"),
         (machine, "LOW_MEMORY", 11 << 30, "11 GiB"),
-        (machine, "_LOWCORE_PAGES", 77, "frame 77 + g"),
-        (machine, "_UV_STORAGE", {"uv_base_stor_len": 21 << 20}, "21 MiB, at any page"),
-        (machine, "_SMALL_STORAGE", {"cpu_stor_len": 13 << 12}, "cpu_stor_len 52 KiB"),
+        (sizes, "LOWCORE_PAGES", 77, "frame 77 + g"),
+        (sizes, "UV_STORAGE", {"uv_base_stor_len": 21 << 20}, "21 MiB, at any page"),
+        (sizes, "SMALL_STORAGE", {"cpu_stor_len": 13 << 12}, "cpu_stor_len 52 KiB"),
         (gmap, "CRST_PAGES", 19, "19 pages"),
         (uv, "MAX_BUSY", 4321, "4,321 times"),
     ],
@@ -151,10 +152,10 @@ def test_the_guests_memory_is_contiguous_and_a_page_comes_back_to_its_frame():
     m.boot()
     for page in range(8):
         m.touch(page)
-    assert [m.mm.guest.frame(page) for page in range(8)] == [machine._LOWCORE_PAGES + page for page in range(8)]
+    assert [m.mm.guest.frame(page) for page in range(8)] == [sizes.LOWCORE_PAGES + page for page in range(8)]
     assert m.swap_out(5)
     m.touch(5)
-    assert m.mm.guest.frame(5) == machine._LOWCORE_PAGES + 5
+    assert m.mm.guest.frame(5) == sizes.LOWCORE_PAGES + 5
 
 
 def test_the_frame_freed_last_is_handed_out_first_then_the_next_upwards():

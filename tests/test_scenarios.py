@@ -273,7 +273,7 @@ def test_costs_and_sizes_beyond_146_years_are_refused():
 
 def test_a_run_that_needs_more_memory_than_there_is_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(limits, "available_memory", lambda *_: 80 << 20)
-    monkeypatch.setattr(scenarios.stage, "Host", None)
+    monkeypatch.setattr(scenarios.stage, "ScenarioMachine", None)
     with pytest.raises(ld.NotEnoughMemory, match=r"80 MiB") as refusal:
         ld.reboot("1 TiB")
     assert isinstance(refusal.value, MemoryError)

@@ -2,8 +2,9 @@
 
 Each builds a machine, lets it run to the end, and returns a `Run`.
 
-`stage` is what all of them share: the machine at time 0, the process that wants memory, the result. `host` is a machine
-whose process can be killed at any moment; `parameters` reads what a caller gives, `result` writes what came out.
+`stage` is what all of them share: the machine at time 0, the process that wants memory, the result. `machine` has
+the machine, whose process can be killed at any moment; `parameters` reads what a caller gives, `result` writes what
+came out.
 """
 
 from .looping import HABITS, donated_over_time, reboot_loop, zombies_over_time

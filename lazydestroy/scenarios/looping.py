@@ -169,7 +169,7 @@ class Looping(Rebooting):
         self.stage.show_jump()
         began = machine.now
         self.stage.resets_ns.append(began - machine.time_zero)
-        answer: Answer = yield from machine.ioctl(machine.resetting())
+        answer: Answer = yield from machine.qemu.ioctl(machine.resetting())
         if answer.r and machine.alive:
             machine.event("userspace", "KVM_PV_DISABLE fails: QEMU exits")
             machine.kill()

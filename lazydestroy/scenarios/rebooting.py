@@ -173,7 +173,7 @@ class Rebooting:
         self.stage = Stage(given, scenario, latest)
         self.machine = self.stage.machine
         if self.exit_at is not None:
-            self.machine.when_killed = self.stage.show_jump
+            self.machine.when["killed"] = self.stage.show_jump
         pages = self.machine.guest_pages
         self.loader = min(loader >> PAGE_SHIFT, pages)
         self.first_of_image = min(image_at >> PAGE_SHIFT, pages - 1)
@@ -187,7 +187,7 @@ class Rebooting:
     def qemu(self) -> Flow:
         """The main thread: resets the guest, and has the new one run."""
         machine = self.machine
-        answer: Answer = yield from machine.ioctl(machine.resetting())
+        answer: Answer = yield from machine.qemu.ioctl(machine.resetting())
         if answer.r and machine.alive:
             # s390_pv_cmd_exit in QEMU's hw/s390x/pv.c
             machine.event("userspace", "KVM_PV_DISABLE fails: QEMU exits")
@@ -224,7 +224,7 @@ class Rebooting:
         if self.io and self.stage.booted:
             machine.engine.doing("waits for I/O")
             task = machine.engine.spawn(self.does_io(), "I/O")
-            machine.threads_of_process.append(task)
+            machine.qemu.threads.append(task)
             yield task.finished
 
     def vcpus_touch(self, count: int, activity: str, alone: bool = False) -> Flow:
@@ -233,17 +233,17 @@ class Rebooting:
         if not machine.guest_up:
             return False
         bounds = [count * part // parts for part in range(parts + 1)]
-        machine.vcpu_tasks = [
+        machine.qemu.vcpu_tasks = [
             machine.engine.spawn(self.one_vcpu(number, bounds[number], bounds[number + 1], activity), f"vCPU {number}")
             for number in range(parts)
             if bounds[number + 1] > bounds[number]
         ]
-        for task in machine.vcpu_tasks:
+        for task in machine.qemu.vcpu_tasks:
             yield task.finished
-        if machine.now < machine.killed_at:
+        if machine.now < machine.qemu.killed_at:
             # a vCPU that was killed while it slept wakes whoever waits for it at the time at which it fell asleep
-            yield machine.killed_at - machine.now
-        return all(task.value for task in machine.vcpu_tasks)
+            yield machine.qemu.killed_at - machine.now
+        return all(task.value for task in machine.qemu.vcpu_tasks)
 
     def one_vcpu(self, number: int, first: int, end: int, activity: str) -> Flow:
         """One vCPU touches its part of the guest's memory."""
@@ -287,10 +287,10 @@ class Rebooting:
     def maps_memory(self, place: int) -> Flow:
         """Another thread of QEMU needs ``mmap_lock`` for itself."""
         machine, lock = self.machine, self.machine.mm.mmap_lock
-        if not machine.alive or machine.doomed:
+        if not machine.alive or machine.qemu.doomed:
             return
         assert machine.engine.current is not None
-        machine.threads_of_process.append(machine.engine.current)
+        machine.qemu.threads.append(machine.engine.current)
         machine.engine.doing("maps memory")
         asked = machine.now
         yield lock.write()
@@ -300,6 +300,6 @@ class Rebooting:
 
     def kills(self) -> Flow:
         """Somebody kills QEMU."""
-        self.machine.killed_from_outside()
+        self.machine.qemu.killed_from_outside()
         return
         yield

@@ -12,7 +12,7 @@ from .._core import Task
 from ..run import MEMORY, TIMELINE
 from ..ultravisor import Interruption
 from ..uvcb import UVC
-from .host import RAISED
+from .machine import RAISED
 
 
 def by_command(calls: Counter[Any], outcome: str | None = None) -> Counter[UVC]:

@@ -19,7 +19,7 @@ from ..run import Configuration, Run
 from ..ultravisor import HARMFUL, NOOP, REFUSED, Ultravisor
 from ..uvcb import UVC
 from .filming import film_of, watched
-from .host import Host
+from .machine import ScenarioMachine
 from .parameters import (
     ENGINE_MEMORY,
     FOR_THE_MACHINE,
@@ -60,7 +60,7 @@ class Stage:
         require_memory((host >> PAGE_SHIFT) + ENGINE_MEMORY, f"a run with a host of {units.format_size(host)}")
         self.host = host
         fits_into_time(costs_of(given["costs"]), host >> PAGE_SHIFT, latest)
-        self.machine = Host(
+        self.machine = ScenarioMachine(
             guest,
             kernel=given["kernel"],
             costs=costs_of(given["costs"]),
@@ -75,8 +75,7 @@ class Stage:
             **{name: given[name] for name in FOR_THE_MACHINE},
             **(given["_engine"] or {}),
         )
-        self.machine.when_exiting = lambda: self.begin_demand("exit")
-        self.machine.when_gone = self.process_is_gone
+        self.machine.when |= {"exiting": lambda: self.begin_demand("exit"), "gone": self.process_is_gone}
         self.downtime_ns: int | None = None
         self.exited_ns: int | None = None
         self.bystander_waits: dict[int, int] = {}
@@ -116,7 +115,7 @@ class Stage:
         machine.memory.change(lambda _: secure._replace(state=State.SHARED), base + self.pages - opened, opened)
         if self.given["destroy_fails"]:
             machine.uv.fail(UVC.DESTROY_SEC_CONF, INJECTED_RC, handle=handle)
-        machine.set_aside_running()
+        machine.qemu.set_aside_running()
         machine.time_zero = machine.now
         self.first_frame = base
         self.setup = machine.engine.calls()

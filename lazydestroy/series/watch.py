@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..kernel.structs import Gmap, Kvm, Mm, MmContext, Pv, Struct, Vcpu
 from ..ultravisor import Ultravisor
+from ..userspace import Qemu
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -35,17 +36,15 @@ _PARTS: dict[type, dict[str, str]] = {
     Pv: dict.fromkeys(Pv.__slots__, "vm"),
     Vcpu: dict.fromkeys(("handle", "stor_base"), "vm"),
     Ultravisor: _UV,
+    Qemu: {"alive": "flags", "guest_up": "flags", "vcpu_tasks": VCPUS},
 }
 """The part of what all share that an attribute belongs to. Other attributes never change."""
 
 _OF_A_MACHINE = {
-    "alive": "flags",
-    "guest_up": "flags",
     "old": "flags",
     "gmaps": "vm",
     "_injected": "injected",
     "tasks": TASKS,
-    "vcpu_tasks": VCPUS,
 }
 
 
@@ -75,7 +74,8 @@ def watching(machine: Machine) -> Iterator[dict[Any, None]]:
     (`Memory.change`). A change of a part is not noted if nothing was read of it.
     """
     kvm, memory = machine.kvm, machine.memory
-    watched: list[object] = [machine, machine.uv, machine.mm, machine.mm._context, kvm, kvm.gmap, kvm.pv, *kvm.vcpus]
+    mm, vm = machine.mm, (kvm, kvm.gmap, kvm.pv, *kvm.vcpus)
+    watched: list[object] = [machine, machine.uv, machine.qemu, mm, mm._context, *vm]
     kinds: list[type[Any]] = [type(each) for each in watched]
     for kind in kinds:
         if kind not in _NOTING:

@@ -172,7 +172,8 @@ class World:
         machine = self.machine
         self._begin(machine._visiting(page), self._vcpu(), ("vCPU", page))
         task = machine.engine.tasks[-1]
-        vars(machine)["vcpu_tasks"] = [*vars(machine)["vcpu_tasks"], task]  # that is no look at them by the kernel
+        unwatched = vars(machine.qemu)  # that is no look at them by the kernel
+        unwatched["vcpu_tasks"] = [*unwatched["vcpu_tasks"], task]
         machine.engine.step(task)
         machine.engine.step(task)
 
@@ -180,7 +181,7 @@ class World:
         self.machine.share(page)
 
     def _protect(self) -> None:
-        self.machine._stop_vcpus()
+        self.machine.qemu.stop_vcpus()
         self._begin(self._protecting(bool(self.machine.uv.faults)), "QEMU", ("protect", -1))
 
     def _protecting(self, may_fail: bool) -> Flow:
@@ -193,7 +194,7 @@ class World:
         yield from self._resetting()
 
     def _reset(self) -> None:
-        self.machine._stop_vcpus()
+        self.machine.qemu.stop_vcpus()
         self._begin(self._resetting(), "QEMU", ("reset", -1))
 
     def _resetting(self) -> Flow:

@@ -1,0 +1,117 @@
+"""QEMU, as far as protected guests need it: it starts a VM, makes it protected, resets it, and exits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._core import Task
+from ..kernel.structs import Answer, Flow
+from ..page import PAGE_SHIFT, PAGE_SIZE
+from .process import Process
+from .starting import address_space, create_vm
+
+if TYPE_CHECKING:
+    from ..machine import Machine
+
+
+class Qemu(Process):
+    """A process with a VM.
+
+    Parameters
+    ----------
+    machine : Machine
+        What it runs on.
+
+    Attributes
+    ----------
+    kvm : Kvm
+        Its VM.
+    guest_up : bool
+        The guest runs.
+    vcpu_tasks : list of Task
+        The vCPUs that act for the guest.
+
+    Raises
+    ------
+    RuntimeError
+        If the host has no memory for it.
+    """
+
+    name = "QEMU"
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine, address_space(machine))
+        self.kvm = create_vm(machine, self.mm)
+        self.guest_up = False
+        self.vcpu_tasks: list[Task] = []
+
+    # What it asks of the kernel
+
+    def asking(self, flow: Flow) -> Flow:
+        """Have the kernel do something; the flow returns what the kernel answers."""
+        return flow
+
+    def protecting(self, first: int, pages: int) -> Flow:
+        """Diagnose 0x308, subcode 10: make the VM protected. `first`, `pages`: where its image lies.
+
+        The header of the image lies in the page of the SCA. Returns whether the guest is protected.
+        """
+        kernel, kvm = self.machine.kernel, self.kvm
+        self.machine.engine.doing("makes the guest protected")
+        if (yield from self.asking(kernel.kvm_pv_enable(kvm))):
+            return False
+        if (yield from self.asking(kernel.kvm_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE))):
+            return False
+        self.machine.engine.doing("unpacks the image")
+        if (yield from self.asking(kernel.kvm_pv_unpack(kvm, first, pages))):
+            return False
+        return not (yield from self.asking(kernel.kvm_pv_verify(kvm)))
+
+    def resetting(self) -> Flow:
+        """A reset of the guest: ``KVM_PV_DISABLE`` if it is protected. Afterwards it starts as a normal one.
+
+        Returns the kernel's `Answer`.
+        """
+        if not self.kvm.pv.handle:
+            return Answer()
+        self.set_aside_running()
+        answer: Answer = yield from self.machine.kernel.kvm_pv_disable(self.kvm)
+        self._let_go()
+        if answer.rc == 1 and answer.rrc == 42:
+            self.machine.event("userspace", "KVM_PV_DISABLE answers rc 1, rrc 42: the rest is done in the background")
+        return answer
+
+    def exiting(self) -> Flow:
+        """The process ends: its address space goes, then its file descriptors, the VM's among them."""
+        self.set_aside_running()
+        yield from super().exiting()
+        yield from self.machine.kernel.kvm_arch_destroy_vm(self.kvm)
+        self._let_go()
+
+    # How its guest and it end
+
+    def kill(self) -> None:
+        """End the process, and with it the guest."""
+        if self.alive:
+            self.memory.context_changed()
+            self.guest_up = False
+        super().kill()
+
+    def stop_threads(self) -> None:
+        """All that a QEMU needs for its guest are the vCPUs."""
+        self.stop_vcpus()
+
+    def stop_vcpus(self) -> None:
+        """Let no vCPU act any more; the guest may go on with others."""
+        for task in self.vcpu_tasks:
+            self.machine.engine.kill(task)
+
+    def set_aside_running(self) -> None:
+        """From now on the running configuration's pages count as old, as not yet clean."""
+        pv = self.kvm.pv
+        if pv.handle:
+            self.machine.configuration_ended(pv.handle, pv.stor_base[1] + pv.stor_var[1])
+
+    def _let_go(self) -> None:
+        """The VM is done with its old configurations."""
+        self.machine.configurations_set_aside(self.kvm.pv.handle)
