@@ -7,10 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..layers import Series
+from ..machine import CLEAN_UP
 from ..uvcb import UVC
 from .failures import failure_of
 from .picture import Action, Bounds, failure_in
-from .world import CLEAN_UP, World, errors_as_findings
+from .world import World, errors_as_findings
 
 if TYPE_CHECKING:
     from ..run import Event

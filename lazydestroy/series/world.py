@@ -30,8 +30,6 @@ Listener = Callable[[str], object]
 Said = tuple[tuple[str, str], ...]
 """What a log would tell of trouble: kinds and texts of events."""
 
-CLEAN_UP = "clean-up thread"
-
 _COSTS = Costs()
 
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -292,4 +290,4 @@ def _is_ours(frame: traceback.FrameSummary) -> bool:
     return not name.endswith((".py", ">")) or (name.startswith(_PACKAGE) and not name.startswith(_EXERCISES))
 
 
-__all__ = ["CLEAN_UP", "HELD", "Listener", "Said", "World", "errors_as_findings", "raised_in", "trouble"]
+__all__ = ["HELD", "Listener", "Said", "World", "errors_as_findings", "raised_in", "trouble"]
