@@ -259,8 +259,10 @@ class Machine(Host):
 
     def turn_to(self, process: Process) -> Qemu:
         """Do to another process what is done by hand from now on. Returns the one before."""
-        if not isinstance(process, Qemu):
-            raise ValueError(f"process={units.shown(process)}: use what start_another() or turn_to() returned")
+        if not isinstance(process, Qemu) or process.machine is not self:
+            raise ValueError(
+                f"process={units.shown(process)}: use what this machine's start_another() or turn_to() returned"
+            )
         self.memory.context_changed()
         before, self.qemu = self.qemu, process
         return before

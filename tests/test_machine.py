@@ -172,6 +172,31 @@ def test_pages_of_more_kinds_than_can_be_told_apart_are_an_error_that_says_so():
             machine.share(3)
 
 
+def test_a_process_that_ends_while_you_drive_another_has_ended_when_you_turn_back():
+    machine = protected(host_memory="1 MiB")
+    first = machine.start_another()
+    machine.boot()
+    first.kill()
+    assert machine.alive and machine.guest_up
+    machine.run()
+    machine.turn_to(first)
+    assert not machine.alive and not machine.guest_up
+    with pytest.raises(RuntimeError, match="the process has exited"):
+        machine.boot()
+
+
+def test_machines_with_the_same_ultravisor_check_its_arguments_once(monkeypatch):
+    made, keep = [], ld.Ultravisor.__init__
+    monkeypatch.setattr(ld.Ultravisor, "__init__", lambda self, *a, **k: (made.append(self), keep(self, *a, **k))[1])
+    options = {"max_configurations": 77}
+    first, second = (ld.Machine(ultravisor=options) for _ in range(2))
+    assert len(made) == 3 and {first.uv, second.uv} < {*made}
+    ld.Machine(ultravisor={**options, "old_firmware": True})
+    assert len(made) == 5
+    with pytest.raises(ValueError, match="old_firmware=1: use True or False"):
+        ld.Machine(ultravisor={**options, "old_firmware": 1})
+
+
 def test_a_machine_that_does_not_fit_is_refused_with_both_figures(monkeypatch):
     monkeypatch.setattr(limits, "available_memory", lambda: 20 << 20)
     with pytest.raises(
@@ -214,7 +239,8 @@ def test_what_is_done_by_hand_names_what_it_does_not_accept():
         (lambda: machine.touch(16), "page=16: the guest has pages 0 to 15"),
         (lambda: machine.share(1.0), "page=1.0: the guest has pages 0 to 15"),
         (lambda: machine.read(0, as_=["host"]), r"as_=\['host'\]: use 'host', 'kernel' or 'io'"),
-        (lambda: machine.turn_to(None), "process=None: use what start_another"),
+        (lambda: machine.turn_to(None), "process=None: use what this machine's start_another"),
+        (lambda: machine.turn_to(protected().qemu), "process=.*: use what this machine's start_another"),
         (lambda: machine.step("QEMU"), "task='QEMU': use one of m.tasks"),
     ]:
         with pytest.raises(ValueError, match=f"^{words}"):
