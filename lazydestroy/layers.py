@@ -42,6 +42,10 @@ class Layer:
         Patches without which it could not be compiled.
     mends : tuple of int
         Patches whose bug it mends: a fix goes when one of them goes.
+    cover_letter : str
+        Message-Id of the cover letter that a patch of this package came with.
+    parameter : str
+        Name of the module parameter that it brings, if it brings one.
     """
 
     number: ClassVar[int | None] = None
@@ -49,6 +53,8 @@ class Layer:
     files: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[int, ...]] = ()
     mends: ClassVar[tuple[int, ...]] = ()
+    cover_letter: ClassVar[str] = COVER_LETTER
+    parameter: ClassVar[str] = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -139,11 +145,11 @@ class Patch:
         Raises
         ------
         ValueError
-            If a parameter or its value is not accepted.
+            If a parameter or its value is not accepted, or this is no patch of version 1.
         """
-        from .demonstrations import demonstrate
+        from .demonstrations import demonstrate, number_of
 
-        return demonstrate(self.number, **parameters)
+        return demonstrate(number_of(self), **parameters)
 
     def __repr__(self) -> str:
         from .series.reading import patch_text
@@ -184,7 +190,7 @@ def patch_of(layer: type[Layer], below: tuple[type[Layer], ...]) -> Patch:
     return Patch(
         number=number,
         title=layer.title,
-        message_id=COVER_LETTER.replace("-1-", f"-{number + 1}-") if mailed else "",
+        message_id=layer.cover_letter.replace("-1-", f"-{number + 1}-") if mailed else "",
         summary=summary_of(layer),
         files=layer.files,
         overrides=tuple(name for name in functions if hasattr(kernel, name)),
@@ -238,6 +244,11 @@ class Series:
         """Numbers of the patches in it."""
         return tuple(layer.number for layer in self.layers if layer.number is not None)
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the module parameters that it has."""
+        return tuple(layer.parameter for layer in self.layers if layer.parameter)
+
     def __iter__(self) -> Iterator[Patch]:
         for place, layer in enumerate(self.layers):
             if layer.number is not None:
@@ -246,8 +257,11 @@ class Series:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __contains__(self, number: object) -> bool:
-        return _number(number) in self.numbers
+    def __contains__(self, patch: object) -> bool:
+        """Whether a patch is in it: that of a number, or a layer, perhaps in the form that a later version gave it."""
+        if isinstance(patch, type):
+            return any(issubclass(layer, patch) for layer in self.layers)
+        return _number(patch) in self.numbers
 
     def __getitem__(self, number: int) -> Patch:
         """The patch with that number (not place)."""

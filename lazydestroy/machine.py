@@ -130,10 +130,10 @@ class Machine(Host):
         vcpus = units.whole_number(vcpus, "vcpus", 1, 248)
         if costs is not None and not isinstance(costs, Costs):
             raise ValueError(f"costs={units.shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
-        if lazy_destroy is not None and 10 not in kernel:
+        if lazy_destroy is not None and "lazy_destroy" not in kernel.parameters:
             raise ValueError(
-                f"lazy_destroy={units.shown(lazy_destroy)}: {kernel!r} does not have the module parameter "
-                "(patch 10); leave it None"
+                f"lazy_destroy={units.shown(lazy_destroy)}: {kernel!r} does not have the module parameter; "
+                "leave it None"
             )
         if lazy_destroy is not None:
             lazy_destroy = units.flag(lazy_destroy, "lazy_destroy")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..units import plain
 from . import lazy, reuse, teardown
-from .comparison import DEMONSTRATIONS, accepted, compared, experiment
+from .comparison import DEMONSTRATIONS, accepted, compared, experiment, number_of
 from .result import Demonstration, Measure
 
 
@@ -58,4 +58,14 @@ def demonstrate(number: int, **parameters: Any) -> Demonstration:
     return experiment(number)(compared(number, parameters), **parameters)
 
 
-__all__ = ["DEMONSTRATIONS", "Demonstration", "Measure", "accepted", "demonstrate", "lazy", "reuse", "teardown"]
+__all__ = [
+    "DEMONSTRATIONS",
+    "Demonstration",
+    "Measure",
+    "accepted",
+    "demonstrate",
+    "lazy",
+    "number_of",
+    "reuse",
+    "teardown",
+]

@@ -11,7 +11,7 @@ from typing import Any
 from ..page import PAGE_SIZE
 from ..run import Event, Run
 from ..scenarios import reboot, shutdown
-from ..series import Series, v1
+from ..series import Patch, Series, v1
 from ..units import format_duration, format_size, shown, size, whole_number
 from ..uvcb import UVC
 from .result import Demonstration, counted
@@ -67,6 +67,29 @@ def accepted(number: int) -> frozenset[str]:
     if scenario is not None:
         names |= inspect.signature(scenario).parameters.keys() - {*chooses, *_NOT_TO_CHOOSE}
     return frozenset(names)
+
+
+def number_of(patch: Patch) -> int:
+    """The number under which a patch is demonstrated.
+
+    Raises
+    ------
+    ValueError
+        If it is no patch of version 1: says which of version 1's patches it is made from, if it is.
+    """
+    for other in v1:
+        if other.layer is patch.layer:
+            return other.number
+        if issubclass(patch.layer, other.layer):
+            instead = (
+                f"; it is made from patch {other.number} of version 1: use ld.series.v1[{other.number}].demonstrate()"
+            )
+            break
+    else:
+        instead = ""
+    raise ValueError(
+        f"patch {patch.number} ({patch.title}) has no demonstration: only those of version 1 have{instead}"
+    )
 
 
 def kernels(number: int) -> tuple[Series, Series]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..kernel.gmap import CRST_PAGES
 from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm, Mm
@@ -25,7 +25,7 @@ class LazyDestroyForReboot(Layer):
     number = 8
     title = "lazy destroy for reboot"
     files = ("arch/s390/kvm/kvm-s390.c", "arch/s390/kvm/kvm-s390.h", "arch/s390/kvm/pv.c")
-    needs = (1, 5)
+    needs: ClassVar[tuple[int, ...]] = (1, 5)
 
     def kvm_s390_pv_deinit_vm_now(self: Kernel, kvm: Kvm) -> Flow:
         """What was ``kvm_s390_pv_deinit_vm``."""

@@ -22,6 +22,7 @@ class ModuleParameter(Layer):
     title = "module parameter to fence lazy destroy"
     files = ("arch/s390/kvm/pv.c",)
     needs = (8, 9)
+    parameter = "lazy_destroy"
 
     def fence_lazy_destroy(self: Kernel, mm: Mm) -> Flow:
         """With the parameter 0, nothing may be set aside at exit. Nothing ever takes that back."""

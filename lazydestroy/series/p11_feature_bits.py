@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..kernel.structs import Mm
 from ..layers import Layer
@@ -17,7 +17,7 @@ class FeatureBits(Layer):
 
     number = 11
     title = "add support for UV feature bits"
-    files = ("arch/s390/boot/uv.c", "arch/s390/include/asm/uv.h", "arch/s390/kernel/uv.c")
+    files: ClassVar[tuple[str, ...]] = ("arch/s390/boot/uv.c", "arch/s390/include/asm/uv.h", "arch/s390/kernel/uv.c")
     needs = (7,)
 
     def uv_query_info(self: Kernel) -> uv_cb_qui:
