@@ -13,6 +13,7 @@ from ..ultravisor import Interruption
 from ..units import format_count, format_duration, several, whole_number
 from ..uvcb import UVC
 from .answer import Answer, Table, resting_on
+from .common import number_in
 from .pictures import Line, Lines
 from .progress import one_by_one
 from .question import Question
@@ -84,7 +85,7 @@ def sizes_of_batches(
     batches : sequence of int
         Sizes to try; 32 is tried in any case.
     """
-    if 5 not in kernel:
+    if number_in(kernel, 5) is None:
         raise ValueError(f"kernel={kernel!r}: there are no batches before patch 5")
     sizes = several(batches, "batches", "several sizes, such as (8, 32)")
     asked = sorted({*(whole_number(size, "batches", 1, 1 << 20) for size in sizes), DESTROY_LOOP_THRESHOLD})

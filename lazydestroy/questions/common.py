@@ -25,6 +25,12 @@ def kernel_words(kernel: Series, lazy_destroy: bool | None = None) -> str:
     return name if lazy_destroy is None else f"{name}, lazy_destroy={int(lazy_destroy)}"
 
 
+def number_in(kernel: Series, number: int) -> int | None:
+    """The number that a kernel has for a patch of version 1, which may be another one; None if it has not got it."""
+    layer = v1[number].layer
+    return next((patch.number for patch in kernel if issubclass(patch.layer, layer)), None)
+
+
 def counted(number: int, unit: str) -> str:
     """Write a number of things: "1 page", "2 pages"."""
     return f"{format_count(number)} {unit.removesuffix('s') if number == 1 else unit}"

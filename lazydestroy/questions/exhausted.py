@@ -61,7 +61,7 @@ def exhausted(
     given = {"kernel": kernel, "costs": costs, **more}
     tried = {name: value for name, value in given.items() if name not in ("kernel", "lazy_destroy")}
     others: dict[str, Given] = {kernel_words(BEFORE): {"kernel": BEFORE, **tried}}
-    if 10 in kernel and more.get("lazy_destroy") is not False:
+    if "lazy_destroy" in kernel.parameters and more.get("lazy_destroy") is not False:
         others[kernel_words(kernel, False)] = {"kernel": kernel, "lazy_destroy": False, **tried}
     gone = shutdown(guest, **given)
     gone_before = shutdown(guest, **others[kernel_words(BEFORE)])

@@ -15,7 +15,7 @@ from ..scenarios.looping import LIMIT, NO_DONATION, OUT_OF_MEMORY
 from ..series import OneAtATime, OnePrepared, Series, v1
 from ..units import format_count, format_duration, format_size
 from .answer import Answer, Table, resting_on
-from .common import counted, kernel_words
+from .common import counted, kernel_words, number_in
 from .pictures import Line, Lines
 from .progress import one_by_one
 from .question import Question
@@ -151,7 +151,7 @@ def loops(
     smaller = sorted({size for size in (_pages(guest // 4), _pages(guest // 2)) if 0 < size < guest})
     growth = {size: piled(reboot_loop(size, **given)) for size in smaller} | {guest: at_once}
     bounded = any(issubclass(layer, OnePrepared) for layer in kernel.layers)
-    designs = _designs(guest, given) if 8 in kernel and not bounded else {}
+    designs = _designs(guest, given) if number_in(kernel, 8) and not bounded else {}
     room = max(2, worst.zombies // 2)
     values: dict[str, Any] = {
         "found": found,

@@ -19,7 +19,7 @@ from ..series import OomNotifier, Series, v1
 from ..series.oom_notifier import OOM_WAIT
 from ..units import format_duration, format_rate, format_size
 from .answer import Answer, Table, resting_on
-from .common import counted, kernel_words
+from .common import counted, kernel_words, number_in
 from .pictures import Grid
 from .progress import one_by_one
 from .question import Question
@@ -60,7 +60,7 @@ def notified(
         As for question 3.
     """
     guest, paces = units.size(memory, "memory", multiple_of=PAGE_SIZE), rates_of(rates)
-    if 9 not in kernel:
+    if number_in(kernel, 9) is None:
         raise ValueError(f"kernel={kernel!r}: the notifier is for a kernel that sets pages aside; it needs patch 9")
     if any(issubclass(layer, OomNotifier) for layer in kernel.layers):
         raise ValueError(f"kernel={kernel!r}: it has the notifier already; give the kernel without it")

@@ -12,7 +12,7 @@ from ..costs import Costs
 from ..series import Series, v1
 from ..units import plain, shown, whole_number
 from .answer import Answer, as_used
-from .common import kernel_words
+from .common import kernel_words, number_in
 from .progress import Progress, listening
 from .question import QUESTIONS, Question
 
@@ -124,7 +124,7 @@ def ask(number: int, *, progress: Progress | None = None, **parameters: Any) -> 
 def _if_it_applies(found: Answer, parameters: dict[str, Any]) -> Answer:
     """The same, unless the author spoke of another kernel: then there is nothing to agree with."""
     number, kernel = found.question.number, parameters.get("kernel", v1)
-    missing = [patch for patch in _ABOUT.get(number, ()) if patch not in kernel]
+    missing = [patch for patch in _ABOUT.get(number, ()) if number_in(kernel, patch) is None]
     if found.agrees == "not answered" or not (missing or (number in _LAZY and parameters.get("lazy_destroy") is False)):
         return found
     of = kernel_words(kernel, parameters.get("lazy_destroy"))

@@ -66,7 +66,7 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
     kernel : Series
         Tried as it is, with the ``return`` that patch 10 forgot, and beside version 1 with all its bugs mended.
     """
-    if 10 not in kernel:
+    if "lazy_destroy" not in kernel.parameters:
         raise ValueError(f"kernel={kernel!r}: there is no parameter before patch 10")
     kernels = _kernels(kernel)
     found = {name: harm(each) for name, each in kernels.items()}

@@ -9,6 +9,7 @@ from ...costs import Costs
 from ...series import Series, v1
 from ...units import one_of
 from ..answer import Answer, resting_on
+from ..common import number_in
 from ..question import Question
 from ..registry import answers
 from .accessors import NEW_GUESTS, ZOMBIE
@@ -130,8 +131,9 @@ def _claims(cells: tuple[Reach, ...]) -> dict[str, bool]:
 
 def _without(number: int, kernel: Series, costs: Costs | None, features: Any) -> str | None:
     """What stops the new guest that patch 3, or 4, is for, if the kernel is without it. None: it has not got it."""
-    if number not in kernel:
+    own = number_in(kernel, number)
+    if own is None:
         return None
     accessor = NEW_GUESTS[0] if number == 4 else NEW_GUESTS[1]
-    less = kernel.without(number)
+    less = kernel.without(own)
     return reach(accessor, "not yet cleaned", "reboot", kernel=less, costs=costs, features=features).note
