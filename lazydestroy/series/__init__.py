@@ -2,7 +2,9 @@
 
 ``v1`` stacks all eleven on the kernel before; ``v1.upto(n)``, ``v1.without(n, ...)`` and ``v1.plus(layer)`` give other
 kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searches for what breaks a kernel.
-`OomNotifier`, `OnePrepared` and `OneAtATime` are layers for ``plus``: later designs.
+
+``v4`` is version 4, lazy destroy for reboot alone. `OomNotifier`, `OnePrepared` and `OneAtATime` are layers for
+``plus``: other designs.
 """
 
 from ..layers import COVER_LETTER, Layer, Patch, Series
@@ -23,6 +25,7 @@ from .p10_module_parameter import ModuleParameter
 from .p11_feature_bits import FeatureBits
 from .picture import Bounds
 from .trace import Trace
+from .version4 import PATCHES as _PATCHES_OF_V4
 
 v1 = Series(
     (
@@ -44,6 +47,9 @@ v1 = Series(
 
 v1_fixed = Series((*v1.layers, *FIXES), "v1_fixed")
 """The whole series, and those of its own bugs fixed that the model can show."""
+
+v4 = Series(_PATCHES_OF_V4, "v4")
+"""Version 4 of August 2021: lazy destroy for reboot alone (`lazydestroy.series.version4`)."""
 
 BUGS = bugs_of(v1)
 """What was wrong with version 1, as far as the model can show it. `OTHER_BUGS` lists what else is known."""
@@ -67,4 +73,5 @@ __all__ = [
     "check",
     "v1",
     "v1_fixed",
+    "v4",
 ]
