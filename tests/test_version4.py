@@ -216,6 +216,17 @@ def test_to_learn_steps_changes_nothing():
 # Read, demonstrated, asked
 
 
+def test_a_diff_tells_version_1_from_version_4():
+    notes = [change.note for change in v4[8].diff().changes]
+    assert [note.split(";")[0] for note in notes] == [
+        "overrides the kernel's, and replaces it",
+        "overrides version 1's",
+    ]
+    notes = {change.name: change.note for change in v4[14].diff().changes}
+    assert notes["should_export_before_import"].startswith("overrides patch 11's")
+    assert len(v4[8].source().parts) == 2
+
+
 def test_a_patch_of_version_4_is_demonstrated_as_that_of_version_1():
     with pytest.raises(ValueError, match=r"patch 13 .* use ld\.series\.v1\[8\]\.demonstrate\(\)"):
         v4[13].demonstrate()

@@ -3,8 +3,8 @@
 ``v1`` stacks all eleven on the kernel before; ``v1.upto(n)``, ``v1.without(n, ...)`` and ``v1.plus(layer)`` give other
 kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searches for what breaks a kernel.
 
-``v4`` is version 4, lazy destroy for reboot alone. `OomNotifier`, `OnePrepared` and `OneAtATime` are layers for
-``plus``: other designs.
+`VERSIONS` tells what became of the series, from version 1 to what Linux has. ``v4`` is version 4, lazy destroy for
+reboot alone. `OomNotifier`, `OnePrepared` and `OneAtATime` are layers for ``plus``: other designs.
 """
 
 from ..layers import COVER_LETTER, Layer, Patch, Series
@@ -25,7 +25,9 @@ from .p10_module_parameter import ModuleParameter
 from .p11_feature_bits import FeatureBits
 from .picture import Bounds
 from .trace import Trace
+from .version import Fact, Version
 from .version4 import PATCHES as _PATCHES_OF_V4
+from .versions import VERSIONS
 
 v1 = Series(
     (
@@ -59,8 +61,10 @@ __all__ = [
     "COVER_LETTER",
     "FIXES",
     "OTHER_BUGS",
+    "VERSIONS",
     "Bounds",
     "Bug",
+    "Fact",
     "Layer",
     "OneAtATime",
     "OnePrepared",
@@ -70,6 +74,7 @@ __all__ = [
     "Series",
     "Trace",
     "Verdict",
+    "Version",
     "check",
     "v1",
     "v1_fixed",

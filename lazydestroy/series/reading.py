@@ -13,7 +13,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from html import escape
 from itertools import groupby, zip_longest
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..kernel import Kernel
 from ..layers import Layer, compose, functions_of, summary_of
 from ..units import shown, whole_number
+from .versions import version_of
 
 if TYPE_CHECKING:
     from ..layers import Patch, Series
@@ -221,17 +222,22 @@ def _title(layer: type) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Definition:
-    """A function, and the class that has it."""
+    """A function, and the class that has it. `number`: the patch that the class belongs to, or that is made from it."""
 
     owner: type
     function: FunctionType
+    number: int | None = field(default=None, compare=False)
 
     @property
     def whose(self) -> str:
         if self.owner in Kernel.__mro__:
             return "the kernel's"
-        number = vars(self.owner).get("number")
-        return f"{self.owner.__name__}'s" if number is None else f"patch {number}'s"
+        return f"{self.owner.__name__}'s" if self.number is None else f"patch {self.number}'s"
+
+    def whose_below(self, above: _Definition) -> str:
+        """The same, as said of the function that `above` overrides: a patch may be made from one of version 1."""
+        same = self.number is not None and self.number == above.number
+        return f"{version_of(self.owner)}'s" if same else self.whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,11 +387,17 @@ def _with(layers: Sequence[type[Layer]]) -> str:
 def _chain(kernel: type, name: str) -> list[_Definition]:
     """All functions of that name, the lowest first: ``super()`` goes from each to the one before it."""
     return [
-        _Definition(owner, function)
+        _Definition(owner, function, _number_in(kernel, owner))
         for owner in reversed(kernel.__mro__)
         for found, function in functions_of(owner)
         if found == name
     ]
+
+
+def _number_in(kernel: type, owner: type) -> int | None:
+    """The number of the patch of a kernel that a class belongs to, or that is made from it."""
+    own = (vars(base)["number"] for base in kernel.__mro__ if issubclass(base, owner) and "number" in vars(base))
+    return next(own, None)
 
 
 def _changes(before: type[Kernel], after: type[Kernel], only: str | None = None) -> Iterator[Change]:
@@ -413,11 +425,11 @@ def _overriding(name: str, it: _Definition, below: _Definition | None) -> Change
     after = _code_of_function(it.function)
     if below is None:
         return Change(name, "new", None, after, "; ".join(["new", *_also_below(name, it), *_unknown(after)]))
-    before = _code_of_function(below.function)
+    before, whose = _code_of_function(below.function), below.whose_below(it)
     if name in _called_below(name, it.function):
-        said = f"overrides {below.whose}; calls the function below: `super()` runs the version marked −"
+        said = f"overrides {whose}; calls the function below: `super()` runs the version marked −"
     else:
-        said = f"overrides {below.whose}, and replaces it"
+        said = f"overrides {whose}, and replaces it"
     return Change(
         name, "overridden", before, after, "; ".join([said, *_also_below(name, it), *_unknown(before, after)])
     )
