@@ -581,11 +581,6 @@ NOT_MODELLED = Omissions(
             "of the control block's address",
             "a call begins with the control block; outside test-suites check these three, too",
         ),
-        Omission(
-            "DESTROY_SEC_CONF_FAST",
-            f"answers rc {UVC_RC_INV_CMD:#06x}, and its bit in the query is off: later machines have it, version 1 of "
-            "the series does not use it",
-        ),
         Omission("attestation", f"answers rc {UVC_RC_INV_CMD:#06x} to the host: nothing is torn down by it"),
         Omission(
             "keys, the header of the image, what VERIFY_IMG computes",

@@ -79,7 +79,7 @@ class Machine(Host):
     small_storage : bool
         Donated storage takes one page each, so that a machine of a handful of pages stays one.
     ultravisor : dict
-        Further arguments for `Ultravisor`, such as ``{"destroy_needs_no_cpus": False}``.
+        Further arguments for `Ultravisor`, such as ``{"destroy_needs_no_cpus": False}``, or one of its `presets`.
     tabled, windows : bool
         See `Engine`.
 

@@ -111,7 +111,7 @@ class Configuration(NamedTuple):
     set_aside_ns : int or None
         When its VM let go of it while it was still there: a zombie from then on. None: never.
     destroyed_ns : int or None
-        When DESTROY_SEC_CONF succeeded. None: never.
+        When DESTROY_SEC_CONF, or DESTROY_SEC_CONF_FAST, succeeded. None: never.
     donated : int
         Pages of donated storage that it holds while it is set aside.
     ended_ns : int or None

@@ -360,6 +360,19 @@ class uv_cb_nodata(_Block):
     )
 
 
+@_block_of(UVC.DESTROY_SEC_CONF_FAST)
+class uv_cb_destroy_fast(_Block):
+    """End a configuration and leave its pages for later: `uv_cb_nodata`, and a doubleword more."""
+
+    __slots__ = ()
+    _fields_ = (
+        ("header", uv_cb_header),
+        ("reserved08", c_uint64 * 2),
+        ("handle", c_uint64),
+        ("reserved20", c_uint64 * 5),
+    )
+
+
 @_block_of(UVC.SET_SHARED_ACCESS, UVC.REMOVE_SHARED_ACCESS)
 class uv_cb_share(_Block):
     """A guest shares or unshares one of its own pages. ``paddr`` is the guest's absolute address."""

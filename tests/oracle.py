@@ -2,7 +2,8 @@
 
 It is written from the reference, not from the package, and imports nothing of it. It knows pages, the Ultravisor by its
 rules (not its control blocks), the kernel before the series, and version 1 with all eleven patches. Of all calls only
-DESTROY_SEC_CONF can be told to fail here, and there is one address space with one VM.
+DESTROY_SEC_CONF can be told to fail here, and there is one address space with one VM. No kernel here makes the call
+DESTROY_SEC_CONF_FAST: a hand from outside does.
 
 A task is a generator with a clock in integer nanoseconds. What lies between two of its ``yield`` happens at one moment,
 its time passes afterwards, and the task that is furthest behind goes on next; of equals the one created first. A
@@ -296,6 +297,7 @@ class Ultravisor(Tasks):
         self.storages: dict[int, list[tuple[int, int]]] = {}  # of each configuration: first frame, frames
         self.marked: dict[int, int] = {}  # top-level table: configuration (rule 6)
         self.cursed: set[int] = set()  # configurations that cannot be destroyed
+        self.failed: set[int] = set()  # those of which that is known
         self.exported: set[tuple[int, int]] = set()  # configuration, guest page
         self.made = 0
         self.destroyed_at: dict[int, int] = {}
@@ -430,20 +432,35 @@ class Ultravisor(Tasks):
     def destroy_configuration(self, handle: int) -> bool:
         """DESTROY_SEC_CONF: cleans what is left, gives donated storage back cleared (rules 7 and 9)."""
         if handle not in self.storages or handle in self.cursed:
+            self.failed |= self.cursed & {handle}
             self.call("DESTROY_SEC_CONF", "refused", self.costs.refused)
             return False
         left = [frame for frame in self.frames if frame.owner == handle and frame.state in (SECURE, SHARED)]
         for frame in left:
             frame.clear()
+        self.forget_configuration(handle)
+        cleaning = len(left) * (self.costs.destroy * 3 // 10)
+        self.call("DESTROY_SEC_CONF", "done", self.price_of_configuration() + cleaning)
+        self.destroyed_at[handle] = self.now
+        return True
+
+    def end_fast(self, handle: int) -> bool:
+        """DESTROY_SEC_CONF_FAST: the same, but pages stay as they are (rule 7a)."""
+        if handle not in self.storages or handle in self.failed or self.cpus[handle]:
+            self.call("DESTROY_SEC_CONF_FAST", "refused", self.costs.refused)
+            return False
+        self.forget_configuration(handle)
+        self.call("DESTROY_SEC_CONF_FAST", "done", self.costs.config)
+        self.destroyed_at[handle] = self.now
+        return True
+
+    def forget_configuration(self, handle: int) -> None:
+        """Donated storage comes back cleared, the mark goes, nothing is known any more of what was exported."""
         for first, pages in self.storages.pop(handle):
             for frame in self.frames[first : first + pages]:
                 frame.clear()
         self.exported = {known for known in self.exported if known[0] != handle}
         self.marked = {table: owner for table, owner in self.marked.items() if owner != handle}
-        cleaning = len(left) * (self.costs.destroy * 3 // 10)
-        self.call("DESTROY_SEC_CONF", "done", self.price_of_configuration() + cleaning)
-        self.destroyed_at[handle] = self.now
-        return True
 
 
 class World(Ultravisor):
@@ -492,6 +509,7 @@ class World(Ultravisor):
         self.vcpu_tasks: list[Task] = []
         self.old: set[int] = set()
         self.threads = 0
+        self.lent: dict[int, list[tuple[int, int]]] = {}  # what the kernel has donated for each configuration
         self.names: dict[int, str] = {}
         self.raised: list[int] = []
         self.saw = ""
@@ -690,6 +708,7 @@ class World(Ultravisor):
         self.handle = self.create_configuration(base, variable, self.table)
         self.is_protected += self.v1
         if self.handle:
+            self.lent[self.handle] = [base, variable]
             self.names[self.handle] = chr(ord("A") + len(self.names))
         if self.lazy_destroy is False:
             yield from self.take_lock("write")
@@ -770,11 +789,11 @@ class World(Ultravisor):
             self.users += 1
             yield from self.destroy_range(0)
             yield from self.mmput()
-        storages = self.storages.get(self.handle, [])
+        storages = self.lent.get(self.handle, [])
         self.warn_about_no_handle(self.handle)
         if self.destroy_configuration(self.handle):
             self.one_less()
-            for storage in storages:
+            for storage in self.lent.pop(self.handle):
                 self.give_back(*storage)
             self.handle = 0
             return "done"
@@ -802,11 +821,11 @@ class World(Ultravisor):
             yield
             yield from self.mmput()
         self.count -= 1
-        mine = self.storages.get(handle, [])
+        mine = self.lent.get(handle, [])
         self.warn_about_no_handle(handle)
         if self.destroy_configuration(handle):
             self.one_less()
-            for storage in mine:
+            for storage in self.lent.pop(handle):
                 self.give_back(*storage)
             self.free_table(old_table)
             return
@@ -1176,6 +1195,16 @@ class World(Ultravisor):
         self.saw = ""
         yield from self.visit([g], self.touch_page)
         return self.saw
+
+    @property
+    def zombies(self) -> set[int]:
+        """Configurations that wait for their end."""
+        return self.storages.keys() - {self.handle}
+
+    def end_fast_by_hand(self, handle: int) -> Flow:
+        """Somebody else in the host ends a configuration, behind the back of the kernel that set it aside."""
+        yield
+        return self.end_fast(handle)
 
     def share(self, g: int) -> bool:
         """The guest opens one of its pages to the host."""

@@ -13,6 +13,7 @@ from test_oracle import plain
 import lazydestroy as ld
 from lazydestroy import machine
 from lazydestroy.page import Content, Holder, Record, State
+from lazydestroy.uvcb import uv_cb_destroy_fast
 
 PAGE = 4096
 PATIENCE = 400
@@ -37,6 +38,7 @@ class ByHand(RuleBasedStateMachine):
         tabled=st.booleans(),
         protected=st.booleans(),
         reboots=st.integers(0, 1),
+        fast=st.booleans(),
         touched=st.integers(0, 10),
         left=st.one_of(st.none(), st.integers(0, 2)),
     )
@@ -53,6 +55,7 @@ class ByHand(RuleBasedStateMachine):
         tabled,
         protected,
         reboots,
+        fast,
         touched,
         left,
         **parameters,
@@ -85,6 +88,7 @@ class ByHand(RuleBasedStateMachine):
             list_page_capacity=parameters["capacity"],
             reserve=parameters["reserve"],
             tabled=tabled,
+            ultravisor=ld.Ultravisor.presets["as of 2022"],
         )
         self.began = self.machine.now
         self.machine.boot()
@@ -97,6 +101,8 @@ class ByHand(RuleBasedStateMachine):
         if protected and reboots:
             self.reboot()
             self.protect(1)
+            if fast and self.world.zombies:
+                self.end_a_configuration_fast(0)
         if left is not None:
             self.another_process_takes_nearly_all_that_is_free(left)
 
@@ -197,6 +203,19 @@ class ByHand(RuleBasedStateMachine):
     def reboot(self):
         self.by_hand(self.world.reset(), "QEMU")
         self.machine.reboot()
+
+    @precondition(lambda self: self.world.zombies)
+    @rule(number=st.integers(0, 2), other=st.sampled_from([None, None, None, 0, 1, 2, 3]))
+    def end_a_configuration_fast(self, number, other=None):
+        """A zombie; now and then one that runs, has been ended, or never was."""
+        there = sorted(self.world.zombies)
+        handle = there[number % len(there)] if other is None else other << 12
+        done = self.by_hand(self.world.end_fast_by_hand(handle), "host")
+        assert self.machine._do(self.end_fast(handle), "host") == done
+
+    def end_fast(self, handle):
+        yield
+        return not self.machine.kernel.uv_call(uv_cb_destroy_fast(handle=handle))
 
     @precondition(lambda self: self.world.alive)
     @rule(sure=st.sampled_from([False, False, True]))
@@ -356,3 +375,64 @@ def test_a_page_of_qemu_is_not_one_of_the_guests_where_it_lies_in_the_guests_fra
     assert inside
     assert [host.mm.guest.frame(page) for page in range(4)] == [None] * 4
     assert host.touch(inside[0] - host.mm.guest.base).saw == "zeros"
+
+
+# By hand, what the random rules seldom get to: a zombie with pages is ended fast
+
+
+@pytest.mark.parametrize("misc", [False, True])
+@pytest.mark.parametrize("exits", [False, True])
+@pytest.mark.parametrize("pages_cleaned", [0, 1, 3])
+def test_what_a_zombie_leaves_when_it_is_ended_fast_is_cleaned_one_by_one(misc, exits, pages_cleaned):
+    both = ByHandWithLittlePatience()
+    try:
+        both.begin(
+            pages=6,
+            v1=True,
+            lazy_destroy=None,
+            vcpus=1,
+            process=0,
+            low_memory=1,
+            threshold=1,
+            capacity=4,
+            spare=40,
+            reserve=0,
+            misc=misc,
+            tabled=True,
+            protected=True,
+            reboots=0,
+            fast=False,
+            touched=6,
+            left=None,
+        )
+        both.share_or_unshare(2, opened=True)
+        both.reboot()
+        both.protect(1)
+        old = both.world.running - (1 << 12)
+        owned = lambda: sum(frame.owner == old and frame.state != "DONATED" for frame in both.world.frames)  # noqa: E731
+        before = owned()
+        while before - owned() < pages_cleaned:
+            both.step(1)
+        left = owned()
+        both.end_a_configuration_fast(0)
+        agree(both)
+        assert owned() == left > 0
+        for page in (2, 3):
+            both.touch(page)
+            agree(both)
+        if exits:
+            both.exit(sure=True)
+            agree(both)
+        both.run()
+        agree(both)
+        assert owned() == 0
+    finally:
+        both.teardown()
+
+
+def agree(both):
+    """Whoever drives them by hand asks for what Hypothesis checks after each rule."""
+    both.every_page_is_as_in_the_oracle()
+    both.so_is_all_else()
+    both.only_its_owner_reads_a_page_unless_it_was_exported_destroyed_or_shared()
+    both.nothing_is_free_while_it_is_secure()

@@ -30,6 +30,7 @@ from lazydestroy.uvcb import (
     uv_cb_cpu_set_state,
     uv_cb_csc,
     uv_cb_cts,
+    uv_cb_destroy_fast,
     uv_cb_header,
     uv_cb_init,
     uv_cb_nodata,
@@ -125,6 +126,9 @@ class Host:
     def nodata(self, cmd, handle):
         return self.do(uv_cb_nodata(cmd=cmd, handle=handle))
 
+    def destroy_fast(self, handle):
+        return self.do(uv_cb_destroy_fast(handle=handle))
+
     def page_call(self, cmd, pfn):
         return self.do(uv_cb_cfs(cmd=cmd, paddr=pfn * PAGE))
 
@@ -185,6 +189,12 @@ def host(make_memory):
 
 
 @pytest.fixture
+def newer(make_memory):
+    """A host whose Ultravisor has the calls of later machines, too."""
+    return Host(make_memory, **Ultravisor.presets["as of 2022"])
+
+
+@pytest.fixture
 def two(host):
     """A host with two configurations, neither of which has CPUs, and their handles."""
     return host, host.create(), host.create()
@@ -208,7 +218,6 @@ HOST_COMMANDS = [
     not in (
         UVC.QUI,
         UVC.INIT_UV,
-        UVC.DESTROY_SEC_CONF_FAST,
         UVC.SET_SHARED_ACCESS,
         UVC.REMOVE_SHARED_ACCESS,
         UVC.RETR_ATTEST,
@@ -217,7 +226,8 @@ HOST_COMMANDS = [
 
 
 @pytest.mark.parametrize("command", HOST_COMMANDS, ids=lambda command: command.name)
-def test_nothing_works_before_init_uv(off, command):
+def test_nothing_works_before_init_uv(make_memory, command):
+    off = Host(make_memory, initialised=False, **Ultravisor.presets["as of 2022"])
     header = uv_cb_header(len=8, cmd=command)
     assert off.uv.call(header) == 1
     assert header.rc == 0x0003, "state is checked before length"
@@ -284,13 +294,14 @@ def test_a_query_of_the_kernels_own_size_needs_no_larger_block(off):
 
 
 @pytest.mark.parametrize("initialised", [False, True])
-def test_full_query_tells_every_installed_call_and_no_other(make_memory, initialised):
+@pytest.mark.parametrize("year, later", [("as of 2021", set()), ("as of 2022", {UVC.DESTROY_SEC_CONF_FAST})])
+def test_full_query_tells_every_installed_call_and_no_other(make_memory, initialised, year, later):
     block = uv_cb_qui()
-    assert Host(make_memory, initialised).do(block) == OK
+    assert Host(make_memory, initialised, **Ultravisor.presets[year]).do(block) == OK
     on = {bit for bit in range(256) if block.inst_calls_list[bit // 64] & 1 << (63 - bit % 64)}
-    off = {UVC.SET_SHARED_ACCESS, UVC.REMOVE_SHARED_ACCESS, UVC.RETR_ATTEST, UVC.DESTROY_SEC_CONF_FAST}
+    off = {UVC.SET_SHARED_ACCESS, UVC.REMOVE_SHARED_ACCESS, UVC.RETR_ATTEST, UVC.DESTROY_SEC_CONF_FAST} - later
     assert on == {bit for command, bit in QUERY_BITS.items() if command not in off}
-    assert on >= {QUERY_BITS[command] for command in HOST_COMMANDS} | {0, 1}
+    assert {QUERY_BITS[command] for command in HOST_COMMANDS} | {0, 1} == on | {QUERY_BITS[UVC.DESTROY_SEC_CONF_FAST]}
 
 
 def test_the_query_lists_destr_sec_stor_as_bit_12(host):
@@ -577,11 +588,11 @@ def test_destroy_of_a_cpu_or_configuration(host, command, wrong_handle):
 
 
 @pytest.mark.parametrize("command", [command for command in HOST_COMMANDS if command != UVC.QUI], ids=lambda c: c.name)
-def test_every_command_wants_its_exact_length(host, command):
+def test_every_command_wants_its_exact_length(newer, command):
     for length in 8, 24, 56, 136:
         buffer = bytearray(256)
         buffer[0:4] = length.to_bytes(2, "big") + int(command).to_bytes(2, "big")
-        assert host.uv.call(buffer) == 1 and buffer[4:6] == bytes((0, 5))
+        assert newer.uv.call(buffer) == 1 and buffer[4:6] == bytes((0, 5))
 
 
 def test_a_cpu_handle_is_no_configuration_handle_nor_the_other_way_round(host):
@@ -954,6 +965,138 @@ def test_destroy_sec_conf_forgets_what_was_exported_but_leaves_it_to_the_host(ho
     assert host.export(pfn) == OK and host.nodata(UVC.DESTROY_SEC_CONF, handle) == OK
     record = host.memory.record(pfn)
     assert (record.content, record.content_of, record.measured) == (Content.CIPHERTEXT, handle, 0)
+
+
+# Rule 7a: DESTROY_SEC_CONF_FAST
+
+
+FAST = "DESTROY_SEC_CONF_FAST"
+
+
+@pytest.mark.parametrize("given", [FAST, [FAST], {FAST}, UVC[FAST], (UVC[FAST],), 0x102])
+def test_rule_7a_the_fast_call_is_there_if_asked_for(given):
+    host = Host(calls=given)
+    assert host.uv.calls == {UVC.DESTROY_SEC_CONF_FAST}
+    assert host.destroy_fast(host.create()) == OK
+
+
+def test_rule_7a_the_fast_call_gives_storage_and_table_back_and_ends_the_configuration(newer):
+    handle = newer.create()
+    configuration = newer.uv.configurations[handle]
+    assert newer.destroy_fast(handle + 1) == (1, 0x0020)
+    assert newer.destroy_fast(handle) == OK
+    assert newer.uv.configurations == newer.uv.marked == {} and not configuration.alive
+    for storage in configuration.base, configuration.variable:
+        assert newer.memory.records(storage.first, storage.pages) == {Record(): storage.pages}
+    assert newer.do(newer.conf_block(table=configuration.table.origin)) == OK, "the table may serve another"
+    assert newer.destroy_fast(handle) == newer.nodata(UVC.DESTROY_SEC_CONF, handle) == (1, 0x0020)
+
+
+def test_rule_7a_the_fast_call_leaves_pages_as_they_are(newer):
+    old, new = newer.create(), newer.create()
+    pfns = [newer.secure(old, 0), newer.shared(old, 1), newer.secure(old, 2), newer.secure(new)]
+    assert newer.export(pfns[2]) == OK
+    before = [newer.memory.record(pfn) for pfn in pfns]
+    assert newer.destroy_fast(old) == OK
+    after = [newer.memory.record(pfn) for pfn in pfns]
+    assert after == [*before[:2], before[2]._replace(measured=0), before[3]], "what it exported is forgotten"
+    assert (after[0].state, after[0].owner, after[1].state, after[1].owner) == (State.SECURE, old, State.SHARED, old)
+
+
+def test_rule_7a_a_page_that_it_left_is_read_by_nobody_until_it_is_cleaned(newer):
+    old, new = newer.create(), newer.create()
+    pfn = newer.secure(old)
+    assert newer.destroy_fast(old) == OK
+    page = newer.memory.page(pfn)
+    assert (newer.uv.access(page), newer.uv.access(page, new)) == (0x3D, 0x3F)
+    map_for(newer, new, pfn)
+    assert newer.import_(new, 0) == (1, 0x104)
+    assert newer.destroy(pfn) == OK and page.content == Content.ZERO and newer.uv.access(page) is None
+    assert newer.import_(new, 0) == OK
+
+
+@pytest.mark.parametrize("how", ["export", "destroy"])
+@pytest.mark.parametrize("make", ["secure", "shared"])
+def test_rule_7a_a_page_that_it_left_is_destroyed_and_exported_like_any_other(newer, how, make):
+    old = newer.create()
+    pfn = getattr(newer, make)(old)
+    assert newer.destroy_fast(old) == OK
+    assert getattr(newer, how)(pfn) == OK
+    record = newer.memory.record(pfn)
+    left = {"export": (Content.CIPHERTEXT, old), "destroy": (Content.ZERO, 0)}[how]
+    assert (record.state, record.owner, record.content, record.content_of) == (State.NON_SECURE, 0, *left)
+    price = {"export": COSTS.export, "destroy": COSTS.destroy}[how]
+    assert newer.heard[-1][1:] == ("done", price)
+
+
+@pytest.mark.parametrize("features, answer", [((), (1, 0x104)), ("misc", OK)])
+def test_rule_7a_a_shared_page_that_it_left_is_pinned_and_imported_like_any_other(make_memory, features, answer):
+    host = Host(make_memory, features=features, calls=FAST)
+    old, new = host.create(), host.create()
+    pfn = host.shared(old)
+    assert host.destroy_fast(old) == OK
+    page = host.memory.page(pfn)
+    assert (host.uv.access(page), host.uv.access(page, new)) == (None, 0x3E)
+    assert host.page_call(UVC.PIN_PAGE_SHARED, pfn) == OK and page.pinned
+    assert host.do(uv_cb_cts(cmd=UVC.UNPIN_PAGE_SHARED, guest_handle=old)) == (1, 0x0020)
+    map_for(host, new, pfn)
+    assert host.import_(new, 0) == answer
+
+
+def test_rule_7a_the_fast_call_needs_all_cpus_destroyed(newer):
+    handle = newer.create()
+    cpu = newer.create_cpu(handle)
+    before = newer.state()
+    assert newer.destroy_fast(handle) == (1, 0x108) and newer.state() == before
+    assert newer.nodata(UVC.DESTROY_SEC_CPU, cpu) == OK and newer.destroy_fast(handle) == OK
+
+
+@pytest.mark.parametrize("then", ["fast", "ordinary"])
+def test_rule_7a_a_fast_call_that_failed_may_succeed_and_so_may_the_ordinary_one(newer, then):
+    handle = newer.create()
+    newer.uv.fail(UVC.DESTROY_SEC_CONF_FAST, 0x1234, 0x56)
+    before = newer.memory.records()
+    block = uv_cb_destroy_fast(handle=handle)
+    assert newer.uv.call(block) == 1 and (block.header.rc, block.header.rrc) == (0x1234, 0x56)
+    assert newer.memory.records() == before and newer.uv.configurations[handle].destroy_failed is None
+    assert (newer.destroy_fast(handle) if then == "fast" else newer.nodata(UVC.DESTROY_SEC_CONF, handle)) == OK
+
+
+def test_rule_7a_a_failed_ordinary_call_fails_the_fast_one_too(newer):
+    handle = newer.create()
+    newer.uv.fail(UVC.DESTROY_SEC_CONF, 0x1234)
+    assert newer.nodata(UVC.DESTROY_SEC_CONF, handle) == newer.destroy_fast(handle) == (1, 0x1234)
+    assert handle in newer.uv.configurations
+
+
+def test_rule_7a_the_fast_call_ends_a_configuration_that_was_refused_though_created(newer):
+    newer.uv.fail(UVC.CREATE_SEC_CONF, 0x8108)
+    block = newer.conf_block()
+    assert newer.do(block) == (1, 0x8108)
+    assert newer.destroy_fast(block.guest_handle) == OK and not newer.uv.configurations
+
+
+def test_rule_7a_the_fast_call_frees_a_place_below_the_limit(make_memory):
+    host = Host(make_memory, max_configurations=1, calls=FAST)
+    old = host.create()
+    assert host.do(host.conf_block()) == (1, 0x10F)
+    assert host.destroy_fast(old) == OK and host.do(host.conf_block()) == OK
+
+
+def test_rule_7a_a_reset_of_the_machine_clears_the_pages_that_it_left(newer):
+    pfn = newer.secure(newer.create())
+    assert newer.destroy_fast(0x1000) == OK
+    newer.uv.reset()
+    assert newer.memory.record(pfn).state == State.NON_SECURE and newer.memory.record(pfn).content == Content.ZERO
+
+
+@pytest.mark.parametrize("pages", [0, 5])
+def test_rule_7a_the_fast_call_costs_the_same_whatever_it_leaves(newer, pages):
+    handle = newer.create(guest_len=3 * GIB)
+    for page in range(pages):
+        newer.secure(handle, page)
+    assert newer.destroy_fast(handle) == OK
+    assert newer.heard[-1] == (UVC.DESTROY_SEC_CONF_FAST, "done", COSTS.config)
 
 
 # Rule 8
@@ -1350,6 +1493,7 @@ def test_bit_8000_is_never_given_for_a_table_in_use(host):
     [
         {"cmd": 0x4242, "rc": 0x1FF},
         {"cmd": UVC.RETR_ATTEST, "rc": 0x1FF},
+        {"cmd": UVC.DESTROY_SEC_CONF_FAST, "rc": 0x1FF},
         {"cmd": UVC.QUI, "rc": 0},
         {"cmd": UVC.QUI, "rc": 1},
         {"cmd": UVC.QUI, "rc": 0x10000},
@@ -1366,9 +1510,11 @@ def test_a_fault_that_makes_no_sense_is_refused(host, arguments):
 
 
 @pytest.mark.parametrize("command", [*HOST_COMMANDS, UVC.QUI], ids=lambda command: command.name)
-def test_every_command_can_be_made_to_fail_and_then_changes_nothing(host, command):
+def test_every_command_can_be_made_to_fail_and_then_changes_nothing(newer, command):
+    host = newer
     handle = host.create(params=command != UVC.SET_SEC_CONF_PARAMS)
-    cpu = None if command == UVC.DESTROY_SEC_CONF else host.create_cpu(handle)
+    ends = command in (UVC.DESTROY_SEC_CONF, UVC.DESTROY_SEC_CONF_FAST)
+    cpu = None if ends else host.create_cpu(handle)
     pfn = host.shared(handle) if command != UVC.SET_SEC_CONF_PARAMS else 5
     if command == UVC.UNPIN_PAGE_SHARED:
         host.page_call(UVC.PIN_PAGE_SHARED, pfn)
@@ -1382,6 +1528,7 @@ def test_every_command_can_be_made_to_fail_and_then_changes_nothing(host, comman
         UVC.QUI: uv_cb_qui(),
         UVC.CREATE_SEC_CONF: host.conf_block(),
         UVC.CREATE_SEC_CPU: host.cpu_block(handle, 5),
+        UVC.DESTROY_SEC_CONF_FAST: uv_cb_destroy_fast(handle=handle),
         UVC.CONV_TO_SEC_STOR: uv_cb_cts(guest_handle=handle),
         UVC.UNPIN_PAGE_SHARED: uv_cb_cts(cmd=UVC.UNPIN_PAGE_SHARED, guest_handle=handle),
         UVC.SET_SEC_CONF_PARAMS: uv_cb_ssc(guest_handle=handle, sec_header_origin=host.take(PAGE), sec_header_len=8),
@@ -1487,8 +1634,9 @@ RECORDS = [
 
 @pytest.mark.parametrize("misc", [False, True])
 @pytest.mark.parametrize("old_firmware", [False, True])
-def test_a_page_command_does_the_same_to_every_page_with_the_same_record(misc, old_firmware):
-    host = Host(features=["misc"] if misc else [], old_firmware=old_firmware)
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_page_command_does_the_same_to_every_page_with_the_same_record(misc, old_firmware, ended):
+    host = Host(features=["misc"] if misc else [], old_firmware=old_firmware, calls=FAST)
     running, zombie = host.create(), host.create()
     assert (running, zombie) == (0x1000, 0x2000)
     host.create_cpu(running)
@@ -1497,6 +1645,7 @@ def test_a_page_command_does_the_same_to_every_page_with_the_same_record(misc, o
     for page, pfn in enumerate(pfns):
         host.map(running, page, pfn)
         host.map(zombie, page, pfn)
+    assert not ended or host.destroy_fast(zombie) == OK
 
     def calls(page):
         for command in UVC.DESTR_SEC_STOR, UVC.CONV_FROM_SEC_STOR, UVC.PIN_PAGE_SHARED:
@@ -1558,6 +1707,7 @@ def recorded_operations():
         ("CREATE_SEC_CONF", creating(lambda host, handle: host.conf_block())),
         ("CREATE_SEC_CPU", creating(lambda host, handle: host.cpu_block(handle))),
         ("DESTROY_SEC_CONF", lambda host, handle: lambda: host.nodata(UVC.DESTROY_SEC_CONF, handle)),
+        ("DESTROY_SEC_CONF_FAST", lambda host, handle: lambda: host.destroy_fast(handle)),
         ("DESTROY_SEC_CPU", of_cpu(lambda host, cpu: host.nodata(UVC.DESTROY_SEC_CPU, cpu))),
         ("CPU_SET_STATE", of_cpu(lambda host, cpu: host.do(uv_cb_cpu_set_state(cpu_handle=cpu, state=1)))),
         ("SET_SEC_CONF_PARAMS", lambda host, handle: lambda: host.params(handle)),
@@ -1572,7 +1722,7 @@ def recorded_operations():
 
 @pytest.mark.parametrize("name, prepare", recorded_operations(), ids=ids(recorded_operations()))
 def test_a_change_of_context_is_announced_before_anything_changes(name, prepare):
-    host = Host()
+    host = Host(**Ultravisor.presets["as of 2022"])
     operation = prepare(host, host.create(params=False))
     before, host.memory.recording = host.state(), True
     with pytest.raises(PlainMemory.ContextChanged):
@@ -1612,6 +1762,9 @@ def test_page_commands_do_not_change_the_context(host):
     [
         ({"features": "swift"}, "features="),
         ({"features": [64]}, "features="),
+        ({"calls": "DESTROY_SEC_CONF"}, r"calls='DESTROY_SEC_CONF': use calls .* \('DESTROY_SEC_CONF_FAST'\)"),
+        ({"calls": [0x102, {}]}, "calls="),
+        ({"calls": None}, "calls=None: use"),
         ({"cpu_stor_len": 100}, "cpu_stor_len"),
         ({"uv_base_stor_align": 100}, "uv_base_stor_align"),
         ({"donated_from": "2 GB"}, "donated_from"),

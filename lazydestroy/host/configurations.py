@@ -45,7 +45,7 @@ class HostConfigurations:
             for handle in self.uv.configurations.keys() - self.lives.keys():
                 self.lives[handle] = Life(created=self.engine.now)
                 self.names[handle] = _name(len(self.names))
-        elif cmd == UVC.DESTROY_SEC_CONF:
+        elif cmd in (UVC.DESTROY_SEC_CONF, UVC.DESTROY_SEC_CONF_FAST):
             for handle in self.lives.keys() - self.uv.configurations.keys():
                 life = self.lives[handle]
                 life.destroyed = self.engine.now if life.destroyed is None else life.destroyed

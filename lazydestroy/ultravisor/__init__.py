@@ -17,14 +17,15 @@ The rules that the patch series relies on, by the numbers that comments and test
 6. The top-level table of a configuration is marked: nobody else can use it until DESTROY_SEC_CONF succeeds, and
    where that has failed it always will.
 7. DESTROY_SEC_CONF wants all CPUs gone, and cleans whatever pages are still secure.
+7a. DESTROY_SEC_CONF_FAST, a call of later machines, wants the same and ends the configuration as well, but leaves its
+   pages as they are: the host destroys or exports them one by one.
 8. An import of an address that the guest's tables do not map answers 0x10a.
 9. Donated storage is out of the host's reach, and comes back cleared.
 10. Configurations of one VM name the same SCA; one that is set aside counts as any other against the limit.
 
 Not modelled: checks of the instruction itself (privileged state, format, translation of the block's address),
-DESTROY_SEC_CONF_FAST, attestation, prefix areas of host CPUs other than the one at address 0, and an import onto a
-marked table. Variable storage is contiguous in absolute memory here; on a real host it is contiguous only in the
-kernel's virtual memory.
+attestation, prefix areas of host CPUs other than the one at address 0, and an import onto a marked table. Variable
+storage is contiguous in absolute memory here; on a real host it is contiguous only in the kernel's virtual memory.
 
 No public source fixes every answer. What is assumed is in `ASSUMPTIONS`, and nowhere else.
 

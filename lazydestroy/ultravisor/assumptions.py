@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..uvcb import UVC_RC_INV_CHANDLE
+from ..uvcb import UVC_RC_INV_CHANDLE, UVC_RC_INV_CMD, UVC_RC_INV_GHANDLE
 from .codes import (
     RC_CONF_BASE,
     RC_CONF_EMPTY,
@@ -78,7 +78,8 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "contents of donated storage",
-        "private data of its owner; comes back cleared from DESTROY_SEC_CONF and DESTROY_SEC_CPU",
+        "private data of its owner; comes back cleared from DESTROY_SEC_CONF, DESTROY_SEC_CONF_FAST and "
+        "DESTROY_SEC_CPU",
         "seen by the outside tests after a machine reset only",
     ),
     Assumption(
@@ -101,7 +102,8 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     ),
     Assumption(
         "refused though created (bit 0x8000)",
-        "only by fault injection of CREATE_SEC_CONF; every call but DESTROY_SEC_CONF then says rc 0x20",
+        "only by fault injection of CREATE_SEC_CONF; every call but DESTROY_SEC_CONF and DESTROY_SEC_CONF_FAST "
+        "then says rc 0x20",
         "it is not published when a machine does so",
     ),
     Assumption("low 12 bits of the address in a page command", "ignored", "the kernel passes the first byte of a page"),
@@ -227,6 +229,36 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "cleared, non-secure; each at 0.3 of the price of a destroy, rounded down",
         "v10 of the series, patch 13, says that the call cleans them, and much faster than one call for each page; it "
         "gives no figure",
+    ),
+    Assumption(
+        "DESTROY_SEC_CONF_FAST",
+        f"only if asked for (`calls`, or the preset 'as of 2022'); else rc {UVC_RC_INV_CMD:#x}, and its bit in the "
+        "query is off",
+        "which machines have it is not published; version 1 of the series does not use it",
+    ),
+    Assumption(
+        "when DESTROY_SEC_CONF_FAST is refused",
+        f"as DESTROY_SEC_CONF is: CPUs left, rc {RC_HAS_CPUS:#x}; wrong handle, rc {UVC_RC_INV_GHANDLE:#x}; after a "
+        "DESTROY_SEC_CONF that failed, its rc",
+        "the kernel destroys the CPUs first; no code is known",
+    ),
+    Assumption(
+        "a DESTROY_SEC_CONF_FAST that failed",
+        "changed nothing: DESTROY_SEC_CONF may still succeed, and so may another DESTROY_SEC_CONF_FAST",
+        "the kernel keeps the handle and falls back on the ordinary call",
+    ),
+    Assumption(
+        "pages of a configuration ended by DESTROY_SEC_CONF_FAST",
+        "stay secure or shared, and the ended configuration owns them. The host destroys, exports and pins them as "
+        f"before; unpinning needs the handle. Another configuration's import: rc {RC_OTHER_OWNER:#x}; its access to a "
+        "secure one raises 0x3F",
+        "the kernel's commit says only that the pages are left to be cleaned one by one. Until then the host must not "
+        "read them",
+    ),
+    Assumption(
+        "price of DESTROY_SEC_CONF_FAST",
+        "`config`, whatever the size of the guest; nothing for its pages",
+        "it leaves the pages alone: that is what is fast about it. No figure was found",
     ),
     Assumption(
         "protected guest on a donated page",

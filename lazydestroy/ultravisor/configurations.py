@@ -9,6 +9,7 @@ from ..uvcb import (
     UVC_RC_INV_GHANDLE,
     UVC_RC_NEED_DESTROY,
     uv_cb_cgc,
+    uv_cb_destroy_fast,
     uv_cb_nodata,
     uv_cb_ssc,
 )
@@ -117,22 +118,31 @@ class Configurations(Faults, Access):
         return self.costs.config + self.costs.config_per_gib * configuration.guest_len // GIB
 
     def _destroy_configuration(self, block: uv_cb_nodata) -> tuple[str, int]:
-        configuration = self.configurations.get(block.handle)
+        configuration = self._destroyable(block.handle)
+        self._fail_to_destroy_if_told(configuration)
+        self.memory.context_changed()
+        cleaned = self._clean_pages_of(configuration.handle)
+        self._end(configuration)
+        return DONE, self._configuration_price(configuration) + cleaned * (self.costs.destroy * 3 // 10)
+
+    def _destroy_configuration_fast(self, block: uv_cb_destroy_fast) -> tuple[str, int]:
+        """Rule 7a: the pages stay as they are. If the call fails, the ordinary one may still succeed."""
+        configuration = self._destroyable(block.handle)
+        self._fail_if_told(UVC.DESTROY_SEC_CONF_FAST, configuration.handle)
+        self.memory.context_changed()
+        self._end(configuration)
+        return DONE, self.costs.config
+
+    def _destroyable(self, handle: int) -> Configuration:
+        """The configuration of that handle, if it can be destroyed."""
+        configuration = self.configurations.get(handle)
         if configuration is None:
             raise Refused(UVC_RC_INV_GHANDLE)
         if configuration.destroy_failed is not None:
             raise Refused(*configuration.destroy_failed)
         if configuration.cpus:
             raise Refused(RC_HAS_CPUS)
-        self._fail_to_destroy_if_told(configuration)
-        self.memory.context_changed()
-        cleaned = self._clean_pages_of(configuration.handle)
-        self._give_back(configuration.base)
-        self._give_back(configuration.variable)
-        del self.marked[configuration.table.origin]
-        del self.configurations[configuration.handle]
-        configuration.alive = False
-        return DONE, self._configuration_price(configuration) + cleaned * (self.costs.destroy * 3 // 10)
+        return configuration
 
     def _fail_to_destroy_if_told(self, configuration: Configuration) -> None:
         fault = self._injected(UVC.DESTROY_SEC_CONF, configuration.handle)
@@ -145,16 +155,22 @@ class Configurations(Faults, Access):
         raise Refused(fault.rc, fault.rrc, fault.cc)
 
     def _clean_pages_of(self, handle: int) -> int:
-        """Clear what is still secure or shared, and forget what was exported. Returns how many pages were cleared."""
+        """Clear what is still secure or shared. Returns how many pages that were."""
 
         def clear(record: Record) -> Record:
             return cleared(record) if record.owner == handle and record.state in HELD else record
 
-        def forget(record: Record) -> Record:
-            return record._replace(measured=0) if record.measured == handle else record
-
-        self.memory.change(forget)
         return self.memory.change(clear)
+
+    def _end(self, configuration: Configuration) -> None:
+        """Give its storage back, take the mark off its table, forget it and what it exported."""
+        handle = configuration.handle
+        self.memory.change(lambda record: record._replace(measured=0) if record.measured == handle else record)
+        self._give_back(configuration.base)
+        self._give_back(configuration.variable)
+        del self.marked[configuration.table.origin]
+        del self.configurations[handle]
+        configuration.alive = False
 
     def _configuration(self, handle: int) -> Configuration:
         """The configuration of that handle, if it can be used."""

@@ -27,7 +27,8 @@ class Faults(Remembered):
 
         A call that fails so changes nothing, with two exceptions. A DESTROY_SEC_CONF that has failed (cc 1) fails for
         ever for that handle, however small `times` is, and its table stays marked: rule 6. A CREATE_SEC_CONF with bit
-        0x8000 in `rc` creates the configuration all the same and gives its handle: it must be destroyed.
+        0x8000 in `rc` creates the configuration all the same and gives its handle: it must be destroyed. A
+        DESTROY_SEC_CONF_FAST that has failed is no exception: asked again, it may succeed.
 
         Parameters
         ----------
@@ -43,8 +44,8 @@ class Faults(Remembered):
         cc : int
             1, or 2 or 3 to let the caller execute again.
         """
-        if not isinstance(cmd, int) or (cmd not in self._HOST and cmd not in self._GUEST):
-            names = ", ".join(NUMBERS[number].name for number in {**self._HOST, **self._GUEST})
+        if not isinstance(cmd, int) or (cmd not in self._installed and cmd not in self._GUEST):
+            names = ", ".join(NUMBERS[number].name for number in {**self._installed, **self._GUEST})
             raise ValueError(f"cmd={shown(cmd)}: this Ultravisor has no such command; use one of {names}")
         rc, rrc = whole_number(rc, "rc", 0, 0xFFFF), whole_number(rrc, "rrc", 0, 0xFFFF)
         if rc in (0, UVC_RC_EXECUTED):

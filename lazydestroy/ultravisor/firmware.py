@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ..costs import Costs
@@ -21,6 +22,7 @@ from ..uvcb import (
     uv_cb_cpu_set_state,
     uv_cb_csc,
     uv_cb_cts,
+    uv_cb_destroy_fast,
     uv_cb_header,
     uv_cb_init,
     uv_cb_nodata,
@@ -58,6 +60,8 @@ class Ultravisor(GuestCalls, Cpus, Query):
         ``observer(cmd, outcome, ns)`` after each call of the host: outcome is "done", "noop" (nothing changed),
         "refused", or "harmful" (done, where rule 1 would have refused it); cmd is a plain int if no such command
         exists.
+    calls : iterable of UVC or str
+        Calls of later machines that this one has, too: "DESTROY_SEC_CONF_FAST" (rule 7a). None by default.
     donated_from : int or str
         INIT_UV's storage must not lie below it.
     max_configurations, max_guest_address, max_guest_cpus
@@ -86,13 +90,25 @@ class Ultravisor(GuestCalls, Cpus, Query):
         The Ultravisor's own storage, once initialised.
     faults : list of Fault
         Failures to come.
+    calls : frozenset of UVC
+        Calls of later machines that this one has.
 
     Examples
     --------
     >>> uv = Ultravisor("4 GiB")
     >>> uv.call(uv_cb_init(stor_origin=2 << 30, stor_len=uv.uv_base_stor_len))
     0
+    >>> Ultravisor("4 GiB", **Ultravisor.presets["as of 2022"]).calls
+    frozenset({UVC.DESTROY_SEC_CONF_FAST})
     """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {
+            "as of 2021": MappingProxyType({}),
+            "as of 2022": MappingProxyType({"calls": ("DESTROY_SEC_CONF_FAST",)}),
+        }
+    )
+    """Arguments by the age of the machine. "as of 2022": with what the merged series can use and version 1 cannot."""
 
     def __init__(
         self,
@@ -102,6 +118,7 @@ class Ultravisor(GuestCalls, Cpus, Query):
         memory: HostMemory | None = None,
         costs: Costs | None = None,
         observer: Callable[[UVC | int, str, int], object] | None = None,
+        calls: Iterable[UVC | str] | UVC | str = (),
         donated_from: int | str = "2 GiB",
         max_configurations: int = 8_388_607,
         max_guest_address: int | str = "128 TiB",
@@ -127,6 +144,8 @@ class Ultravisor(GuestCalls, Cpus, Query):
         self.costs = Costs() if costs is None else costs
         self.observer = observer
         self.features = _feature_bits(features)
+        self.calls = self._later_calls(calls)
+        self._installed = {**self._HOST, **{call: self._LATER[call] for call in sorted(self.calls)}}
         self.donated_from = size(donated_from, "donated_from", zero=True)
         self.max_num_sec_conf = whole_number(max_configurations, "max_configurations", 1, 0xFFFFFFFF)
         self.max_guest_stor_addr = size(max_guest_address, "max_guest_address")
@@ -143,6 +162,17 @@ class Ultravisor(GuestCalls, Cpus, Query):
         self._configurations_made = 0
         self._cpus_made = 0
         self._forget()
+
+    @classmethod
+    def _later_calls(cls, calls: Any) -> frozenset[UVC]:
+        names = ", ".join(repr(NUMBERS[number].name) for number in cls._LATER)
+        accepted = f"calls of later machines ({names}), several in a tuple; () for none"
+        wanted = (calls,) if isinstance(calls, str | int) else several(calls, "calls", accepted)
+        known = {key: NUMBERS[number] for number in cls._LATER for key in (number, NUMBERS[number].name)}
+        try:
+            return frozenset(known[call] for call in wanted)
+        except (KeyError, TypeError):
+            raise ValueError(f"calls={shown(calls)}: use {accepted}") from None
 
     def __repr__(self) -> str:
         state = "not initialised" if self.base is None else f"{len(self.configurations)} configurations"
@@ -168,7 +198,7 @@ class Ultravisor(GuestCalls, Cpus, Query):
             If the header says that the block is longer than it is.
         """
         header = header_of(uvcb)
-        cc, outcome, ns = self._execute(self._HOST.get(header.cmd), header, uvcb)
+        cc, outcome, ns = self._execute(self._installed.get(header.cmd), header, uvcb)
         if self.observer is not None:
             number = header.cmd
             self.observer(NUMBERS.get(number, number), outcome, ns)
@@ -236,6 +266,10 @@ class Ultravisor(GuestCalls, Cpus, Query):
         UVC.SET_UNSHARE_ALL: command(Configurations._unshare_all, uv_cb_nodata),
         UVC.PIN_PAGE_SHARED: command(Pages._pin, uv_cb_cfs),
         UVC.UNPIN_PAGE_SHARED: command(Pages._unpin, uv_cb_cts),
+    }
+
+    _LATER: ClassVar[Mapping[int, Command]] = {
+        UVC.DESTROY_SEC_CONF_FAST: command(Configurations._destroy_configuration_fast, uv_cb_destroy_fast),
     }
 
     _GUEST: ClassVar[Mapping[int, Command]] = {

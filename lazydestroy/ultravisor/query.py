@@ -32,7 +32,7 @@ class Query(Faults, Access):
         if length < QUERY_MIN_LEN:
             raise Refused(UVC_RC_INV_LEN)
         self._fail_if_told(UVC.QUI, handle)
-        answer = bytes(self._answer_to_query(self._GUEST if handle else self._HOST))
+        answer = bytes(self._answer_to_query(self._GUEST if handle else self._installed))
         filled = min(length, len(answer))
         view(uvcb, c_uint8 * length)[8:filled] = answer[8:filled]
         if length < len(answer):

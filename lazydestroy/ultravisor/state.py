@@ -35,7 +35,7 @@ class Remembered:
     _configurations_made: int
     _cpus_made: int
 
-    _HOST: ClassVar[Mapping[int, Command]]
+    _installed: Mapping[int, Command]
     """The calls of the host, by number."""
     _GUEST: ClassVar[Mapping[int, Command]]
     """The calls of a protected guest, by number."""
