@@ -59,7 +59,7 @@ def small_machine(
         machine.protect()
     order = range(count) if touched is None else several(touched, "touched", f"pages 0 to {count - 1}")
     for page in order:
-        machine.touch(page)
+        machine.touch(whole_number(page, "touched", 0, count - 1))
     return machine
 
 

@@ -19,7 +19,7 @@ import pytest
 import lazydestroy as ld
 from lazydestroy import demonstrations, plots, questions, units, widgets
 from lazydestroy.exercises import PatchExercise
-from lazydestroy.widgets.quiz import quiz
+from lazydestroy.quizzes import files
 
 V1 = ld.series.v1
 
@@ -125,6 +125,7 @@ TABLE = {
     "shutdown": (ld.shutdown, TINY),
     "reboot_loop": (ld.reboot_loop, {**TINY_REBOOT, "times": 2}),
     "Machine": (ld.Machine, {}),
+    "small_machine": (ld.small_machine, {}),
     "Costs": (ld.Costs, {}),
     "Costs.scaled": (ld.Costs().scaled, {}),
     "exercise": (ld.exercise, {"name": "flat-floor"}),
@@ -218,7 +219,11 @@ def cases():
     for each in ("sizes", "scenario", "costs", "dot"):
         call = lambda value, p=each: plots.plot_scaling(**{"sizes": ("1 MiB",), p: value})  # noqa: E731
         yield f"plot_scaling-{each}", call, each
-    yield "quiz-questions", quiz, "question"
+    yield "quiz-questions", ld.quiz, "question"
+    yield "predict-name", lambda value: ld.predict(value, int), "name"
+    for each in ("outcome", "answer"):
+        call = lambda value, p=each: ld.predict(**{"name": "mine", "outcome": int, p: value})  # noqa: E731
+        yield f"predict-{each}", call, each
     yield "explore_question-number", widgets.explore_question, "number"
     yield "explore_question-controls", lambda value: widgets.explore_question(12, value), "controls"
     for number, each in ((1, "memory"), (1, "destroy"), (1, "kernel"), (3, "host"), (7, "touch"), (10, "exit_at")):
@@ -244,8 +249,11 @@ CASES = list(cases())
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
-    """For what keeps a file; and no progress is kept from one test to the next."""
+    """For what keeps a file; and no progress is kept from one test to the next. There is a prediction to be made."""
     monkeypatch.chdir(tmp_path)
+    answers = [{"answer": f"{bound}", bound: 9, "feedback": "So it is."} for bound in ("least", "most")]
+    mine = {"question": "How many?", "answers": [{**answers[0], "correct": True}, answers[1]]}
+    monkeypatch.setattr(files, "_lessons", lambda: {"lesson": {"predictions": {"mine": mine}}})
     monkeypatch.setattr("lazydestroy.exercises.session._SESSION", ld.exercises.Progress())
 
 
@@ -256,6 +264,6 @@ def test_a_wrong_value_is_refused_by_name(call, word):
 
 def test_nothing_public_is_left_out():
     data = {"Access", "Answer", "Event", "Interruption", "NotEnoughMemory", "Question", "Run", "UVC"}
-    elsewhere = {"Ultravisor", "ask"}  # `cases` takes the parameters of both by itself
+    elsewhere = {"Ultravisor", "ask", "predict", "quiz"}  # `cases` takes their parameters by itself
     there = {name for name in ld.__all__ if callable(getattr(ld, name))}
     assert there == TABLE.keys() & there | data | elsewhere

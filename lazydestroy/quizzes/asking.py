@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..units import flag, several
-from .texts import marked, plain, table
+from .texts import marked, plain, table, unfolding
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,7 @@ class Asked:
     @property
     def html(self) -> str:
         """The question with its answers; each unfolds to what is said to it."""
-        lines = "".join(
-            f"<li><details><summary>{each.answer}</summary>{each.said}</details></li>" for each in self.choices
-        )
-        return f"<p><b>{self.question}</b></p><ul>{lines}</ul>"
+        return f"<p><b>{self.question}</b></p>\n{unfolding((each.answer, each.said) for each in self.choices)}"
 
     @property
     def text(self) -> str:

@@ -31,7 +31,6 @@ def names() -> tuple[str, ...]:
     return tuple(name for name, lesson in _lessons().items() if "questions" in lesson)
 
 
-@cache
 def predictions() -> Mapping[str, Predicted]:
     """Return all predictions, by name.
 
@@ -78,7 +77,8 @@ def prediction_named(name: str) -> Predicted:
     ValueError
         If there is no such prediction.
     """
-    return predictions()[_known(name, predictions(), "name", "prediction")]
+    found = predictions()
+    return found[_known(name, found, "name", "prediction")]
 
 
 def _known(name: Any, known: Iterable[str], parameter: str, kind: str) -> str:

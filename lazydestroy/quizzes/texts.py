@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from html import escape, unescape
 from typing import Any
 
@@ -26,6 +26,12 @@ def plain(html: str) -> str:
     return unescape(re.sub(r"</?\w+>", "", html))
 
 
+def unfolding(answers: Iterable[tuple[str, str]]) -> str:
+    """Write answers as a list in which each unfolds to what is said to it. Both are HTML."""
+    lines = "".join(f"<li><details><summary>{answer}</summary>{said}</details></li>\n" for answer, said in answers)
+    return f"<ul>\n{lines}</ul>\n"
+
+
 def word(where: str, given: Any) -> str:
     """See that a name is there."""
     if not isinstance(given, str) or not given.strip():
@@ -45,4 +51,4 @@ def _listed(keys: Collection[str]) -> str:
     return ", ".join(map(repr, keys))
 
 
-__all__ = ["TAGS", "marked", "plain", "table", "word"]
+__all__ = ["TAGS", "marked", "plain", "table", "unfolding", "word"]

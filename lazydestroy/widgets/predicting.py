@@ -13,6 +13,7 @@ from typing import Any
 import ipywidgets
 
 from ..quizzes import Option, Predicted, prediction_named
+from ..quizzes.texts import unfolding
 from ..units import shown
 from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
@@ -73,12 +74,9 @@ class Prediction(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
     @property
     def html(self) -> str:
         """The question as a text in which the options, and then what happened, unfold."""
-        options = "".join(
-            f"<li><details><summary>{each.answer}</summary>{self.said(each)}</details></li>"
-            for each in self.asked.options
-        )
+        options = unfolding((each.answer, self.said(each)) for each in self.asked.options)
         return (
-            f"<p><b>Predict.</b> {self.asked.question}</p><ul>{options}</ul>"
+            f"<p><b>Predict.</b> {self.asked.question}</p>\n{options}"
             f"<details><summary><b>{SEE}</b></summary>{self.outcome}</details>"
         )
 

@@ -1,0 +1,143 @@
+"""Where a question is asked, no answer is seen: in every form in which a lesson is read.
+
+As committed, in a viewer that knows only HTML; as nbconvert exports it; in JupyterLab as committed; in JupyterLab after
+all cells have run; and in JupyterLab when it is opened again, with the state of its widgets and without.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import shutil
+
+import pytest
+from forms import exported, one_line, raw, visible
+from in_browser import MARKS
+from lessons import asked, name_of, with_questions
+from refresh_notebooks import ROOT
+
+from benchmarks.browser import Notebook, server
+from lazydestroy.quizzes import prediction_named, quiz_named
+from lazydestroy.widgets.predicting import SEE
+
+PICTURE_MAX = 150_000
+"""Bytes of a picture in a fold."""
+
+every_lesson = pytest.mark.parametrize("path", with_questions(), ids=name_of)
+
+
+def question_alone(what: str, name: str) -> str:
+    """What may be seen before a choice: the question, and what can be chosen."""
+    if what == "quiz":
+        parts = [part for each in quiz_named(name) for part in (each.text, *(choice.label for choice in each.choices))]
+    else:
+        asked = prediction_named(name)
+        parts = [f"Predict. {asked.text}", *(option.label for option in asked.options), SEE]
+    return one_line(" ".join(parts))
+
+
+def questions(path):
+    """Each cell that asks, with what may be seen of it."""
+    return [(each, question_alone(what, each.name)) for what in ("predict", "quiz") for each in asked(path, what)]
+
+
+def test_what_is_folded_is_not_seen():
+    assert visible("<p>a</p><details><summary>b <b>c</b></summary>d<img><details>e</details></details>f") == "a b c f"
+    assert visible("<details open><summary>a</summary>b</details><style>x</style><img>") == "a b [picture]"
+    assert visible("<details><summary>a</summary><details open>b</details></details>") == "a"
+
+
+@every_lesson
+def test_in_a_plain_viewer(path):
+    for asking, alone in questions(path):
+        assert visible(raw(asking.cell)) == alone
+
+
+@every_lesson
+def test_in_the_html_that_nbconvert_exports(path):
+    for asking, alone in questions(path):
+        assert visible(exported(asking.cell, "basic")) == alone
+
+
+@every_lesson
+def test_pictures_in_folds_are_small_and_have_words(path):
+    for asking in asked(path, "predict"):
+        for image in re.findall(r"<img [^>]*>", raw(asking.cell)):
+            found = re.search(r'src="data:image/png;base64,([\w+/=]+)" alt="([^"]+)"', image)
+            assert found and len(base64.b64decode(found[1])) <= PICTURE_MAX
+
+
+def test_the_usual_template_of_nbconvert_folds_as_well():
+    for path in with_questions()[:1]:
+        for asking, alone in questions(path):
+            assert visible(exported(asking.cell, "lab")) == alone
+
+
+# In a browser
+
+
+def in_jupyterlab(notebook, what: str, number: int) -> str:
+    """What is seen of the outputs of a cell that asks."""
+    calls = re.compile(rf"\b{what}\(\s*[\"']")
+    cells = [cell for cell in notebook.page.locator(".jp-CodeCell").all() if calls.search(cell.text_content() or "")]
+    return one_line(cells[number].locator(".jp-OutputArea").first.inner_text())
+
+
+def check_all(notebook, path, live: bool) -> None:
+    """See that of each cell that asks only the question is seen. The living widgets number the questions of a quiz."""
+    for what in ("predict", "quiz"):
+        for number, asking in enumerate(asked(path, what)):
+            alone = question_alone(what, asking.name)
+            if live and what == "predict":
+                alone = alone.removesuffix(f" {SEE}")
+            notebook.until(
+                lambda: without_numbers(in_jupyterlab(notebook, what, number)) == without_numbers(alone),
+                f"{in_jupyterlab(notebook, what, number)!r} is {alone!r}",
+                15,
+            )
+
+
+def without_numbers(text: str) -> str:
+    """A text without the numbers of questions."""
+    return re.sub(r"(^| )\d\. ", r"\1", text)
+
+
+class TestInJupyterLab:
+    pytestmark = MARKS
+
+    @every_lesson
+    def test_as_committed_and_when_it_has_run(self, path, chrome, address):
+        with contextlib.closing(Notebook(chrome, address, str(path.relative_to(ROOT)))) as notebook:
+            check_all(notebook, path, live=False)
+            notebook.run_all()
+            check_all(notebook, path, live=True)
+            assert notebook.errors() == [] and notebook.complaints == []
+
+    @pytest.mark.parametrize("state", [True, False], ids=["with state", "without"])
+    def test_opened_again_after_it_was_saved_with_its_widgets(self, state, chrome, tmp_path):
+        """Without their state the text stands in for them; with it the choice works, though their kernel has gone."""
+        path = next(path for path in with_questions() if asked(path, "predict"))
+        settings = tmp_path / "home/lab/user-settings/@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(json.dumps({"saveState": state}))
+        (tmp_path / "root").mkdir()
+        shutil.copy(path, tmp_path / "root" / "lesson.ipynb")
+        with server(tmp_path) as its_address:
+            with contextlib.closing(Notebook(chrome, its_address, "lesson.ipynb")) as first:
+                first.run_all()
+                check_all(first, path, live=True)
+                first.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+            with contextlib.closing(Notebook(chrome, its_address, "lesson.ipynb")) as again:
+                check_all(again, path, live=state)
+                if state:
+                    self.choose(again, path)
+
+    def choose(self, notebook, path):
+        """Make a prediction, and see what happens."""
+        asking = asked(path, "predict")[0]
+        notebook.page.locator(".lazydestroy-quiz input[type=radio]").first.click()
+        said = prediction_named(asking.name).options[0].feedback.partition("{")[0]
+        notebook.until(lambda: said in in_jupyterlab(notebook, "predict", 0), said, 10)
+        assert notebook.page.locator(".lazydestroy-outcome:visible").count() == 1
