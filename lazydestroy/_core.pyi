@@ -103,6 +103,7 @@ def walk(
     batch: int = 0,
     lock: Lock | None = None,
     stop: Callable[[], bool] | None = None,
+    after: bool = False,
     deferred: DeferredList | None = None,
     beyond: Iterable[Table] = (),
 ) -> Loop: ...

@@ -273,6 +273,7 @@ cdef struct Actor:
     LockState *lock
     ListState *deferred
     bint locked, stop, working
+    bint begins             # it is to stop, if at all, after its first batch
     bint more               # the walk has another table behind this one
     bint admitted           # has waited for the lock: the step that asks for it next may go on
     int64_t locked_since

@@ -660,6 +660,7 @@ cdef class Engine:
             loop.step, loop.table is not None, gathers, loop.deferred)
         a.batch, a.batch_n, a.batch_i = loop.batch, 0, 0
         a.locked = a.working = a.stop = a.admitted = False
+        a.begins = loop.after
         a.more = bool(loop.beyond)
         a.pfn = -1
         a.last_class = -1

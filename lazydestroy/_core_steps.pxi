@@ -177,6 +177,7 @@ cdef bint give_frame(EngineState *e, Actor *t, int64_t pfn, Entry *x) noexcept n
 cdef inline bint batch_complete(Actor *t) noexcept nogil:
     """Begin to work off the batch; True if somebody waits for the lock that was let go."""
     t.working = True
+    t.begins = False
     t.batch_i = 0
     t.row = t.row_each
     if t.locked:
@@ -233,7 +234,7 @@ cdef int begin_page(Actor *t) noexcept nogil:
     """Whether the task may do a step on its next page."""
     if t.working:
         return STEPPED
-    if t.stop and not t.locked and t.batch_n == 0:
+    if t.stop and not t.begins and not t.locked and t.batch_n == 0:
         return FINISHED
     if t.k >= t.n:
         if t.more:

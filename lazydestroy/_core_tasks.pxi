@@ -79,6 +79,7 @@ cdef class Loop:
     cdef DeferredList deferred
     cdef Lock lock
     cdef object step, each, last, stop
+    cdef bint after
     cdef tuple beyond           # tables that the walk goes on in
     cdef int64_t first, n, batch, rate
     cdef uint64_t seed
@@ -148,7 +149,7 @@ def visit(Table table not None, first, pages, function, order="sequential", seed
 
 
 def walk(Table table not None, first, pages, function, each=None, batch=0, Lock lock=None, stop=None,
-         DeferredList deferred=None, beyond=()):
+         bint after=False, DeferredList deferred=None, beyond=()):
     """A walk of page-table entries, present or not, upwards.
 
     Parameters
@@ -167,6 +168,8 @@ def walk(Table table not None, first, pages, function, each=None, batch=0, Lock 
         Held for reading while a batch is gathered, let go while it is worked off.
     stop : callable, optional
         Asked before every batch, the first one included; the walk ends when it says True.
+    after : bool
+        Ask `stop` after every batch instead: the first one is done whatever it says.
     deferred : DeferredList, optional
         The list that `function` may put pages on.
     beyond : iterable of Table, optional
@@ -178,7 +181,7 @@ def walk(Table table not None, first, pages, function, each=None, batch=0, Lock 
         if not 1 <= batch <= MOST_GATHERED:
             raise ValueError(f"batch={batch}: a batch has from 1 to {MOST_GATHERED} pages")
         loop.each, loop.batch = _as_step(each), batch
-    loop.stop = stop
+    loop.stop, loop.after = stop, after
     loop.deferred = deferred
     return loop
 
@@ -295,7 +298,8 @@ cdef class Task:
         """Whether its loop has no page left, so that its next step does nothing but leave the loop."""
         if self.a.state != LOOPING or self.a.working or self.a.batch_n:
             return False
-        return (self.a.stop and not self.a.locked) or (self.a.k >= self.a.n and not self.a.more)
+        stops = self.a.stop and not self.a.begins and not self.a.locked
+        return stops or (self.a.k >= self.a.n and not self.a.more)
 
     def __repr__(self):
         return f"<Task {self.name} at {self.a.clock} ns>"

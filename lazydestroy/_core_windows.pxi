@@ -133,6 +133,7 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
         if m == 0:
             return 0
         run = m * t.batch
+        t.begins = False
         count_chain(e, t, &a, run)
         count_chain(e, t, &b, run)
         repaint(e, pfn, run, down, cls, b.after)
