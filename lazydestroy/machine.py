@@ -18,7 +18,7 @@ from .access import Access
 from .costs import Costs
 from .host import Host
 from .host.firmware import RememberingUltravisor
-from .host.sizes import features_of, host_of, storage_of, ultravisor_of
+from .host.sizes import features_of, hole_of, host_of, storage_of, ultravisor_of
 from .kernel.structs import Flow, Gmap, Kvm, Mm, MmContext, Pv, Vcpu
 from .layers import Series
 from .page import PAGE_SHIFT, PAGE_SIZE, Holder, Page
@@ -59,10 +59,12 @@ class Machine(Host):
     host_memory : int or str, optional
         Size of the host's memory; default: the guest, and what it needs, twice.
     vcpus : int
-    lazy_destroy : bool, optional
-        Patch 10's parameter.
+    lazy_destroy, async_destroy : bool, optional
+        Module parameters: patch 10's, and that of Linux 6.2.
     features : iterable or str
         The Ultravisor's feature bits, such as "misc".
+    hole : (int, int), optional
+        ``(page, missing)``: the guest's memory is in two slots, and so many guest pages are missing before that page.
     process_memory : int or str
         QEMU's own memory.
     destroy_loop_threshold, list_page_capacity, low_memory
@@ -110,7 +112,9 @@ class Machine(Host):
         host_memory: int | str | None = None,
         vcpus: int = 1,
         lazy_destroy: bool | None = None,
+        async_destroy: bool | None = None,
         features: Any = (),
+        hole: tuple[int, int] | None = None,
         process_memory: int | str = 0,
         destroy_loop_threshold: int = DESTROY_LOOP_THRESHOLD,
         list_page_capacity: int = PV_MAX_LAZY_COUNT,
@@ -130,13 +134,8 @@ class Machine(Host):
         vcpus = units.whole_number(vcpus, "vcpus", 1, 248)
         if costs is not None and not isinstance(costs, Costs):
             raise ValueError(f"costs={units.shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
-        if lazy_destroy is not None and "lazy_destroy" not in kernel.parameters:
-            raise ValueError(
-                f"lazy_destroy={units.shown(lazy_destroy)}: {kernel!r} does not have the module parameter; "
-                "leave it None"
-            )
-        if lazy_destroy is not None:
-            lazy_destroy = units.flag(lazy_destroy, "lazy_destroy")
+        lazy_destroy = _module_parameter(kernel, "lazy_destroy", lazy_destroy, "version 1, patch 10")
+        async_destroy = _module_parameter(kernel, "async_destroy", async_destroy, "Linux 6.2")
         small_storage, tabled, windows = (
             units.flag(value, name)
             for name, value in (("small_storage", small_storage), ("tabled", tabled), ("windows", windows))
@@ -146,6 +145,7 @@ class Machine(Host):
         self.costs = Costs() if costs is None else costs
         self.guest_len = units.size(guest, "guest", multiple_of=PAGE_SIZE)
         self.process_len = units.size(process_memory, "process_memory", multiple_of=PAGE_SIZE, zero=True)
+        self.hole = hole_of(hole, self.guest_len >> PAGE_SHIFT)
         self.guest_pages, self.process_pages = self.guest_len >> PAGE_SHIFT, self.process_len >> PAGE_SHIFT
         self.destroy_loop_threshold = _at_least_one(destroy_loop_threshold, "destroy_loop_threshold")
         self.list_page_capacity = _at_least_one(list_page_capacity, "list_page_capacity")
@@ -176,7 +176,8 @@ class Machine(Host):
         self.processes = self.threads = 0
         self._raised: list[Interruption] = []
         self._saw = ""
-        self.kernel = kernel.kernel(self, lazy_destroy)
+        self.fatal_signals: frozenset[Task] = frozenset()
+        self.kernel = kernel.kernel(self, lazy_destroy, async_destroy)
         self.series = kernel
         self._initialise_ultravisor()
         self.kernel.start()
@@ -268,6 +269,10 @@ class Machine(Host):
         return before
 
     # What the kernel asks of the machine, and tells those who run on it
+
+    def fatal_signal_pending(self, task: Task | None) -> bool:
+        """Whether a task was sent a signal that ends it, and has not ended yet."""
+        return task in self.fatal_signals
 
     def running_handle(self, kvm: Kvm) -> int:
         """The configuration whose CPUs run the guest; 0 while it runs as a normal guest."""
@@ -401,7 +406,7 @@ class Machine(Host):
         pinned = self.memory.record(self.mm.guest.slot(page)).pinned
         self._need(not pinned or name == "share", f"page {page} is pinned: the host still uses it for I/O")
         with _told_apart():
-            cc = call(handle, page << PAGE_SHIFT)
+            cc = call(handle, self.kernel.guest_address(self.kvm.gmap, page << PAGE_SHIFT))
         self._need(cc == 0, f"page {page} cannot be {name}d: it is not the guest's own; let it touch() the page first")
 
     def swap_out(self, page: int) -> bool:
@@ -530,6 +535,17 @@ _KINDS = 240
 _PATIENCE = 100_000
 _PATIENCE_A_PAGE = 20
 """Steps after which what is done by hand is taken to be endless."""
+
+
+def _module_parameter(kernel: Series, name: str, value: Any, where: str) -> bool | None:
+    """A module parameter's value; None, its default, is all that a kernel without it takes."""
+    if value is None:
+        return None
+    if name not in kernel.parameters:
+        raise ValueError(
+            f"{name}={units.shown(value)}: {kernel!r} does not have the module parameter ({where}); leave it None"
+        )
+    return units.flag(value, name)
 
 
 def _at_least_one(value: Any, name: str) -> int:

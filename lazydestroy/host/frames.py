@@ -15,8 +15,16 @@ from .sizes import LOWCORE_PAGES
 if TYPE_CHECKING:
     from . import Host
 
-ALLOCATIONS = ("deferred_priv", "top-level table", "kthread", "list page")
-"""Allocations of the kernel that can be told to fail."""
+ALLOCATIONS = (
+    "deferred_priv",
+    "top-level table",
+    "kthread",
+    "list page",
+    "set-aside structure",
+    "donated storage",
+    "notifier",
+)
+"""What the kernel asks for and can be told that it does not get."""
 
 
 class HostFrames:
@@ -43,6 +51,8 @@ class HostFrames:
     def allocate_donation(self: Host, length: int) -> tuple[int, int] | None:
         """Frames to donate, contiguous: the first one and how many. None if there are none."""
         pages = length >> PAGE_SHIFT
+        if self.injected("donated storage"):
+            return None
         first = self.memory.find_run(pages, lowest=max(LOWCORE_PAGES, self.donated_from >> PAGE_SHIFT))
         if first is None:
             self.event("refused", f"nowhere are {units.format_count(pages)} pages free, in a row, to be donated")
@@ -81,7 +91,8 @@ class HostFrames:
     def fail_allocation(self: Host, what: str, times: int = 1) -> None:
         """Let the kernel's next `times` allocations of "deferred_priv", "top-level table" or "kthread" fail.
 
-        So can an allocation of a "list page" (patch 9).
+        So can an allocation of a "list page" (patch 9), of the "set-aside structure" (Linux 6.2) and of "donated
+        storage". A "notifier" that fails is one that a signal keeps from being registered.
 
         Raises
         ------

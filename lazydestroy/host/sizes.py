@@ -51,6 +51,15 @@ def features_of(features: Any) -> str | tuple[str | int, ...]:
     return bits
 
 
+def hole_of(hole: Any, pages: int) -> tuple[int, int] | None:
+    """Where a guest's memory of so many pages has a hole, and how many pages are missing there."""
+    if hole is None:
+        return None
+    if not isinstance(hole, tuple | list) or len(hole) != 2:
+        raise ValueError(f"hole={units.shown(hole)}: use (page, missing pages), such as (10, 30), or None")
+    return units.whole_number(hole[0], "hole", 1, pages - 1), units.whole_number(hole[1], "hole", 1, 1 << 40)
+
+
 def ultravisor_of(given: Any, small_storage: bool) -> tuple[dict[str, Any], Ultravisor]:
     """The arguments for a machine's Ultravisor, and one that was made with them: it tells how much storage it wants."""
     small = SMALL_STORAGE if small_storage else {}

@@ -32,13 +32,15 @@ class Kernel(KernelKvm, KernelPv, KernelGmap, KernelFault, KernelMm, KernelUv):
     ----------
     machine : Machine
         What it runs on.
-    lazy_destroy : bool or None
-        Patch 10's module parameter; None is its default. A kernel without the patch does not know it.
+    lazy_destroy, async_destroy : bool or None
+        Module parameters: of version 1 (patch 10), and of Linux 6.2. None is the default. A kernel without the patch
+        does not know its parameter.
     """
 
-    def __init__(self, machine: Machine, lazy_destroy: bool | None = None) -> None:
+    def __init__(self, machine: Machine, lazy_destroy: bool | None = None, async_destroy: bool | None = None) -> None:
         self.machine = machine
         self.lazy_destroy = lazy_destroy
+        self.async_destroy = async_destroy
         self.waits_for_memory: dict[Task, tuple[int, Flow]] = {}
 
     def start(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .._core import step, walk
 from ..page import PAGE_SHIFT, Content, Holder, Page
 from ..ultravisor import ASCE_PRIVATE
-from .structs import Flow, Gmap, Mm
+from .structs import Flow, Gmap, Memslot, Mm
 
 if TYPE_CHECKING:
     from . import Kernel
@@ -20,6 +20,18 @@ ASCE_TYPE_MASK = 0x0C
 ASCE_TYPE_SEGMENT = 0x00
 ASCE_TYPE_REGION3 = 0x04
 """Type of a top-level table, in the ASCE. A segment table reaches 2 GiB; larger guests have more levels."""
+
+
+class GuestTable:
+    """The tables of a guest whose memory has holes: which frame backs a guest page (see `Ultravisor.tables`)."""
+
+    def __init__(self, kernel: Kernel, gmap: Gmap) -> None:
+        self.kernel, self.gmap = kernel, gmap
+
+    def frame(self, page_number: int) -> int | None:
+        """The frame behind a guest page, or None."""
+        addr = self.kernel.gmap_translate(self.gmap, page_number << PAGE_SHIFT)
+        return None if addr == -EFAULT else self.gmap.mm.guest.frame(addr >> PAGE_SHIFT)
 
 
 class KernelGmap:
@@ -39,7 +51,7 @@ class KernelGmap:
             gmap.dangling = gmap.dangling or gmap.host_to_guest == first
         self.machine.give_back(first, CRST_PAGES)
 
-    def gmap_create(self: Kernel, mm: Mm) -> Gmap | None:
+    def gmap_create(self: Kernel, mm: Mm, memslots: tuple[Memslot, ...]) -> Gmap | None:
         """A gmap with a new top-level table, known to the Ultravisor by its origin."""
         table = self.crst_table_alloc()
         if table is None:
@@ -48,6 +60,7 @@ class KernelGmap:
         gmap = Gmap(
             self.machine.memory,
             mm=mm,
+            memslots=memslots,
             table=0,
             asce=ASCE_PRIVATE | (ASCE_TYPE_SEGMENT if two_levels else ASCE_TYPE_REGION3),
             crst_list=[table],
@@ -64,14 +77,25 @@ class KernelGmap:
 
         In this model a guest's memory begins at address 0 of the process.
         """
-        return gaddr if 0 <= gaddr < gmap.mm.guest.pages << PAGE_SHIFT else -EFAULT
+        for slot in gmap.memslots:
+            addr = gaddr - (slot.base_gfn << PAGE_SHIFT)
+            if 0 <= addr < slot.npages << PAGE_SHIFT:
+                return addr + (slot.first << PAGE_SHIFT)
+        return -EFAULT
+
+    def guest_address(self: Kernel, gmap: Gmap, addr: int) -> int:
+        """The guest address of an address of the process, which lies in one of the slots."""
+        slot = next(slot for slot in reversed(gmap.memslots) if slot.first <= addr >> PAGE_SHIFT)
+        return addr + (slot.base_gfn - slot.first << PAGE_SHIFT)
 
     def gmap_set_table(self: Kernel, gmap: Gmap, table: int) -> None:
         """Let the gmap use another top-level table, with the same entries. The host-to-guest map stays as it is."""
         gmap.table = table
         gmap.asce = table << PAGE_SHIFT | gmap.asce & ((1 << PAGE_SHIFT) - 1)
         gmap.dangling = gmap.dangling and gmap.host_to_guest != table
-        self.machine.uv.tables[table << PAGE_SHIFT] = gmap.mm.guest
+        self.machine.uv.tables[table << PAGE_SHIFT] = (
+            GuestTable(self, gmap) if len(gmap.memslots) > 1 else gmap.mm.guest
+        )
 
     def gmap_unlink(self: Kernel, gmap: Gmap) -> None:
         """The host's page tables of a guest go away: clear the guest's entries that point to them.

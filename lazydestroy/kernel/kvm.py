@@ -17,6 +17,10 @@ from .structs import Answer, Flow, Kvm, Vcpu
 if TYPE_CHECKING:
     from . import Kernel
 
+KVM_CAP_S390_PROTECTED = 180
+KVM_CAP_S390_PROTECTED_ASYNC_DISABLE = 224
+"""Capabilities that userspace may ask for (``include/uapi/linux/kvm.h``); the second one came with Linux 6.2."""
+
 
 class KernelKvm:
     """What userspace and the hardware ask of KVM."""
@@ -55,7 +59,7 @@ class KernelKvm:
         if not rc:
             rc = yield from self.kvm_s390_cpus_to_pv(kvm)
             if rc:
-                yield from self.kvm_s390_pv_end(kvm)
+                yield from self.kvm_s390_pv_end_new(kvm)
         self.machine.engine.release(kvm.lock)
         return rc
 
@@ -112,8 +116,7 @@ class KernelKvm:
             self.kvm_arch_vcpu_destroy(vcpu)
             yield
         self.machine.give_back(kvm.sca, 1)
-        if self.kvm_s390_pv_is_protected(kvm):
-            yield from self.kvm_s390_pv_end(kvm)
+        yield from self.kvm_s390_pv_end_with_vm(kvm)
         self.gmap_remove(kvm.gmap)
         self.mmdrop(kvm.mm)
 
@@ -127,14 +130,35 @@ class KernelKvm:
         """How the three call sites above end a configuration (patch 8 edits them)."""
         return (yield from self.kvm_s390_pv_deinit_vm(kvm))
 
+    def kvm_s390_pv_end_new(self: Kernel, kvm: Kvm) -> Flow:
+        """How enable ends a configuration whose CPUs it could not create (Linux 6.2 edits this call site)."""
+        return (yield from self.kvm_s390_pv_end(kvm))
+
+    def kvm_s390_pv_end_with_vm(self: Kernel, kvm: Kvm) -> Flow:
+        """What protection has left in a VM that goes (Linux 6.0 and 6.2 edit this call site)."""
+        if self.kvm_s390_pv_anything_left(kvm):
+            yield from self.kvm_s390_pv_end(kvm)
+
+    def kvm_s390_pv_anything_left(self: Kernel, kvm: Kvm) -> bool:
+        """Whether the end of a VM has something to end: its configuration."""
+        return self.kvm_s390_pv_is_protected(kvm)
+
+    def kvm_vm_ioctl_check_extension(self: Kernel, ext: int) -> int:
+        """``KVM_CHECK_EXTENSION``: what this kernel can do for a VM. 0: it does not know it, or cannot.
+
+        Of all that KVM answers there is only ``KVM_CAP_S390_PROTECTED`` here. The model's host always has an
+        Ultravisor (``is_prot_virt_host``).
+        """
+        return int(ext == KVM_CAP_S390_PROTECTED)
+
     # A guest's access to its memory
 
-    def guest_access(self: Kernel, kvm: Kvm, page: Page, gaddr: int) -> Step | None:
+    def guest_access(self: Kernel, kvm: Kvm, page: Page, addr: int) -> Step | None:
         """One try to touch one page. What it raises is handled in the next step, then it is tried again."""
         machine = self.machine
         if not self.pte_present(kvm.mm, page):
             machine.engine.read_lock(kvm.mm.mmap_lock)
-            self.handle_mm_fault(kvm.mm, kvm.mm.guest, gaddr)
+            self.handle_mm_fault(kvm.mm, kvm.mm.guest, addr)
             return step(self.guest_access, kvm)
         handle = machine.running_handle(kvm)
         interruption = machine.uv.access(page, handle)
@@ -148,8 +172,9 @@ class KernelKvm:
         machine.raised(interruption)
         return step(self.guest_fault, interruption, kvm)
 
-    def guest_fault(self: Kernel, interruption: Interruption, kvm: Kvm, page: Page, gaddr: int) -> Step:
+    def guest_fault(self: Kernel, interruption: Interruption, kvm: Kvm, page: Page, addr: int) -> Step:
         """A guest's access was interrupted: run the handler, then try again."""
+        gaddr = self.guest_address(kvm.gmap, addr)
         if interruption == Interruption.SECURE_STORAGE_ACCESS:
             self.do_secure_storage_access_gmap(kvm, gaddr)
             if self.machine.guest_up and not page.arch_1 and self.machine.uv.access(page):

@@ -62,9 +62,12 @@ class KernelMm:
         mm.mm_count -= 1
         if mm.mm_count == 0:
             mm.freed = True
+        elif mm.mm_count < 0:
+            self.machine.event("use after free", "mm_count of a freed mm falls below 0")
 
     def exit_mmap(self: Kernel, mm: Mm) -> Flow:
         """Remove every entry of an address space that has no users any more."""
+        yield from self.mmu_notifier_release(mm)
         self.machine.engine.doing("removes the address space")
         for table in mm.tables:
             yield walk(table, 0, table.pages, step(self.zap_pte, mm), deferred=mm.context.deferred_list)
@@ -73,12 +76,21 @@ class KernelMm:
             if gmap.mm is mm:
                 self.gmap_unlink(gmap)
 
-    def zap_pte(self: Kernel, mm: Mm, page: Page, _addr: int) -> None:
-        """Remove one entry for good, and drop its reference to the page."""
+    def mmu_notifier_release(self: Kernel, mm: Mm) -> Flow:
+        """Tell whoever asked for it that an address space ends; nobody does before Linux 6.0."""
+        return
+        yield
+
+    def madvise_dontneed(self: Kernel, mm: Mm, page: Page) -> None:
+        """Remove one entry at userspace's request; the address space stays."""
+        self.zap_pte(mm, page, full=False)
+
+    def zap_pte(self: Kernel, mm: Mm, page: Page, _addr: int = 0, full: bool = True) -> None:
+        """Remove one entry for good, and drop its reference to the page. `full`: the whole address space is going."""
         if not self.pte_present(mm, page):
             return
         self.machine.engine.charge(self.machine.costs.unmap)
-        self.ptep_get_and_clear_full(mm, page, full=True)
+        self.ptep_get_and_clear_full(mm, page, full)
         if page.refs > 1 and page.holder == Holder.MAPPED:
             # not mapped any more, and not free: somebody holds on to it
             page.update(holder=Holder.SET_ASIDE, measured=0)

@@ -5,13 +5,13 @@ What several patches of the series edit has seams here: small functions with a n
 
 from __future__ import annotations
 
-from errno import EAGAIN, EINVAL, EIO, ENOMEM
+from errno import EAGAIN, EFAULT, EINVAL, EIO, ENOMEM
 from typing import TYPE_CHECKING
 
 from .._core import Step, step, visit
 from ..page import PAGE_SHIFT, Page
 from ..uvcb import UVC, UVC_RC_NEED_DESTROY, uv_cb_cgc, uv_cb_csc, uv_cb_ssc, uv_cb_unp
-from .structs import NO_STORAGE, Answer, Flow, Kvm, Mm, Pv, Vcpu
+from .structs import NO_STORAGE, Answer, Flow, Kvm, Mm, Pv, Storage, Vcpu
 
 if TYPE_CHECKING:
     from . import Kernel
@@ -37,10 +37,14 @@ class KernelPv:
             stor_origin=storage[0] << PAGE_SHIFT,
         )
         if self.uv_call(uvcb):
-            machine.give_back(*storage)
+            self.cpu_refused(storage)
             return -EIO
         vcpu.handle, vcpu.stor_base = uvcb.cpu_handle, storage
         return 0
+
+    def cpu_refused(self: Kernel, storage: Storage) -> None:
+        """What becomes of the storage of a secure CPU that was not created (Linux 5.16 edits this)."""
+        self.machine.give_back(*storage)
 
     def kvm_s390_pv_destroy_cpu(self: Kernel, vcpu: Vcpu) -> tuple[int, int, int]:
         """End the secure CPU of a vCPU. Its storage is leaked if the Ultravisor refuses.
@@ -87,7 +91,7 @@ class KernelPv:
 
     def kvm_s390_clear_pv_state(self: Kernel, kvm: Kvm) -> None:
         """The VM has no configuration any more."""
-        kvm.pv = Pv(self.machine.memory, handle=0, guest_len=0, stor_base=NO_STORAGE, stor_var=NO_STORAGE)
+        kvm.pv = Pv(self.machine.memory)
 
     def kvm_s390_pv_init_vm(self: Kernel, kvm: Kvm) -> Flow:
         """Create a secure configuration for a VM. Returns 0, -ENOMEM or -EIO."""
@@ -142,13 +146,26 @@ class KernelPv:
         return -EINVAL if cc else 0
 
     def kvm_s390_pv_unpack(self: Kernel, kvm: Kvm, first: int, pages: int) -> Flow:
-        """Import and decrypt the boot image, page by page. Returns 0 or -EIO."""
-        done = yield visit(kvm.mm.guest, first, pages, step(self.unpack_one, kvm), lock=kvm.mm.mmap_lock)
-        return 0 if done == pages else -EIO
+        """Import and decrypt the boot image, page by page. Returns 0 or a negative error number.
 
-    def unpack_one(self: Kernel, kvm: Kvm, page: Page, gaddr: int) -> Step | None:
+        -EINVAL if the Ultravisor refuses, -EFAULT where the guest has no memory.
+        """
+        for slot in kvm.memslots:
+            if slot.base_gfn > first or not pages:
+                break
+            here = max(0, min(pages, slot.base_gfn + slot.npages - first))
+            start = slot.first + first - slot.base_gfn
+            if here:
+                done = yield visit(kvm.mm.guest, start, here, step(self.unpack_one, kvm), lock=kvm.mm.mmap_lock)
+                if done != here:
+                    return -EINVAL
+            first, pages = first + here, pages - here
+        return -EFAULT if pages else 0
+
+    def unpack_one(self: Kernel, kvm: Kvm, page: Page, addr: int) -> Step | None:
         """One page of the image; again if it was busy, or no entry was found."""
         self.machine.engine.read_lock(kvm.mm.mmap_lock)
+        gaddr = self.guest_address(kvm.gmap, addr)
         uvcb = uv_cb_unp(guest_handle=kvm.pv.handle, gaddr=gaddr)
         rc = self.gmap_make_secure(kvm.gmap, gaddr, uvcb)
         if rc == -EAGAIN:
@@ -161,7 +178,7 @@ class KernelPv:
     def kvm_s390_pv_verify(self: Kernel, kvm: Kvm) -> int:
         """Have the whole image checked."""
         cc, _, _ = self.uv_cmd_nodata(kvm.pv.handle, UVC.VERIFY_IMG)
-        return -EIO if cc else 0
+        return -EINVAL if cc else 0
 
     # The flag that says that configurations live in an mm (patch 6 makes it a counter)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._core import DeferredList, Lock, Memory, Table
 from ..page import Record
@@ -77,6 +77,8 @@ class Mm(Struct):
         Page tables of the guest's memory and of the process's own.
     swap : dict of int to Record
         Guest pages that are swapped out, and what is in them.
+    notifier_subscriptions : tuple of Kvm
+        VMs whose notifier is called when the address space ends (Linux 6.0).
     freed : bool
         The structure has been freed: whoever touches `context` now uses freed memory.
     """
@@ -88,6 +90,7 @@ class Mm(Struct):
         "mm_count",
         "mm_users",
         "mmap_lock",
+        "notifier_subscriptions",
         "number",
         "on_use",
         "process",
@@ -102,6 +105,7 @@ class Mm(Struct):
     guest: Table
     process: Table
     swap: dict[int, Record]
+    notifier_subscriptions: tuple[Kvm, ...]
     freed: bool
     on_use: Callable[[str], None]
 
@@ -118,12 +122,22 @@ class Mm(Struct):
         return self._context
 
 
+class Memslot(NamedTuple):
+    """A piece of the guest's memory: its first guest frame, how many pages, and the first of the process's pages."""
+
+    base_gfn: int
+    npages: int
+    first: int
+
+
 class Gmap(Struct):
     """The guest's address space as KVM sees it.
 
     Attributes
     ----------
     mm : Mm
+    memslots : tuple of Memslot
+        Where the guest's memory lies in the process's.
     table : int
         First frame of the top-level table (``CRST_ALLOC_ORDER`` 2: four contiguous pages).
     asce : int
@@ -139,9 +153,10 @@ class Gmap(Struct):
         That table has been freed.
     """
 
-    __slots__ = ("asce", "crst_list", "dangling", "guest_handle", "host_to_guest", "mm", "table")
+    __slots__ = ("asce", "crst_list", "dangling", "guest_handle", "host_to_guest", "memslots", "mm", "table")
 
     mm: Mm
+    memslots: tuple[Memslot, ...]
     table: int
     asce: int
     crst_list: list[int]
@@ -151,29 +166,59 @@ class Gmap(Struct):
 
 
 class Pv(Struct):
-    """``kvm->arch.pv``: handle of the secure configuration, and what was donated for it (frames and pages)."""
+    """``kvm->arch.pv``: handle of the secure configuration, and what was donated for it (frames and pages).
 
-    __slots__ = ("guest_len", "handle", "stor_base", "stor_var")
+    Attributes
+    ----------
+    handle, guest_len : int
+    stor_base, stor_var : Storage
+    set_aside : PvVmToBeDestroyed or None
+        Linux 6.2: the configuration that was set aside, and whose clean-up has not begun.
+    need_cleanup : tuple of PvVmToBeDestroyed
+        Linux 6.2: leftovers, the newest first. Their clean-up was begun and not brought to its end.
+    mmu_notifier : bool
+        Linux 6.0: the kernel has tried to register a notifier for this VM (its ``ops`` pointer is set).
+    """
+
+    __slots__ = ("guest_len", "handle", "mmu_notifier", "need_cleanup", "set_aside", "stor_base", "stor_var")
 
     handle: int
     guest_len: int
     stor_base: Storage
     stor_var: Storage
+    set_aside: PvVmToBeDestroyed | None
+    need_cleanup: tuple[PvVmToBeDestroyed, ...]
+    mmu_notifier: bool
+
+    def __init__(self, memory: Memory, **fields: Any) -> None:
+        super().__init__(memory, **{**_NO_CONFIGURATION, **fields})
+
+
+_NO_CONFIGURATION: dict[str, Any] = {
+    "handle": 0,
+    "guest_len": 0,
+    "stor_base": NO_STORAGE,
+    "stor_var": NO_STORAGE,
+    "set_aside": None,
+    "need_cleanup": (),
+    "mmu_notifier": False,
+}
 
 
 class Vcpu(Struct):
     """A vCPU; ``handle`` and ``stor_base`` are those of its secure CPU, or 0 and `NO_STORAGE`.
 
-    ``sie_block`` is the frame of its state description.
+    ``sie_block`` is the frame of its state description, ``sida`` that of its SIDA page (Linux 5.16), or 0.
     """
 
-    __slots__ = ("handle", "kvm", "sie_block", "stor_base", "vcpu_id")
+    __slots__ = ("handle", "kvm", "sida", "sie_block", "stor_base", "vcpu_id")
 
     vcpu_id: int
     kvm: Kvm
     handle: int
     stor_base: Storage
     sie_block: int
+    sida: int
 
 
 class Kvm(Struct):
@@ -189,17 +234,20 @@ class Kvm(Struct):
         ``kvm->lock``.
     sca : int
         Frame of the system control area.
+    memslots : tuple of Memslot
+        The pieces of the guest's memory, by guest address.
     guest_len : int
-        Size of the guest's memory in bytes.
+        Where the guest's memory ends, in bytes.
     """
 
-    __slots__ = ("gmap", "guest_len", "lock", "mm", "pv", "sca", "vcpus")
+    __slots__ = ("gmap", "guest_len", "lock", "memslots", "mm", "pv", "sca", "vcpus")
 
     mm: Mm
     gmap: Gmap
     pv: Pv
     vcpus: list[Vcpu]
     lock: Lock
+    memslots: tuple[Memslot, ...]
     sca: int
     guest_len: int
 
@@ -226,3 +274,17 @@ class DeferredPriv:
     stor_var: Storage = NO_STORAGE
     old_table: int = 0
     has_mm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PvVmToBeDestroyed:
+    """Linux 6.2: a configuration that its VM no longer runs (``struct pv_vm_to_be_destroyed``).
+
+    Everything is 0 if DESTROY_SEC_CONF_FAST has ended it: then only the count is left to be lowered. ``old_gmap_table``
+    is the first frame of its top-level table.
+    """
+
+    handle: int = 0
+    stor_base: Storage = NO_STORAGE
+    stor_var: Storage = NO_STORAGE
+    old_gmap_table: int = 0

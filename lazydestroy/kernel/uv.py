@@ -5,7 +5,7 @@ Functions return 0 or a negative error number, as the kernel's do.
 
 from __future__ import annotations
 
-from errno import EAGAIN, EBUSY, EINVAL, ENXIO
+from errno import EAGAIN, EBUSY, EFAULT, EINVAL, ENXIO
 from typing import TYPE_CHECKING, Any
 
 from ..page import PAGE_SHIFT, Page
@@ -86,6 +86,8 @@ class KernelUv:
     def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
         """Import the page at a guest address. -EAGAIN: try again, its entry was not there or the page was busy.
 
+        -EFAULT: the guest has no memory at that address.
+
         A busy page is tried a second time here, after this CPU's pagevecs were drained; those of all CPUs are drained
         before -EAGAIN is returned. The second try never helps in this model, but patch 7 exports before each.
         """
@@ -98,7 +100,10 @@ class KernelUv:
             return -EAGAIN
         if rc == -ENXIO:
             if page is None:
-                self.handle_mm_fault(gmap.mm, gmap.mm.guest, gaddr)
+                addr = self.gmap_translate(gmap, gaddr)
+                if addr == -EFAULT:
+                    return -EFAULT
+                self.handle_mm_fault(gmap.mm, gmap.mm.guest, addr)
             else:
                 machine.engine.charge(machine.costs.fault)
             return -EAGAIN
@@ -127,6 +132,8 @@ class KernelUv:
 
     def gmap_page(self: Kernel, gmap: Gmap, gaddr: int) -> Page | None:
         """The page behind a guest address, or None if no entry is present."""
-        table = gmap.mm.guest
-        page = self.machine.memory.page(table.slot(gaddr >> PAGE_SHIFT))
+        addr = self.gmap_translate(gmap, gaddr)
+        if addr == -EFAULT:
+            return None
+        page = self.machine.memory.page(gmap.mm.guest.slot(addr >> PAGE_SHIFT))
         return page if self.pte_present(gmap.mm, page) else None

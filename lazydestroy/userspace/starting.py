@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from .._core import DeferredList, Lock, Table
 from ..host.sizes import LOWCORE_PAGES
-from ..kernel.structs import NO_STORAGE, Kvm, Mm, MmContext, Pv, Vcpu
-from ..page import Content, Holder, Record
+from ..kernel.structs import NO_STORAGE, Kvm, Memslot, Mm, MmContext, Pv, Vcpu
+from ..page import PAGE_SHIFT, Content, Holder, Record
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -35,6 +35,7 @@ def address_space(machine: Machine) -> Mm:
         guest=Table(memory, number, LOWCORE_PAGES, machine.guest_pages),
         process=Table(memory, number, LOWCORE_PAGES + machine.guest_pages, machine.process_pages),
         swap={},
+        notifier_subscriptions=(),
         freed=False,
         on_use=lambda what: machine.event("use after free", f"{what} of a freed mm"),
         _context=MmContext(
@@ -69,24 +70,33 @@ def create_vm(machine: Machine, mm: Mm) -> Kvm:
     RuntimeError
         If the host has no memory for it.
     """
-    memory = machine.memory
-    gmap = machine.kernel.gmap_create(mm)
+    memory, memslots = machine.memory, _memslots(machine)
+    gmap = machine.kernel.gmap_create(mm, memslots)
     if gmap is None:
         raise RuntimeError(_NO_ROOM + "VM")
     kvm = Kvm(
         memory,
         mm=mm,
         gmap=gmap,
-        pv=Pv(memory, handle=0, guest_len=0, stor_base=NO_STORAGE, stor_var=NO_STORAGE),
+        pv=Pv(memory),
         vcpus=[],
         lock=Lock("kvm->lock"),
+        memslots=memslots,
         sca=_page_of_a_vm(machine),
-        guest_len=machine.guest_len,
+        guest_len=memslots[-1].base_gfn + memslots[-1].npages << PAGE_SHIFT,
     )
     for number in range(machine.vcpus):
         block = _page_of_a_vm(machine)
-        kvm.vcpus.append(Vcpu(memory, vcpu_id=number, kvm=kvm, handle=0, stor_base=NO_STORAGE, sie_block=block))
+        kvm.vcpus.append(Vcpu(memory, vcpu_id=number, kvm=kvm, handle=0, stor_base=NO_STORAGE, sie_block=block, sida=0))
     return kvm
+
+
+def _memslots(machine: Machine) -> tuple[Memslot, ...]:
+    """The guest's memory: one slot, or two with a hole between them."""
+    if machine.hole is None:
+        return (Memslot(0, machine.guest_pages, 0),)
+    at, missing = machine.hole
+    return Memslot(0, at, 0), Memslot(at + missing, machine.guest_pages - at, at)
 
 
 def _page_of_a_vm(machine: Machine) -> int:
