@@ -44,6 +44,8 @@ class Layer:
         Patches whose bug it mends: a fix goes when one of them goes.
     cover_letter : str
         Message-Id of the cover letter that a patch of this package came with.
+    commit, release : str
+        Hash of the commit, and the Linux that it came with; empty for a patch that was not merged as it is.
     parameter : str
         Name of the module parameter that it brings, if it brings one.
     """
@@ -54,6 +56,8 @@ class Layer:
     needs: ClassVar[tuple[int, ...]] = ()
     mends: ClassVar[tuple[int, ...]] = ()
     cover_letter: ClassVar[str] = COVER_LETTER
+    commit: ClassVar[str] = ""
+    release: ClassVar[str] = ""
     parameter: ClassVar[str] = ""
 
 
@@ -66,7 +70,9 @@ class Patch:
     number : int
     title : str
     message_id : str
-        Message-Id of the mail; empty for a patch of your own.
+        Message-Id of the mail; empty for a patch of your own, and for a commit.
+    commit, release : str
+        Hash of the commit, and the Linux that it came with; empty for a patch of version 1, and for one of your own.
     summary : str
         What it changes and why, in this project's words.
     files : tuple of str
@@ -86,6 +92,8 @@ class Patch:
     number: int
     title: str
     message_id: str
+    commit: str
+    release: str
     summary: str
     files: tuple[str, ...]
     overrides: tuple[str, ...]
@@ -190,7 +198,9 @@ def patch_of(layer: type[Layer], below: tuple[type[Layer], ...]) -> Patch:
     return Patch(
         number=number,
         title=layer.title,
-        message_id=layer.cover_letter.replace("-1-", f"-{number + 1}-") if mailed else "",
+        message_id=layer.cover_letter.replace("-1-", f"-{number + 1}-") if mailed and not layer.commit else "",
+        commit=layer.commit,
+        release=layer.release,
         summary=summary_of(layer),
         files=layer.files,
         overrides=tuple(name for name in functions if hasattr(kernel, name)),

@@ -11,6 +11,7 @@ from ..layers import COVER_LETTER, Layer, Patch, Series
 from .check import Verdict, check
 from .fixes import FIXES, OTHER_BUGS, Bug, OtherBug, bugs_of
 from .later import OneAtATime, OnePrepared
+from .merged import linux_6_2, linux_latest
 from .oom_notifier import OomNotifier
 from .p01_leak_asce import LeakAsce
 from .p02_page_flags import PageFlags
@@ -76,6 +77,8 @@ __all__ = [
     "Verdict",
     "Version",
     "check",
+    "linux_6_2",
+    "linux_latest",
     "v1",
     "v1_fixed",
     "v4",
