@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from .._core import Task
 from ..kernel.structs import Answer, Flow
 from ..page import PAGE_SHIFT, PAGE_SIZE
-from .process import Process
+from .async_cleanup import ThreadedProcess
 from .starting import address_space, create_vm
 
 if TYPE_CHECKING:
     from ..machine import Machine
 
 
-class Qemu(Process):
+class Qemu(ThreadedProcess):
     """A process with a VM.
 
     Parameters
@@ -24,8 +24,6 @@ class Qemu(Process):
 
     Attributes
     ----------
-    kvm : Kvm
-        Its VM.
     guest_up : bool
         The guest runs.
     vcpu_tasks : list of Task
@@ -81,13 +79,6 @@ class Qemu(Process):
             self.machine.event("userspace", "KVM_PV_DISABLE answers rc 1, rrc 42: the rest is done in the background")
         return answer
 
-    def exiting(self) -> Flow:
-        """The process ends: its address space goes, then its file descriptors, the VM's among them."""
-        self.set_aside_running()
-        yield from super().exiting()
-        yield from self.machine.kernel.kvm_arch_destroy_vm(self.kvm)
-        self._let_go()
-
     # How its guest and it end
 
     def kill(self) -> None:
@@ -105,13 +96,3 @@ class Qemu(Process):
         """Let no vCPU act any more; the guest may go on with others."""
         for task in self.vcpu_tasks:
             self.machine.engine.kill(task)
-
-    def set_aside_running(self) -> None:
-        """From now on the running configuration's pages count as old, as not yet clean."""
-        pv = self.kvm.pv
-        if pv.handle:
-            self.machine.configuration_ended(pv.handle, pv.stor_base[1] + pv.stor_var[1])
-
-    def _let_go(self) -> None:
-        """The VM is done with its old configurations."""
-        self.machine.configurations_set_aside(self.kvm.pv.handle)
