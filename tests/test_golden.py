@@ -9,9 +9,10 @@ import pytest
 from lazydestroy.page import Holder
 from lazydestroy.series.picture import Bounds, Pictures, Story
 from lazydestroy.series.watch import watching
-from tests import golden
+from tests.golden import DATA
+from tests.golden import version_1 as golden
 
-CASES = list(golden.cases(golden.DATA / "golden-v1.json.gz"))
+CASES = list(golden.cases(DATA / "golden-v1.json.gz"))
 SCENARIOS = sorted({case["scenario"] for case in CASES})
 
 
