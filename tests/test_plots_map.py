@@ -86,6 +86,18 @@ def test_the_largest_areas_are_named(run):
     assert "the guest's memory, 64 GiB: a cell is 64 MiB" in names
 
 
+def test_the_legend_lists_what_the_film_shows_and_nothing_else(run):
+    lazy_shutdown = ld.shutdown("64 GiB", film=True)
+    picture = map_picture()
+    panel = MapPanel(picture)
+    for film in (run, lazy_shutdown, run):
+        panel.show(film, 0)
+        legend = {text.get_text() for text in picture.texts}
+        there = {LOOKS[KINDS[kind]] for kind in np.unique(film.film.kinds)}
+        assert legend & set(LOOKS.values()) == there
+    assert LOOKS["leaked"] not in legend and LOOKS["set aside"] not in legend and LOOKS["shared"] in legend
+
+
 def test_a_small_guest_has_a_page_a_cell():
     run = ld.reboot("256 KiB", host_memory="16 MiB", loader=0, image="64 KiB", image_at=0, film=True)
     names = {text.get_text() for text in plot_map(run, 0).findobj(Text)}

@@ -117,7 +117,6 @@ class MapPanel(Panel):
         with styled():
             self.guest = _axes(picture, _TOP, _DOWN)
             self.rest = _axes(picture, _TOP + _DOWN * CELL[1] + _GAP, _BELOW)
-            _explain(picture, self.rest)
             self._images = [_image(picture, self.guest, _DOWN), _image(picture, self.rest, _BELOW)]
         super().__init__(self.guest)
 
@@ -136,6 +135,7 @@ class MapPanel(Panel):
         film = film_of(run)
         with styled():
             self._clear()
+            self._explain(film)
             guest, rest = film.at(time_ns)
             self._images[0].set_data(_picture_of(guest, _DOWN))
             self._images[1].set_data(_picture_of(rest, _BELOW))
@@ -146,6 +146,26 @@ class MapPanel(Panel):
             addresses = {row: _address(row, film.guest_pages, film.guest_cells) for row in marks}
             self._add(*ticks_on_the_left(self.guest, addresses, length=3))
             self._name(guest)
+
+    def _explain(self, film: Film) -> None:
+        """A legend of tiles, of those kinds that the film shows at some moment."""
+        kinds = [kind for kind in LOOKS if (film.kinds == KINDS.index(kind)).any()]
+        if not self._needs_ground(kinds):
+            return
+        picture, (width, height) = self._picture, CELL
+        tall = picture.get_figheight() * DPI
+        top = self.rest.get_position().y0 * tall - 14
+        for number, kind in enumerate(kinds):
+            left, low = 10 + number % 3 * 300, top - number // 3 * 23 - height
+            tiles = np.tile(_TILES[KINDS.index(kind)], (1, 2, 1))
+            frame = Rectangle((left, low), 2 * width, height, fill=False, ec="#888888", lw=0.6, transform=None)
+            frame.set_zorder(6)
+            x, y = (left + 2 * width + 8) / (WIDTH * DPI), (low + height / 2) / tall
+            self._keep(
+                picture.figimage(tiles, left, low, origin="upper", zorder=5),
+                picture.add_artist(frame),
+                picture.text(x, y, LOOKS[kind], va="center", fontsize=10.5),
+            )
 
     def _say(self, axes: Axes, name: str, pages: int, cells: int) -> None:
         """Write above an area what it is."""
@@ -183,21 +203,6 @@ def _longest(here: np.ndarray) -> tuple[int, int]:
     lengths = edges[1::2] - edges[::2]
     at = int(lengths.argmax())
     return int(edges[2 * at]), int(lengths[at])
-
-
-def _explain(picture: Picture, above: Axes) -> None:
-    """A legend of tiles."""
-    width, height = CELL
-    tall = picture.get_figheight() * DPI
-    top = above.get_position().y0 * tall - 14
-    for number, (kind, name) in enumerate(LOOKS.items()):
-        left, low = 10 + number % 3 * 300, top - number // 3 * 23 - height
-        picture.figimage(np.tile(_TILES[KINDS.index(kind)], (1, 2, 1)), left, low, origin="upper", zorder=5)
-        frame = Rectangle((left, low), 2 * width, height, fill=False, ec="#888888", lw=0.6, transform=None, zorder=6)
-        picture.add_artist(frame)
-        picture.text(
-            (left + 2 * width + 8) / (WIDTH * DPI), (low + height / 2) / tall, name, va="center", fontsize=10.5
-        )
 
 
 def _axes(picture: Picture, top: int, rows: int) -> Axes:
