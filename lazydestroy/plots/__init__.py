@@ -16,6 +16,16 @@ from .runs import plot_memory, plot_run, plot_timeline, write_name
 from .scaling import ScalingPanel, describe_scaling, downtimes, plot_scaling, scaling_finding
 from .timeline import TimelinePanel
 from .trace import plot_trace
+from .waiting import (
+    WaitingPanel,
+    describe_waiting,
+    plot_waiting,
+    waiting_end,
+    waiting_finding,
+    waiting_height,
+    waiting_picture,
+    waiting_setting,
+)
 from .words import (
     compared,
     comparison,
@@ -36,12 +46,14 @@ __all__ = [
     "Picture",
     "ScalingPanel",
     "TimelinePanel",
+    "WaitingPanel",
     "compared",
     "comparison",
     "describe",
     "describe_map",
     "describe_memory",
     "describe_scaling",
+    "describe_waiting",
     "downtimes",
     "finding",
     "in_common",
@@ -58,11 +70,17 @@ __all__ = [
     "plot_scaling",
     "plot_timeline",
     "plot_trace",
+    "plot_waiting",
     "png_of",
     "run_end",
     "scaling_finding",
     "setting",
     "styled",
+    "waiting_end",
+    "waiting_finding",
+    "waiting_height",
+    "waiting_picture",
+    "waiting_setting",
     "words_html",
     "write_name",
 ]

@@ -183,7 +183,7 @@ def explore_reboot(
         To choose from; the "scaling" picture has a line for each.
     controls : iterable of str
         Which controls are shown; the others stay as they begin.
-    pictures : iterable of {"timeline", "before and after", "map", "memory", "scaling"}
+    pictures : iterable of {"timeline", "before and after", "waiting", "map", "memory", "scaling"}
 
     Returns
     -------

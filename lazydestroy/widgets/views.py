@@ -17,12 +17,14 @@ from ..plots import (
     Picture,
     ScalingPanel,
     TimelinePanel,
+    WaitingPanel,
     compared,
     comparison,
     describe,
     describe_map,
     describe_memory,
     describe_scaling,
+    describe_waiting,
     downtimes,
     finding,
     in_common,
@@ -34,6 +36,11 @@ from ..plots import (
     scaling_finding,
     setting,
     styled,
+    waiting_end,
+    waiting_finding,
+    waiting_height,
+    waiting_picture,
+    waiting_setting,
     words_html,
     write_name,
 )
@@ -164,6 +171,32 @@ class BeforeAndAfterView(View):
         self.publish(comparison(runs), in_common(runs), partial(compared, runs))
 
 
+class WaitingView(View):
+    """How long the new guest waits on the first of several kernels, and on the one at hand."""
+
+    def __init__(self) -> None:
+        super().__init__(waiting_picture(2))
+        self.panel = WaitingPanel(self.picture.panel(HEAD - 0.1, waiting_height(2)))
+
+    def prepare(self, seen: Seen, hear: Hear) -> dict[str, Run]:
+        """The runs by name of their kernel: one, if the first kernel is at hand."""
+        own = seen.run.parameters["kernel"]
+        names = {kernel: name for name, kernel in seen.kernels.items()}
+        first = next(iter(names), own)
+        runs = {} if first == own else {names[first]: seen.again(first)}
+        return {**runs, names.get(own, kernel_name(seen.run)): seen.run}
+
+    def lasts(self, seen: Seen, prepared: dict[str, Run]) -> int:
+        """Until nobody waits and all is clean, on the slower kernel."""
+        return max(map(waiting_end, prepared.values()))
+
+    def show(self, seen: Seen, prepared: dict[str, Run], end: int) -> None:
+        """Draw the runs."""
+        self.panel.show(prepared, end)
+        title = waiting_finding(list(prepared.values()))
+        self.publish(title, waiting_setting(seen.run), partial(describe_waiting, prepared))
+
+
 class MemoryView(View):
     """What memory is used for."""
 
@@ -271,6 +304,7 @@ class ScalingView(View):
 VIEWS: Mapping[str, Callable[[], View]] = {
     "timeline": TimelineView,
     "before and after": BeforeAndAfterView,
+    "waiting": WaitingView,
     "map": MapView,
     "memory": MemoryView,
     "scaling": ScalingView,
