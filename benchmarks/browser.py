@@ -58,11 +58,11 @@ def missing() -> str:
 
 
 def environment(settings: str) -> dict[str, str]:
-    """As on a computer whose user has changed no settings; IPython's are in a folder of their own."""
+    """As on a computer whose user has changed no settings; IPython's have their own folder. No progress is kept."""
     kept = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "PYTHONSTARTUP")}
     if "PYTHONPATH" in kept:  # a kernel starts in another folder
         kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, kept["PYTHONPATH"].split(os.pathsep)))
-    return {**kept, "IPYTHONDIR": settings, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    return {**kept, "IPYTHONDIR": settings, "PYDEVD_DISABLE_FILE_VALIDATION": "1", "LAZYDESTROY_PROGRESS": "off"}
 
 
 def chromium() -> str | None:

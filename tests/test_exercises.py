@@ -284,16 +284,74 @@ def test_progress_shows_what_was_tried_and_what_was_solved():
     assert "solved, 2 tries" in repr(ld.progress()) and "<td>solved, 2 tries</td>" in ld.progress()._repr_html_()
 
 
-def test_progress_is_kept_in_a_file_only_if_asked_for(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def in_a_new_session(monkeypatch):
+    """As if another notebook had been opened."""
+    monkeypatch.setattr(session, "_SESSION", None)
+
+
+def test_a_quizs_score_stands_beside_the_exercises(monkeypatch):
+    ld.exercise("reboot-time", seed=1).check(1)
+    for number, right in ((1, True), (2, False), (2, True), (2, True), (3, False)):
+        session.note_question("no-such-quiz", number, right)
+    assert ld.progress().quizzes == {"no-such-quiz": (2, 1, 3)}
+    assert list(ld.progress()) == ["reboot-time, seed 1"] and len(ld.progress()) == 1
+    summary, *rows = repr(ld.progress()).splitlines()
+    assert summary.startswith(
+        "0 of 1 exercises solved, 2 of 3 questions answered correctly (kept in this session only;"
+    )
+    assert rows == [
+        "  reboot-time, seed 1  not yet, 1 try",
+        "  quiz no-such-quiz    2 of 3 right, 1 at the first try",
+    ]
+
+
+def test_progress_is_kept_from_one_notebook_to_the_next(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAZYDESTROY_PROGRESS", "")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    in_a_new_session(monkeypatch)
     problem = ld.exercise("reboot-time", seed=1)
     problem.check(1)
-    assert list(tmp_path.iterdir()) == []
-    ld.progress(file=True)
+    in_a_new_session(monkeypatch)
     problem.check(exact(problem))
-    assert [path.name for path in tmp_path.iterdir()] == ["lazydestroy-progress.json"]
-    kept = json.loads(Path("lazydestroy-progress.json").read_text())
-    assert kept == {"reboot-time, seed 1": {"tries": 2, "solved": True}}
+    file = tmp_path / "lazydestroy" / "progress.json"
+    assert json.loads(file.read_text()) == {"reboot-time, seed 1": {"tries": 2, "solved": True}}
+    assert f"kept in {file}; ld.progress(file=False) ends that" in repr(ld.progress())
+    ld.progress(file=False)
+    ld.exercise("reboot-time", seed=2).check(1)
+    assert len(ld.progress()) == 2 and len(json.loads(file.read_text())) == 1
+    assert len(ld.progress(file=True)) == 2 and len(json.loads(file.read_text())) == 2
+
+
+def test_without_xdg_the_file_is_in_the_home(tmp_path, monkeypatch):
+    for name in ("LAZYDESTROY_PROGRESS", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    in_a_new_session(monkeypatch)
+    assert ld.progress().file == tmp_path / ".local" / "state" / "lazydestroy" / "progress.json"
+    assert "kept in ~/.local/state/lazydestroy/progress.json" in repr(ld.progress())
+
+
+def test_a_variable_names_the_file_or_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    in_a_new_session(monkeypatch)
+    ld.exercise("reboot-time", seed=1).check(1)
+    assert ld.progress().file is None and list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="file=True: LAZYDESTROY_PROGRESS is off"):
+        ld.progress(file=True)
+    monkeypatch.setenv("LAZYDESTROY_PROGRESS", "mine.json")
+    in_a_new_session(monkeypatch)
+    ld.exercise("reboot-time", seed=1).check(1)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_where_the_usual_file_cannot_be_it_does_without(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    for name in ("file/progress.json", "file"):
+        monkeypatch.setenv("LAZYDESTROY_PROGRESS", str(tmp_path / name))
+        in_a_new_session(monkeypatch)
+        assert ld.progress().file is None
+    assert (tmp_path / "file").read_text() == "not a folder"
 
 
 def test_a_later_session_goes_on_with_the_file(tmp_path, monkeypatch):
@@ -363,7 +421,7 @@ def test_an_answer_is_judged_even_if_the_file_is_gone_bad(tmp_path):
     assert file.read_text() == "something else"
 
 
-@pytest.mark.parametrize("file", [None, 5, "", b"mine.json", [], "a\0b", Path(), object(), 1.5])
+@pytest.mark.parametrize("file", [5, "", b"mine.json", [], "a\0b", Path(), object(), 1.5])
 def test_what_is_no_name_of_a_file_is_refused(file):
     with pytest.raises(ValueError, match=r"^file=.*: use "):
         ld.progress(file=file)

@@ -11,6 +11,7 @@ from lessons import asked, cells, lessons, name_of, with_questions
 from refresh_notebooks import ROOT, notebooks
 
 from lazydestroy import quizzes
+from lazydestroy.exercises import session
 from lazydestroy.quizzes import files, quiz_named, read
 from lazydestroy.quizzes.texts import TAGS
 from lazydestroy.widgets.quiz import quiz
@@ -188,6 +189,20 @@ def test_several_right_choices_are_answered_one_by_one(lesson):
     assert part.says.value.count("✔") == 2 and "all of them" in part.says.value
     part.controls[1].value = True
     assert "✘" in part.says.value and "all of them" not in part.says.value
+
+
+def test_its_score_is_part_of_your_progress(lesson, monkeypatch):
+    monkeypatch.setattr(session, "_SESSION", session.Progress())
+    one, several = quiz("mine").parts
+    assert session.progress().quizzes == {}
+    one.controls[0].value = "the host"
+    one.controls[0].value = "A & co"
+    several.controls[0].value = True  # right, but there is more: that is no try
+    assert session.progress().quizzes == {"mine": (1, 0, 2)}
+    several.controls[2].value = True
+    assert session.progress().quizzes == {"mine": (2, 1, 2)}
+    quiz([JUPYTERQUIZ]).parts[0].controls[0].value = "the host"
+    assert list(session.progress().quizzes) == ["mine"]
 
 
 def test_as_a_text_each_answer_unfolds_by_itself(lesson):

@@ -5,6 +5,8 @@ nbgrader generate_assignment write-the-patch
 nbgrader autograde write-the-patch
 """
 
+import os
+
 config = get_config()  # noqa: F821 (nbgrader's loader defines it)
 
 config.CourseDirectory.course_id = "lazydestroy"
@@ -13,6 +15,9 @@ config.CourseDirectory.course_id = "lazydestroy"
 # says what is missing.
 config.ClearSolutions.code_stub = {"python": "pass  # YOUR CODE HERE"}
 config.ClearSolutions.text_stub = "YOUR ANSWER HERE"
+
+# What students have solved is not the teacher's own progress.
+os.environ["LAZYDESTROY_PROGRESS"] = "off"
 
 # The searches take their time on a small machine.
 config.ExecutePreprocessor.timeout = 600
