@@ -63,6 +63,7 @@ lint: $(VENV)/.has-lint
 	$(VENV)/bin/ruff format --check .
 	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint $(CORE)
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python tools/lessons.py
 
 clean:
 	rm -rf $(VENV) build dist lazydestroy.egg-info lazydestroy/_core.c lazydestroy/_core*.so

@@ -66,7 +66,7 @@ def test_what_was_measured_stands_in_the_feedback():
     shown = ld.predict("time", lambda: None, answer=lambda _: 25.50321)
     soon, late = shown.asked.options
     assert shown.said(late) == "✔ Right. It took 25.5 s."
-    assert shown.said(soon) == "✘ Not so. So fast? It took 25.5 s. What happened: <b><b>late</b></b>."
+    assert shown.said(soon) == "✘ Not quite. So fast? It took 25.5 s. What happened: <b><b>late</b></b>."
     assert [written(each) for each in (True, False, 1234567, 0.000123456, "B")] == [
         "yes", "no", "1,234,567", "0.000123", "B",
     ]  # fmt: skip
@@ -142,7 +142,7 @@ def test_nothing_is_shown_before_a_choice_and_then_what_is_said_to_it():
     assert shown.after.selected_index is None and shown.choose.value is None
     assert [each.children[0].value for each in shown.after.children] == [
         '<div role="status">✔ Right. It is.</div>',
-        '<div role="status">✘ Not so. Look again. What happened: <b>Yes, it is.</b>.</div>',
+        '<div role="status">✘ Not quite. Look again. What happened: <b>Yes, it is.</b>.</div>',
     ]
     assert all("<pre>see</pre>" in each.children[1].value for each in shown.after.children)
 

@@ -176,7 +176,7 @@ def test_a_choice_is_answered_at_once(lesson):
     part = quiz("mine").parts[0]
     assert part.says.value == ""
     part.controls[0].value = "the host"
-    assert "✘ Not so. The host <i>maps</i> it" in part.says.value
+    assert "✘ Not quite. The host <i>maps</i> it" in part.says.value
     part.controls[0].value = "A & co"
     assert "✔ Right. It was imported for A." in part.says.value
 

@@ -34,7 +34,7 @@ class Choice:
     @property
     def said(self) -> str:
         """What you are told if you pick it."""
-        return f"{'✔ Right.' if self.correct else '✘ Not so.'} {self.feedback}"
+        return f"{'✔ Right.' if self.correct else '✘ Not quite.'} {self.feedback}"
 
 
 @dataclass(frozen=True, slots=True)
