@@ -9,7 +9,7 @@ import pytest
 from marks import long_unless
 
 import lazydestroy as ld
-import lazydestroy.series.search as search_module
+import lazydestroy.series.learned as learned_module
 from lazydestroy.kernel.structs import Kvm
 from lazydestroy.series.check import bounds_of
 from lazydestroy.series.failures import FAILURES
@@ -441,8 +441,8 @@ def test_what_holds_has_the_same_states_whether_steps_are_learned_or_run(bounds)
 
 @pytest.mark.parametrize("unseen", ["users", "vCPUs"])
 def test_if_steps_look_at_what_is_not_noted_the_search_finds_out_and_runs_every_step(unseen, monkeypatch):
-    places, blind = search_module._places, PARTS.index(unseen) if unseen in PARTS else unseen
-    monkeypatch.setattr(search_module, "_places", lambda *noted: places(*noted) - {blind})
+    places, blind = learned_module._places, PARTS.index(unseen) if unseen in PARTS else unseen
+    monkeypatch.setattr(learned_module, "_places", lambda *noted: places(*noted) - {blind})
     bounds = {"pages": 1, "sharing": False, **QUICK}
     search = Search(v1_fixed, bounds_of(v1_fixed, dict(bounds)))
     for _ in search:

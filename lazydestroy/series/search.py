@@ -3,18 +3,8 @@
 A state is a `Picture`, plain data. What comes of an action, only the kernel's own code can say, on a machine that is in
 that state. The kernel's functions are Python generators, which can't be copied: such a machine is made anew, and does
 again all that led to the state. So each step is run once, and *learned*: what it has looked at, and what it has
-changed. In any other state in which all that it looked at is the same, it does the same.
-
-A step can look at
-
-* its own task: the functions that it is in, their variables, its place in a loop;
-* what all tasks share: counters, handles, locks, lists, the Ultravisor's configurations. This is in parts (`PARTS`);
-* pages of the guest.
-
-Which parts and pages it was, `lazydestroy.series.watch` notes while the step runs. A step does not see the other pages,
-where other tasks stand, or the search's own `Story`. If it ends or wakes other tasks, or asks for them, it is learned
-for just these. If it does something to every page by itself, as DESTROY_SEC_CONF does, it is learned page by page what
-that is (a sweep).
+changed. In any other state in which all that it looked at is the same, it does the same
+(`lazydestroy.series.learned`).
 
 A layer could look at something else, such as a variable of its module, and then what was learned may be wrong.
 Therefore every machine that has done again what led to a state is compared with the picture of that state. If they
@@ -29,47 +19,17 @@ to look up what comes of them costs as little as to prove it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..layers import Series
-from .picture import FLAGS, FRAMES, MARKS, PAGES, PARTS, UV, VM, Action, Bounds, Picture, Pictures
-from .watch import TASKS, VCPUS, sweep_of
-from .world import Said, World, errors_as_findings, trouble
+from .learned import Learned, NotAsLearned
+from .picture import Action, Bounds, Picture, Pictures
+from .world import Said, World, errors_as_findings
 
 LIVE = 100
 """Machines that are kept at most, to go on from them without doing all again that led there."""
-
-GONE = -1
-"""Stands for where a task stands that has ended."""
-
-
-class Effect(NamedTuple):
-    """What a step does, and what is logged of it.
-
-    Attributes
-    ----------
-    changes : tuple of (int, int)
-        Cells that it changes: their places, and what they are afterwards.
-    tasks : tuple of int
-        Where the tasks that it concerns stand afterwards, or `GONE`.
-    spawned : tuple of (int, int)
-        Tasks that it starts: their places among the `made` ones, and where they stand. A task may end in the step in
-        which it begins.
-    made : int
-    said : tuple
-        What was logged.
-    sweep : hashable
-        What is done to each page by itself, if the step does not look at it otherwise. None: nothing.
-    """
-
-    changes: tuple[tuple[int, int], ...]
-    tasks: tuple[int, ...]
-    spawned: tuple[tuple[int, int], ...]
-    made: int
-    said: Said
-    sweep: Hashable
 
 
 @dataclass(slots=True)
@@ -82,10 +42,6 @@ class Node:
     picture: Picture
     actions: list[Action]
     steps: list[int] = field(default_factory=list)
-
-
-class _NotAsLearned(Exception):
-    """A machine is in another state than what was learned says."""
 
 
 class Search:
@@ -123,7 +79,7 @@ class Search:
     """
 
     _KEPT = (
-        *("learn", "nodes", "seen", "queue", "rules", "sweeps"),
+        *("learn", "nodes", "seen", "queue"),
         *("transitions", "done", "moves", "worlds", "broken", "stuck"),
     )
 
@@ -135,6 +91,7 @@ class Search:
         if saved is not None:
             for name in self._KEPT:
                 setattr(self, name, saved[name])
+            self.learned.rules, self.learned.sweeps = saved["rules"], saved["sweeps"]
             for thing in saved["things"]:
                 self.pictures.number(thing)
 
@@ -142,8 +99,7 @@ class Search:
         self.nodes: list[Node] = []
         self.seen: dict[Hashable, int] = {}
         self.queue: list[tuple[int, int, int]] = []
-        self.rules: dict[Hashable, dict[tuple[int, ...], dict[tuple[int, ...], Effect]]] = {}
-        self.sweeps: dict[Hashable, dict[int, int]] = {}
+        self.learned = Learned(self.pictures.things)
         self.transitions = self.done = self.moves = self.worlds = 0
         self.broken: list[Action] | None = None
         self.stuck = False
@@ -152,7 +108,8 @@ class Search:
     @property
     def saved(self) -> dict[str, Any]:
         """All that the search knows, as plain data that can be pickled."""
-        return {**{name: getattr(self, name) for name in self._KEPT}, "things": self.pictures.things}
+        learned = {"rules": self.learned.rules, "sweeps": self.learned.sweeps, "things": self.pictures.things}
+        return {**{name: getattr(self, name) for name in self._KEPT}, **learned}
 
     def __iter__(self) -> Iterator[int]:
         if not self.nodes:
@@ -160,7 +117,7 @@ class Search:
         while self.queue and self.broken is None:
             try:
                 self._expand(*self.queue[0])
-            except _NotAsLearned:
+            except NotAsLearned:
                 self.learn = False
                 self._begin()
                 self._meet(self._world().picture(), -1, (), (), 0, 0)
@@ -194,7 +151,7 @@ class Search:
         sure = False
         move: Action | None = action
         while move is not None:
-            after = self._known(picture, move) if self.learn else None
+            after = self.learned.after(picture, move) if self.learn else None
             holds = after is not None and not self.pictures.found(after)
             if holds:
                 if world is not None:
@@ -205,12 +162,12 @@ class Search:
                     world = self._world_at(number, moves)
                     self.done += 1
                 if not sure and self.learn and (world.wrong or world.picture() != picture):
-                    raise _NotAsLearned
+                    raise NotAsLearned
                 ran, sure = self._run(world, picture, move), True
                 if ran is None:
                     return None
                 if after is not None:
-                    raise _NotAsLearned
+                    raise NotAsLearned
                 after = ran
             assert after is not None
             moves.append(move)
@@ -241,110 +198,6 @@ class Search:
         while len(self._live) >= LIVE:
             del self._live[next(iter(self._live))]
         self._live[number] = world
-
-    # What is learned
-
-    def _known(self, picture: Picture, move: Action) -> Picture | None:
-        """What comes of a move, if it was learned."""
-        for concern in _CONCERNS:
-            what, concerned = self._concerned(picture, move, concern)
-            found = self._effect(what, picture)
-            if found is not None:
-                return self._changed(picture, move, concerned, *found)
-        return None
-
-    def _concerned(self, picture: Picture, move: Action, concern: str) -> tuple[Hashable, list[int]]:
-        """What a move is, and the places of the tasks that it concerns: its own, and perhaps vCPUs or all."""
-        tasks = picture.tasks
-        own = [picture.indices.index(move[1])] if move[0] == "step" else []
-        if not concern:
-            return tasks[own[0]] if own else move, own
-        things = self.pictures.things
-        others = [
-            place
-            for place, task in enumerate(tasks)
-            if place not in own and (concern == TASKS or things[task].role[0] == "vCPU")
-        ]
-        concerned = own + others
-        return (concern, () if own else move, tuple([tasks[place] for place in concerned])), concerned
-
-    def _effect(self, what: Hashable, picture: Picture) -> tuple[tuple[int, ...], Effect] | None:
-        """What was learned of a step: the places of the cells that it looks at, and its effect."""
-        cells = picture.cells
-        for places, effects in self.rules.get(what, _NOTHING).items():
-            effect = effects.get(tuple([cells[place] for place in places]))
-            if effect is not None and (effect.sweep is None or self._swept(cells, places, effect) is not None):
-                return places, effect
-        return None
-
-    def _swept(self, cells: tuple[int, ...], places: tuple[int, ...], effect: Effect) -> dict[int, int] | None:
-        """The pages that a sweep changes, with what they are then. None: for one of them that was not learned yet."""
-        becomes, swept = self.sweeps[effect.sweep], {}
-        for place in range(PAGES, len(cells)):
-            if place not in places:
-                if cells[place] not in becomes:
-                    return None
-                swept[place] = becomes[cells[place]]
-        return swept
-
-    def _changed(
-        self, picture: Picture, move: Action, concerned: list[int], places: tuple[int, ...], effect: Effect
-    ) -> Picture | None:
-        """A picture after a step. None: something was logged then that is not to be expected here."""
-        if effect.said and trouble(effect.said, picture.story.failed):
-            return None
-        things, cells, indices, story = self.pictures.things, list(picture.cells), picture.indices, picture.story
-        if effect.sweep is not None:
-            for place, cell in (self._swept(picture.cells, places, effect) or {}).items():
-                cells[place] = cell
-        for place, cell in effect.changes:
-            cells[place] = cell
-        after = list(picture.tasks)
-        for place, task in zip(concerned, effect.tasks, strict=True):
-            after[place] = task
-        ended = []
-        if GONE in effect.tasks:
-            ended = [things[was].role for was, now in zip(picture.tasks, after, strict=True) if now == GONE]
-            indices = tuple([index for index, task in zip(indices, after, strict=True) if task != GONE])
-            after = [task for task in after if task != GONE]
-        for number, task in effect.spawned:
-            indices += (picture.made + number,)
-            after.append(task)
-        if ended or move[0] != "step":
-            handle = things[cells[VM]].running if things[cells[FLAGS]].guest_up else 0
-            story = story.after(move, ended, handle)
-        return Picture(tuple(cells), story, tuple(after), indices, picture.made + effect.made)
-
-    def _learn(
-        self, picture: Picture, move: Action, after: Picture, noted: set[Any], said: Said, sweep: Hashable
-    ) -> None:
-        """Learn what a move has done, from the pictures before and after it and from what it has looked at."""
-        standing = dict(zip(after.indices, after.tasks, strict=True))
-        tasks = tuple([standing.pop(index, GONE) for index in picture.indices])
-        moved = {place for place, (now, was) in enumerate(zip(tasks, picture.tasks, strict=True)) if now != was}
-        least = TASKS if TASKS in noted else VCPUS if VCPUS in noted else ""
-        for concern in _CONCERNS[_CONCERNS.index(least) :]:
-            what, concerned = self._concerned(picture, move, concern)
-            if moved <= set(concerned):
-                break
-        cells = list(enumerate(zip(picture.cells, after.cells, strict=True)))
-        places = tuple(
-            [here for here, (was, now) in cells if here in noted or (was != now and (sweep is None or here < PAGES))]
-        )
-        if sweep is not None:
-            becomes = self.sweeps.setdefault(sweep, {})
-            for here, (was, now) in cells[PAGES:]:
-                if here not in places and becomes.setdefault(was, now) != now:
-                    raise _NotAsLearned
-        effects = self.rules.setdefault(what, {}).setdefault(places, {})
-        effects[tuple([picture.cells[here] for here in places])] = Effect(
-            changes=tuple([(here, after.cells[here]) for here in places if after.cells[here] != picture.cells[here]]),
-            tasks=tuple([tasks[place] for place in concerned]),
-            spawned=tuple([(index - picture.made, task) for index, task in standing.items()]),
-            made=after.made - picture.made,
-            said=said,
-            sweep=sweep,
-        )
 
     # Machines
 
@@ -391,11 +244,7 @@ class Search:
         if world.wrong:
             return None
         if self.learn:
-            functions = [each for each in noted if callable(each)]
-            sweep = sweep_of(functions) if functions else None
-            if functions and sweep is None:
-                noted.update(dict.fromkeys(slots))
-            self._learn(picture, move, after, _places(noted, slots, world.slots), said, sweep)
+            self.learned.learn(picture, move, after, noted, (slots, world.slots), said)
         return after
 
     def _find_what_never_ends(self) -> None:
@@ -414,26 +263,6 @@ class Search:
         first = next((number for number in range(len(self.nodes)) if number not in found), None)
         if first is not None:
             self.broken, self.stuck = [node.action for node in self._path(first)], True
-
-
-_CONCERNS = ("", VCPUS, TASKS)
-"""Which tasks a step concerns beside its own: none, those of vCPUs, all."""
-
-_NOTHING: dict[Any, Any] = {}
-
-
-def _places(noted: Collection[Any], before: list[int], after: list[int]) -> set[Any]:
-    """The places of the cells that were looked at, from what was noted; the frames behind the guest's pages differ."""
-    frames = {each for each in noted if isinstance(each, int)}
-    places: set[Any] = {PARTS.index(each) for each in noted if each in PARTS}
-    places |= {
-        PAGES + page for page, there in enumerate(zip(before, after, strict=True)) if not frames.isdisjoint(there)
-    }
-    if frames - set(before) - set(after) or any(callable(each) for each in noted):
-        places.add(FRAMES)
-    if places & {FRAMES, VM, UV}:
-        places.add(MARKS)
-    return places | {TASKS, VCPUS}.intersection(noted)
 
 
 __all__ = ["Node", "Search"]
