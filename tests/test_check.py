@@ -451,6 +451,45 @@ def test_if_steps_look_at_what_is_not_noted_the_search_finds_out_and_runs_every_
     assert len(search.nodes) == check(v1_fixed, learn=False, **bounds).states
 
 
+def searched(kernel, bounds, before=None):
+    """A search that has come to its end."""
+    search = Search(kernel, bounds_of(kernel, bounds), before=before)
+    for _ in search:
+        pass
+    return search
+
+
+@pytest.mark.parametrize(
+    "more", [{"host": ("io",)}, {"resets": 0}, {"image_loaded": False}, {"sharing": True}], ids=str
+)
+def test_a_search_of_the_same_machine_knows_what_the_one_before_has_learned_and_sees_the_same(more):
+    kernel, bounds = v1_fixed.without(7, 11), {"pages": 1, "sharing": False, **QUICK}
+    before = searched(kernel, bounds)
+    alone, after = (searched(kernel, {**bounds, **more}, teacher) for teacher in (None, before))
+    assert after.learned is before.learned and after.done < alone.done
+    assert [node.action for node in after.nodes] == [node.action for node in alone.nodes]
+    assert [node.steps for node in after.nodes] == [node.steps for node in alone.nodes]
+    assert (after.transitions, after.broken, after.stuck) == (alone.transitions, alone.broken, alone.stuck)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"low_pages": 1},
+        {"configurations": 1},
+        {"vcpus": 2},
+        {"destroy_needs_no_cpus": False},
+        {"segment_table": "2 GiB"},
+    ],
+    ids=str,
+)
+def test_of_another_machine_or_kernel_nothing_is_known(other):
+    bounds = {"pages": 1, "sharing": False, **QUICK}
+    before = searched(v1_fixed, bounds)
+    assert searched(v1_fixed, {**bounds, **other}, before).learned is not before.learned
+    assert searched(v1_fixed.without(3), bounds, before).learned is not before.learned
+
+
 class Remembers:
     """What it has seen it keeps in an attribute of its own, and acts on it."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..layers import summary_of
 from ..series import Series, Trace
-from ..series.check import check
+from ..series.check import each_checked
 from ..series.picture import Bounds
 from ..series.reading import functions_listing, source
 from ..series.trace import told
@@ -157,8 +157,8 @@ class PatchExercise(Exercise):
     def _tried(self, answer: type, kernel: Series) -> Feedback:
         forgotten = tuple(_never_run(answer, kernel))
         states = 0
-        for bounds in self.searches:
-            verdict = check(kernel, max_states=_MANY, progress=self._progress, **bounds)
+        verdicts = each_checked(kernel, self.searches, _MANY, self._progress)
+        for bounds, verdict in zip(self.searches, verdicts, strict=True):
             states += verdict.states
             if verdict.trace is not None:
                 return self._broken(verdict.trace, bounds, forgotten)
@@ -197,7 +197,7 @@ class PatchExercise(Exercise):
         """The story of the shortest way in which a mistake breaks, if a quick search finds it."""
         if mistake.layer not in self._stories:
             kernel = self.kernel.plus(mistake.layer)
-            found = (check(kernel, max_states=_QUICK, **bounds).trace for bounds in self.searches)
+            found = (verdict.trace for verdict in each_checked(kernel, self.searches, _QUICK))
             self._stories[mistake.layer] = next((trace.story for trace in found if trace is not None), "")
         return self._stories[mistake.layer]
 

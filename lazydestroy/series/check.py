@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +130,24 @@ def check(
     max_states = whole_number(max_states, "max_states", 1)
     if progress is not None and not callable(progress):
         raise ValueError(f"progress={shown(progress)}: use a function of the number of states seen, or None")
-    search = Search(kernel, bounds_of(kernel, bounds), flag(learn, "learn"))
+    return _judged(Search(kernel, bounds_of(kernel, bounds), flag(learn, "learn")), max_states, progress)
+
+
+def each_checked(
+    kernel: Series,
+    searches: Iterable[Mapping[str, Any]],
+    max_states: int,
+    progress: Callable[[int], object] | None = None,
+) -> Iterator[Verdict]:
+    """`check` a kernel within several bounds, one after the other. What one search learns, the next one knows."""
+    search = None
+    for bounds in searches:
+        search = Search(kernel, bounds_of(kernel, bounds), before=search)
+        yield _judged(search, max_states, progress)
+
+
+def _judged(search: Search, max_states: int, progress: Callable[[int], object] | None) -> Verdict:
+    """Search, and say what was found."""
     began = time.perf_counter()
     for states in search:
         if progress is not None:
@@ -139,14 +156,13 @@ def check(
             break
     trace = None
     if search.broken is not None:
-        trace = told(kernel, search.bounds, search.broken, search.stuck)
+        trace = told(search.kernel, search.bounds, search.broken, search.stuck)
     seconds = time.perf_counter() - began
-    return Verdict(
-        kernel, trace, len(search.nodes), search.transitions, search.done, search.exhausted, search.bounds, seconds
-    )
+    seen = len(search.nodes), search.transitions, search.done, search.exhausted
+    return Verdict(search.kernel, trace, *seen, search.bounds, seconds)
 
 
-def bounds_of(kernel: Series, given: dict[str, Any]) -> Bounds:
+def bounds_of(kernel: Series, given: Mapping[str, Any]) -> Bounds:
     """Bounds from their fields, each checked; the kernel is checked, too."""
     if not isinstance(kernel, Series):
         raise ValueError(f"kernel={shown(kernel)}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
@@ -201,4 +217,4 @@ def _bounds_in_words(bounds: Bounds) -> str:
     return "; ".join(words)
 
 
-__all__ = ["Verdict", "bounds_of", "check"]
+__all__ = ["Verdict", "bounds_of", "check", "each_checked"]

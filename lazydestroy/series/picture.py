@@ -239,6 +239,12 @@ class Pictures:
             self.things.append(thing)
         return number
 
+    def within(self, bounds: Bounds) -> Pictures:
+        """Takes pictures for another search of such machines; numbers stand for the same things in both."""
+        other = Pictures(bounds, self.kernel_pages)
+        other.things, other._numbers, other._flaws = self.things, self._numbers, self._flaws
+        return other
+
     # Taking one
 
     def take(self, machine: Machine, story: Story, roles: dict[int, Role]) -> Picture:

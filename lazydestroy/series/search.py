@@ -26,7 +26,7 @@ from typing import Any
 from ..layers import Series
 from .learned import Learned, NotAsLearned
 from .picture import Action, Bounds, Picture, Pictures
-from .world import Said, World, errors_as_findings
+from .world import Said, World, errors_as_findings, machine_of
 
 LIVE = 100
 """Machines that are kept at most, to go on from them without doing all again that led there."""
@@ -59,6 +59,9 @@ class Search:
         Look up what a step does, if it was learned. False: run each.
     saved : dict, optional
         What `saved` gave, of a search with the same kernel and bounds: goes on there.
+    before : Search, optional
+        Another search. If it has the same kernel and its bounds say the same of the machine, what a step does there it
+        does here, and this search knows what that one has learned.
 
     Attributes
     ----------
@@ -78,16 +81,24 @@ class Search:
         The search has come to its end.
     """
 
-    _KEPT = (
-        *("learn", "nodes", "seen", "queue"),
-        *("transitions", "done", "moves", "worlds", "broken", "stuck"),
-    )
+    learned: Learned
+    _KEPT = ("learn", "nodes", "seen", "queue", "transitions", "done", "moves", "worlds", "broken", "stuck")
 
-    def __init__(self, kernel: Series, bounds: Bounds, learn: bool = True, saved: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        kernel: Series,
+        bounds: Bounds,
+        learn: bool = True,
+        saved: dict[str, Any] | None = None,
+        before: Search | None = None,
+    ) -> None:
         self.kernel, self.bounds, self.learn = kernel, bounds, learn
-        self.pictures: Pictures = World(kernel, bounds).pictures
+        teacher = before if before is not None and before._teaches(kernel, bounds) else None
+        self.pictures: Pictures = teacher.pictures.within(bounds) if teacher else World(kernel, bounds).pictures
         self.exhausted = False
         self._begin()
+        if teacher:
+            self.learned = teacher.learned
         if saved is not None:
             for name in self._KEPT:
                 setattr(self, name, saved[name])
@@ -104,6 +115,10 @@ class Search:
         self.broken: list[Action] | None = None
         self.stuck = False
         self._live: dict[int, World] = {}
+
+    def _teaches(self, kernel: Series, bounds: Bounds) -> bool:
+        """Whether what was learned here holds in a search of a kernel within some bounds."""
+        return self.learn and self.kernel == kernel and machine_of(self.bounds) == machine_of(bounds)
 
     @property
     def saved(self) -> dict[str, Any]:

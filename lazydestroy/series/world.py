@@ -57,22 +57,7 @@ class World:
 
     def __init__(self, kernel: Series, bounds: Bounds, pictures: Pictures | None = None) -> None:
         self.bounds = bounds
-        self.machine = Machine(
-            bounds.pages * PAGE_SIZE,
-            kernel=kernel,
-            costs=_COSTS,
-            host_memory=(bounds.pages + 24 + 16 * bounds.configurations) * PAGE_SIZE,
-            vcpus=bounds.vcpus,
-            lazy_destroy=bounds.lazy_destroy,
-            features=bounds.features,
-            destroy_loop_threshold=1,
-            list_page_capacity=1,
-            low_memory=bounds.low_pages * PAGE_SIZE,
-            segment_table=bounds.segment_table,
-            ultravisor={"destroy_needs_no_cpus": bounds.destroy_needs_no_cpus},
-            tabled=False,
-            windows=False,
-        )
+        self.machine = Machine(kernel=kernel, costs=_COSTS, tabled=False, windows=False, **machine_of(bounds))
         self.story = Story()
         self.roles: dict[int, Role] = {}
         self.heard = 0
@@ -223,6 +208,22 @@ class World:
         self.machine.kernel.swap_out(self.machine.mm, page << PAGE_SHIFT)
 
 
+def machine_of(bounds: Bounds) -> dict[str, Any]:
+    """What bounds say of the machine, as arguments of `Machine`. Other bounds say what may happen on it."""
+    return {
+        "guest": bounds.pages * PAGE_SIZE,
+        "host_memory": (bounds.pages + 24 + 16 * bounds.configurations) * PAGE_SIZE,
+        "vcpus": bounds.vcpus,
+        "lazy_destroy": bounds.lazy_destroy,
+        "features": bounds.features,
+        "destroy_loop_threshold": 1,
+        "list_page_capacity": 1,
+        "low_memory": bounds.low_pages * PAGE_SIZE,
+        "segment_table": bounds.segment_table,
+        "ultravisor": {"destroy_needs_no_cpus": bounds.destroy_needs_no_cpus},
+    }
+
+
 _ORDINARY = ("userspace", "leak")
 """Kinds of events that are no trouble in themselves. What is leaked is counted at the end."""
 
@@ -290,4 +291,4 @@ def _is_ours(frame: traceback.FrameSummary) -> bool:
     return not name.endswith((".py", ">")) or (name.startswith(_PACKAGE) and not name.startswith(_EXERCISES))
 
 
-__all__ = ["HELD", "Listener", "Said", "World", "errors_as_findings", "raised_in", "trouble"]
+__all__ = ["HELD", "Listener", "Said", "World", "errors_as_findings", "machine_of", "raised_in", "trouble"]
