@@ -1,6 +1,7 @@
 """The exhaustive search: what it finds without a patch, and with each of version 1's bugs; and nothing else."""
 
 import functools
+import gc
 import itertools
 import pickle
 from errno import EINVAL, ENXIO
@@ -11,7 +12,7 @@ from marks import long_unless
 import lazydestroy as ld
 import lazydestroy.series.learned as learned_module
 from lazydestroy.kernel.structs import Kvm
-from lazydestroy.series.check import bounds_of
+from lazydestroy.series.check import YOUNG, bounds_of
 from lazydestroy.series.failures import FAILURES
 from lazydestroy.series.picture import PARTS, Bounds, failure_in
 from lazydestroy.series.search import Search
@@ -548,6 +549,19 @@ def test_the_verdict_says_how_much_was_run():
     learned, full = (check(v1.upto(0), learn=learn, **QUICK) for learn in (True, False))
     assert (learned.states, learned.transitions) == (full.states, full.transitions)
     assert learned.done < full.done == full.transitions
+
+
+@pytest.mark.parametrize("usual", [(700, 10, 10), (0, 10, 10), (50_000, 5, 5)], ids=["usual", "off", "rare"])
+def test_a_search_leaves_the_collection_of_garbage_as_it_was(usual):
+    before, during = gc.get_threshold(), set()
+    gc.set_threshold(*usual)
+    try:
+        check(v1.upto(0), pages=1, max_states=50, progress=lambda states: during.add(gc.get_threshold()), **QUICK)
+        after = gc.get_threshold()
+    finally:
+        gc.set_threshold(*before)
+    assert after == usual
+    assert during == ({(YOUNG, 10, 10)} if usual == (700, 10, 10) else {usual})
 
 
 # What the host does
