@@ -190,6 +190,16 @@ def test_turned_off_it_holds():
     assert check(v4, lazy_destroy=False).holds
 
 
+def test_a_cpu_that_is_not_created_leaks_what_it_was_given():
+    verdict = check(v4, failures=("CREATE_SEC_CPU",))
+    assert verdict.trace.violation == "the process is gone, and 2 pages are leaked that the kernel took for it"
+
+
+@pytest.mark.long(EXHAUSTS)
+def test_without_patch_2_it_does_not():
+    assert check(v4.without(2), failures=("CREATE_SEC_CPU",)).holds
+
+
 def test_small_guests_are_broken_as_with_version_1():
     verdict = check(v4, segment_table="1 MiB", failures=())
     assert verdict.trace.violation.startswith("use after free: gmap_unlink")

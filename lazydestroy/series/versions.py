@@ -133,7 +133,7 @@ VERSIONS = Versions(
             ``ld.series.v4``. Its shutdown takes as long as before the series, with the same calls. The search
             breaks it with its default failures: a reboot that gets no table, or no thread, leaves an address
             space that is never removed. With ``ld.series.fixes.GiveBackOnFailure`` on top, the search finds
-            nothing.
+            nothing. If a CPU cannot be created, patch 2 leaks what was allocated for it.
             """,
         ),
         _version(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from errno import EAGAIN, EBUSY, EINVAL, ENXIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...layers import Layer
 from ...page import Page
@@ -24,7 +24,7 @@ class AvoidStalls(Layer):
     title = "avoid stalls when making pages secure"
     commit = "f0a1a0615a6f"
     release = "5.16"
-    files = ("arch/s390/include/asm/uv.h", "arch/s390/kernel/uv.c")
+    files: ClassVar[tuple[str, ...]] = ("arch/s390/include/asm/uv.h", "arch/s390/kernel/uv.c")
 
     def make_secure_pte(self: Kernel, page: Page, uvcb: Any) -> int:
         """Import one page with the call in `uvcb`; -EAGAIN if the Ultravisor is busy or has done a part."""
