@@ -4,7 +4,8 @@
 kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searches for what breaks a kernel.
 
 `VERSIONS` tells what became of the series, from version 1 to what Linux has. ``v4`` is version 4, lazy destroy for
-reboot alone. `OomNotifier`, `OnePrepared` and `OneAtATime` are layers for ``plus``: other designs.
+reboot alone; ``v8`` is version 8, the first form of what was merged. `OomNotifier`, `OnePrepared` and `OneAtATime` are
+layers for ``plus``: other designs.
 """
 
 from ..layers import COVER_LETTER, Layer, Patch, Series
@@ -28,6 +29,7 @@ from .picture import Bounds
 from .trace import Trace
 from .version import Fact, Version
 from .version4 import PATCHES as _PATCHES_OF_V4
+from .version8 import AsyncDisable
 from .versions import VERSIONS
 
 v1 = Series(
@@ -53,6 +55,9 @@ v1_fixed = Series((*v1.layers, *FIXES), "v1_fixed")
 
 v4 = Series(_PATCHES_OF_V4, "v4")
 """Version 4 of August 2021: lazy destroy for reboot alone (`lazydestroy.series.version4`)."""
+
+v8 = Series((*linux_6_2.upto(12).layers, AsyncDisable, linux_6_2[15].layer, linux_6_2[16].layer), "v8")
+"""Version 8 of March 2022: userspace's thread in its first form (`lazydestroy.series.version8`)."""
 
 BUGS = bugs_of(v1)
 """What was wrong with version 1, as far as the model can show it. `OTHER_BUGS` lists what else is known."""
@@ -82,4 +87,5 @@ __all__ = [
     "v1",
     "v1_fixed",
     "v4",
+    "v8",
 ]

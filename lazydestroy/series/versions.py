@@ -188,7 +188,7 @@ VERSIONS = Versions(
             Frank missed ``mmap_lock`` where 0x3D translates the address.
             [2e1beb50-21cb-8ff9-5e00-97344ab10ac6@linux.ibm.com]
             """,
-            here="Not as a series. It needs userspace commands, an mmu notifier and a walk that a signal ends.",
+            here="Its two commands, as in version 8: ``ld.series.v8``.",
         ),
         _version(
             "v7",
@@ -220,9 +220,13 @@ VERSIONS = Versions(
             why="These answer Frank's two questions. [28955238-1fac-ad9a-f2bb-2c6c0c2ed894@linux.ibm.com]",
             then="""
             The build robot still found a configuration that did not build. [202203031008.y7TlswqY-lkp@intel.com]
-            ``KVM_PV_ASYNC_DISABLE`` still drops ``kvm->lock`` in the middle, and takes it again at its end. [-15]
+            ``KVM_PV_ASYNC_DISABLE`` drops ``kvm->lock`` in the middle, and takes it again at its end. [-15]
+            Leftovers and notifier go only if the VM is protected at its end (inferred). [-11]
             """,
-            here="Not as a series: as for version 6.",
+            here="""
+            ``ld.series.v8``. If QEMU is killed while the next guest boots, the old configuration stays in the
+            Ultravisor, and the mm is never freed.
+            """,
         ),
         _version(
             "v9",
@@ -237,7 +241,7 @@ VERSIONS = Versions(
             """,
             why="So the robot has nothing left to complain about. [202203031008.y7TlswqY-lkp@intel.com]",
             then="The notifier makes the fast call even if the Ultravisor does not have it (inferred). [-19]",
-            here="Nothing of its own.",
+            here="The fast call, as it was merged: ``ld.series.linux_6_2[17]``.",
         ),
         _version(
             "v10",
@@ -260,7 +264,7 @@ VERSIONS = Versions(
             Boehr asked: why not call what is left over a leftover?
             [ff5f394db586169fe6dc16dc0e24d534e4825caa.camel@linux.ibm.com]
             """,
-            here="As Linux 6.0 has it, it is commit 7746f735f552.",
+            here="The turn, as it was merged: ``ld.series.linux_6_2[13]``.",
         ),
         _version(
             "v11",
@@ -272,6 +276,7 @@ VERSIONS = Versions(
             ``kvm->lock`` is taken where it is needed, instead of dropped where it is not. [-16]
             The gmap's handle is cleared right after the call. [20220628135619.32410-1-imbrenda@linux.ibm.com]
             A configuration that waits, or was interrupted, is called a leftover. [-15]
+            The notifier goes with the VM, protected or not. [-11]
             The parameter is called ``async_destroy``. [20220628135619.32410-1-imbrenda@linux.ibm.com]
             """,
             why="""
@@ -302,7 +307,7 @@ VERSIONS = Versions(
             Frank took the first twelve, which had been tested for a long time.
             [abed8069-220a-ee32-b4fa-3cff935b539c@linux.ibm.com]
             """,
-            here="Nothing of its own: Linux 6.0 has the twelve patches.",
+            here="The two commands, as they were merged: ``ld.series.linux_6_2[14]``.",
         ),
         _version(
             "v13",
@@ -367,7 +372,7 @@ VERSIONS = Versions(
             All six are in Linux 6.2, eighteen months after version 1. [fb491d5500a7]
             Eight of version 1's eleven patches are in Linux. Patch 11 was the last to go in. [afe20eb8df91]
             """,
-            here="Nothing of its own: Linux 6.2 has the six patches.",
+            here="All that was merged: ``ld.series.linux_6_2``, and what was fixed since: ``ld.series.linux_latest``.",
         ),
     )
 )
