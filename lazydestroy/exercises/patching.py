@@ -5,11 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import io
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 from ..layers import summary_of
@@ -22,6 +20,7 @@ from ..series.world import raised_in
 from ..units import shown
 from .feedback import Feedback, Solution
 from .task import Exercise
+from .written import is_unwritten
 
 Probe = Callable[[Series], str]
 """An experiment with a kernel that breaks nothing: does it do what the patch is for? Empty, or what it does not do."""
@@ -175,7 +174,7 @@ class PatchExercise(Exercise):
     def _unwritten(self, answer: type) -> list[str]:
         """The functions that are not there; all of them, if there is nothing in any."""
         functions = {name: getattr(answer, name, None) for name in self.writes}
-        if all(map(_is_empty, functions.values())):
+        if all(map(is_unwritten, functions.values())):
             return list(self.writes)
         return [name for name, function in functions.items() if not callable(function)]
 
@@ -310,23 +309,6 @@ _MEND_IT = "Python stops in that line. If you did not mean to raise an error the
 
 def _complete(bounds: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list | tuple) else value for name, value in bounds.items()}
-
-
-def _is_empty(function: object) -> bool:
-    """Whether there is no such function, or nothing in it but its docstring, `pass` and the like."""
-    if not isinstance(function, FunctionType):
-        return not callable(function)
-    try:
-        written = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    except (OSError, SyntaxError, IndexError):  # not from a file or a cell: what is in it cannot be told
-        return False
-    return isinstance(written, ast.FunctionDef) and all(map(_says_nothing, written.body))
-
-
-def _says_nothing(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Pass) or (
-        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    )
 
 
 __all__ = ["Mistake", "PatchExercise", "Probe"]
