@@ -33,7 +33,7 @@ from .ultravisor import Interruption, Ultravisor
 from .uvcb import UVC
 
 if TYPE_CHECKING:
-    from . import exercises
+    from . import exercises, toy
     from .exercises import exercise, progress
     from .widgets.predicting import predict
     from .widgets.quiz import quiz
@@ -67,6 +67,7 @@ __all__ = [
     "series",
     "shutdown",
     "small_machine",
+    "toy",
     "uvcb",
 ]
 
@@ -77,6 +78,7 @@ _LATER = {
     "predict": ".widgets.predicting",
     "progress": ".exercises",
     "quiz": ".widgets.quiz",
+    "toy": ".toy",
 }
 """What is loaded when it is first asked for, and from where: a reader who only measures doesn't wait for it."""
 
@@ -88,7 +90,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module = import_module(_LATER[name], __name__)
-    return module if name == "exercises" else getattr(module, name)
+    return module if name in ("exercises", "toy") else getattr(module, name)
 
 
 def __dir__() -> list[str]:
