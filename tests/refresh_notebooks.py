@@ -146,9 +146,9 @@ def _joined(outputs: Iterable[Any]) -> list[Any]:
 
 
 def _dead(output: Any) -> bool:
-    """Whether it is a widget whose text is an output of its own."""
-    data = output.get("data", {})
-    return set(data) == {WIDGET_VIEW, "text/plain"} and not data["text/plain"]
+    """Whether it shows nothing: a bar of work that is done, or a widget whose text is an output of its own."""
+    data = output.get("data", {"": "something"})
+    return not any(shown for kind, shown in data.items() if kind != WIDGET_VIEW)
 
 
 def _normalised_output(output: Any) -> Any:

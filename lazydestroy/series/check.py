@@ -16,6 +16,7 @@ from typing import Any
 
 from ..layers import Series
 from ..units import flag, format_count, several, shown, whole_number
+from ..waiting import bar
 from .failures import FAILURES
 from .picture import Bounds
 from .search import Search
@@ -105,7 +106,7 @@ def check(
     max_states : int
         Where to give up.
     progress : callable, optional
-        Called now and then with the number of states seen.
+        Called now and then with the number of states seen. Without it, a notebook shows a bar if it takes long.
     learn : bool
         Learn what a step does and look it up when it comes again (see `lazydestroy.series.search`). False: run every
         step of every state. The result is the same, and takes about ten times as long.
@@ -151,10 +152,11 @@ def each_checked(
 def _judged(search: Search, max_states: int, progress: Callable[[int], object] | None) -> Verdict:
     """Search, and say what was found."""
     began = time.perf_counter()
-    with _rarely_collecting():
+    with _rarely_collecting(), bar("states", wanted=progress is None) as show:
         for states in search:
             if progress is not None:
                 progress(states)
+            show(states - len(search.queue), states)
             if states >= max_states and search.queue and search.broken is None:
                 break
     trace = None
