@@ -138,6 +138,26 @@ def test_before_and_after_are_on_one_scale_and_say_how_they_compare(small):
     assert view.names[1].get_text() == "v1.upto(5)"
 
 
+def test_the_run_before_the_series_is_made_again_only_if_something_else_than_the_patches_has_changed(
+    small, monkeypatch
+):
+    ran, simulate = [], small._simulate
+
+    def noted(**said):
+        ran.append(said["kernel"])
+        return simulate(**said)
+
+    monkeypatch.setattr(small, "_simulate", noted)
+    small.set(kernel=v1.upto(8))
+    assert ran == [v1.upto(8)]
+    fresh = bench(memory="4 GiB", kernel="patches 1 to 8")
+    assert small.pictures["before and after"].words == fresh.pictures["before and after"].words
+    small.set(scenario="shutdown")
+    assert ran == [v1.upto(8), v1.upto(8), v1.upto(0)]
+    small.set(memory=2 * GIB, kernel=v1)
+    assert ran[3:] == [v1, v1.upto(0)]
+
+
 def test_pictures_keep_their_size_whatever_is_shown(small):
     sizes = {name: Image.open(io.BytesIO(png)).size for name, png in images(small).items()}
     for name in widgets.lab.STORIES:

@@ -152,11 +152,18 @@ class BeforeAndAfterView(View):
             self.names.append(write_name(self.picture, "", top + NAME * 0.75))
             self.panels.append(TimelinePanel(self.picture.panel(top + NAME, height), label=place == 1))
         self.picture.changes(*self.names)
+        self._before: Run | None = None
 
     def prepare(self, seen: Seen, hear: Hear) -> Run:
-        """The run before the series."""
+        """The run before the series. It is kept: another patch level at hand leaves it as it was."""
         before = v1.upto(0)
-        return seen.run if seen.run.parameters["kernel"] == before else seen.again(before)
+        wanted = {**seen.run.parameters, "kernel": before}
+        if seen.run.parameters == wanted:
+            return seen.run
+        kept = self._before
+        if kept is None or (kept.scenario, kept.parameters) != (seen.run.scenario, wanted):
+            kept = self._before = seen.again(before)
+        return kept
 
     def lasts(self, seen: Seen, prepared: Run) -> int:
         """The longer of the two."""
