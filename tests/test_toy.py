@@ -143,7 +143,7 @@ def test_a_host_may_ask_the_readers_own_ultravisor():
 
 
 def test_the_old_kernel_needs_all_three_patches():
-    assert [bool(check(MyHost, method)) for method in ("on_3f", "on_3d", "on_3e")] == [False] * 3
+    assert [bool(check(MyHost, method)) for method in ("on_3d", "on_3f", "on_3e")] == [False] * 3
     for without, method in (("on_3f", "on_3f"), ("on_3d", "on_3d"), ("on_3e", "on_3e")):
         kernel = type("Without", (Patched,), {without: getattr(MyHost, without)})
         assert check(kernel).exercise == f"toy {method}"
@@ -170,8 +170,8 @@ class Skeleton(Books):
 
 def test_a_skeleton_is_told_what_to_do_next(session):
     found = check(Skeleton, "import_page")
-    assert not found and found.text.startswith("Your turn: write import_page(self, guest, page).")
-    assert not session["toy import_page"].solved
+    assert not found and str(found).startswith("toy import_page: your turn. Write import_page(self, guest, page).")
+    assert "✎" in found._repr_html_() and not session, "nothing is wrong, and it was no try"
 
 
 def test_a_step_can_be_checked_though_the_one_before_was_skipped():
@@ -188,6 +188,7 @@ def test_a_step_can_be_checked_though_the_one_before_was_skipped():
 def test_what_is_solved_is_noted(session):
     check(MyUltravisor, "import_page")
     check(Skeleton, "import_page")
+    check(WRONG[0][0], "import_page")
     assert session.solved == ("toy import_page",)
 
 
@@ -319,6 +320,7 @@ def test_a_host_beside_the_machine():
     both = beside(type("Without7", (Patched,), {"on_3e": MyHost.on_3e}), uv=MyUltravisor)
     rows = [both.protect(), both.touch(1), both.share(1), both.reboot(), both.protect(), both.touch(1)]
     assert [row.same for row in rows] == [True, True, True, True, True, False]
+    assert [rows[0].toy, rows[4].toy] == ["starts", "starts"]
     assert rows[-1].toy == "0x3E · import refused · kills the guest's process · page 1 belongs to A and is shared"
     assert rows[-1].model == "0x3E · export, import · gets through · page 1 belongs to B"
 
@@ -375,9 +377,27 @@ def test_what_is_kept_can_go_on_being_written(tmp_path, monkeypatch):
 def test_an_unfinished_toy_is_not_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = keep(Skeleton)
-    assert not found and found.hints[-1] == "Until it is right, the next lesson goes on with the ready-made Ultravisor."
+    assert "import_page is not written yet" in found.text and not found
     assert mine("ultravisor") is ready("ultravisor")
     assert "there is no my_ultravisor.py here yet" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_toy_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = keep(type("Wrong", (MyUltravisor,), {"import_page": WRONG[0][0].import_page}))
+    assert not found and found.hints[-1] == "Until it is right, the next lesson goes on with the ready-made Ultravisor."
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_skeleton_on_a_ready_made_toy_is_not_kept(tmp_path, monkeypatch):
+    """As in a notebook that was executed as it was committed."""
+    monkeypatch.chdir(tmp_path)
+
+    class Begun(ready("host")):
+        def clean_up(self, old, pages): ...  # your turn
+
+    assert "clean_up is not written yet" in keep(Begun).text
     assert not list(tmp_path.iterdir())
 
 

@@ -72,13 +72,16 @@ class Feedback:
             lines += ["It prints on this way:", textwrap.indent(self.printed, "  | ")]
         return "\n".join([*lines, *(f"* {hint}" for hint in self.hints)])
 
+    @property
+    def _mark(self) -> str:
+        return "✔" if self.right else "✘"
+
     def _repr_html_(self) -> str:
-        mark = "✔" if self.right else "✘"
         trace = self.trace.html if self.trace else ""
         printed = f"<br>It prints on this way:<pre>{escape(self.printed)}</pre>" if self.printed else ""
         hints = "".join(f"<li>{escape(hint)}</li>" for hint in self.hints)
         return (
-            f"<div>{mark} <b>{escape(self._verdict)}</b> "
+            f"<div>{self._mark} <b>{escape(self._verdict)}</b> "
             f"{escape(self.text)}{trace}{printed}{f'<ul>{hints}</ul>' if hints else ''}</div>"
         )
 

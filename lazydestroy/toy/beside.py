@@ -97,8 +97,10 @@ _WHY = {
 
 def _said(outcome: Outcome, operation: Operation, other: Outcome | None = None) -> str:
     """An outcome in a cell of the table; owners where they are not plain, or not the same on the other side."""
-    raised = [call for call in outcome.calls if call.startswith("0x")]
-    made = [call for call in outcome.calls if not call.startswith("0x")]
+    # what going protected takes is many calls on the machine, and few in a toy: no help if all is well
+    calls = () if operation.verb == "protect" and (other is None or outcome.agrees(other)) else outcome.calls
+    raised = [call for call in calls if call.startswith("0x")]
+    made = [call for call in calls if not call.startswith("0x")]
     parts = [", ".join(raised), ", ".join(made), outcome.said]
     if other is not None and outcome.pages != other.pages:
         pairs = zip(outcome.pages, other.pages, strict=True)

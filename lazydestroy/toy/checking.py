@@ -64,8 +64,23 @@ def check(toy: type, method: str | None = None, *, uv: type | None = None) -> Fe
     return _noted(_check_step(kind, kind.step(method), toy, _ultravisor(kind, uv)))
 
 
+class Unwritten(Feedback):
+    """What is said to a skeleton: nothing is wrong with it, and it is no try."""
+
+    __slots__ = ()
+
+    @property
+    def _verdict(self) -> str:
+        return f"{self.exercise}: your turn."
+
+    @property
+    def _mark(self) -> str:
+        return "✎"
+
+
 def _noted(feedback: Feedback) -> Feedback:
-    session.note(feedback.exercise, feedback.right)
+    if not isinstance(feedback, Unwritten):
+        session.note(feedback.exercise, feedback.right)
     return feedback
 
 
@@ -102,10 +117,10 @@ def check_together(kind: Kind, toy: type, ultravisor: type | None = None) -> Fee
 
 
 def _asked(kind: Kind, toy: type) -> list[str]:
-    """The methods that the toy should have: up to the last lesson of which it has one."""
+    """The methods that the toy should have: up to the last lesson of which it has one, be it a skeleton."""
     asked: list[str] = []
     for lesson in kind.lessons:
-        if not asked or any(not is_unwritten(getattr(toy, name, None)) for name in lesson):
+        if not asked or any(hasattr(toy, name) for name in lesson):
             asked += lesson
     return asked
 
@@ -126,7 +141,7 @@ def _check_step(kind: Kind, step: Step, toy: type, ultravisor: type) -> Feedback
     name = f"toy {step.name}"
     written = getattr(toy, step.name, None)
     if is_unwritten(written):
-        return Feedback(name, False, f"Your turn: write {step.call}. {step.task} Then run this cell again.")
+        return Unwritten(name, False, f"Write {step.call}. {step.task} Then run this cell again.")
     if said := _cannot_be_called(step, written):
         return Feedback(name, False, said)
     alone = completed(kind, toy, only=step.name)
@@ -198,4 +213,4 @@ def _remarks(step: Step, result: Tried) -> list[str]:
     return []
 
 
-__all__ = ["check", "check_together", "completed"]
+__all__ = ["Unwritten", "check", "check_together", "completed"]

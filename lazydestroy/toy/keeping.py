@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import Any
 
 from ..exercises.feedback import Feedback
-from .checking import check, check_together
+from .checking import Unwritten, check, check_together
 from .kinds import Kind, kind_named, kind_of
 
 
@@ -59,6 +59,10 @@ def keep(toy: type) -> Feedback:
         text = f"This is the ready-made {kind.what}, which the next lesson takes anyway: there is nothing to keep."
         return Feedback(f"toy {kind.class_name}", False, text)
     found = check(toy)
+    if isinstance(found, Unwritten):
+        method = found.exercise.removeprefix("toy ")
+        text = f"Nothing is kept: {method} is not written yet. The next lesson has a ready-made {kind.what} for you."
+        return Unwritten(f"toy {kind.class_name}", False, text)
     if not found.right:
         hints = (*found.hints, f"Until it is right, the next lesson goes on with the ready-made {kind.what}.")
         return Feedback(found.exercise, False, found.text, hints, None, found.printed)

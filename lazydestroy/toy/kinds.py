@@ -100,17 +100,17 @@ ULTRAVISOR = Kind(
             {"import_page": 3, "export_page": 2},
         ),
         Step(
+            "share_page",
+            ("guest", "page"),
+            "Add the page to self.shared and return True, if the guest owns it; otherwise return False.",
+            {"import_page": 4, "share_page": 4, "export_page": 2},
+        ),
+        Step(
             "destroy_page",
             ("page",),
             "Take the page from its owner and return True, unless the owner is in self.running: then change nothing "
             "and return False.",
-            {"import_page": 4, "export_page": 1, "destroy_page": 4, "stop": 1},
-        ),
-        Step(
-            "share_page",
-            ("guest", "page"),
-            "Add the page to self.shared and return True, if the guest owns it; otherwise return False.",
-            {"import_page": 4, "share_page": 4, "export_page": 2, "destroy_page": 1, "stop": 1},
+            {"import_page": 4, "export_page": 1, "share_page": 1, "destroy_page": 4, "stop": 1},
         ),
         Step(
             "touch",
@@ -120,7 +120,7 @@ ULTRAVISOR = Kind(
             {"import_page": 4, "share_page": 2, "touch": 8, "export_page": 1, "stop": 1},
         ),
     ),
-    lessons=(("import_page", "export_page", "destroy_page", "share_page"), ("touch",)),
+    lessons=(("import_page", "export_page", "share_page", "destroy_page"), ("touch",)),
     state={"owner": dict, "shared": set, "running": set},
     toy_side=lambda toy, _: ToySide(toy),
     model_side=ModelSide,
@@ -135,18 +135,18 @@ HOST = Kind(
     ready=ReadyHost,
     steps=(
         Step(
-            "on_3f",
-            ("guest", "page"),
-            "The page belongs to another guest: see that it belongs to none, and return True, so that the access is "
-            "tried again.",
-            {**_LIFE, "late": 3},
-        ),
-        Step(
             "on_3d",
             ("page",),
             "The host or a normal guest wants the page: make it readable for them, without giving away what is in it, "
             "and return True.",
             {**_LIFE, "read": 3},
+        ),
+        Step(
+            "on_3f",
+            ("guest", "page"),
+            "The page belongs to another guest: see that it belongs to none, and return True, so that the access is "
+            "tried again.",
+            {**_LIFE, "late": 3},
         ),
         Step(
             "on_3e",
@@ -163,7 +163,7 @@ HOST = Kind(
             {**_LIFE, "clean_up": 8, "share": 1},
         ),
     ),
-    lessons=(("on_3f", "on_3d", "on_3e"), ("clean_up",)),
+    lessons=(("on_3d", "on_3f", "on_3e"), ("clean_up",)),
     state={"guests": list},
     toy_side=ToyHostSide,
     model_side=ModelHostSide,

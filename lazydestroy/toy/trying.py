@@ -1,4 +1,4 @@
-"""Random sequences on a toy and on the model beside it, and the first difference, made as short as possible."""
+"""Random sequences on a toy and on the model beside it, and the first difference, without what it does not need."""
 
 from __future__ import annotations
 
