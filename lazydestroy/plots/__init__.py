@@ -8,6 +8,7 @@ matplotlib.
 from .answer import plot_answer
 from .demonstration import plot_demonstration
 from .lanes import run_end
+from .lifecycle import plot_life_cycle
 from .memory import MemoryPanel
 from .pagemap import MapPanel, describe_map, map_finding, map_picture, plot_map
 from .pages import plot_pages
@@ -63,6 +64,7 @@ __all__ = [
     "memory_finding",
     "plot_answer",
     "plot_demonstration",
+    "plot_life_cycle",
     "plot_map",
     "plot_memory",
     "plot_pages",
