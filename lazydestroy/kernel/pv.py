@@ -52,9 +52,11 @@ class KernelPv:
         Returns EIO (positive, as in the kernel) or 0, and the Ultravisor's rc and rrc. Without a secure CPU there is no
         call, and nothing to free.
         """
-        cc = rc = rrc = 0
-        if vcpu.handle:
-            cc, rc, rrc = self.uv_cmd_nodata(vcpu.handle, UVC.DESTROY_SEC_CPU)
+        called = self.uv_cmd_nodata(vcpu.handle, UVC.DESTROY_SEC_CPU) if vcpu.handle else (0, 0, 0)
+        return self.cpu_ended(vcpu, *called)
+
+    def cpu_ended(self: Kernel, vcpu: Vcpu, cc: int, rc: int, rrc: int) -> tuple[int, int, int]:
+        """The Ultravisor was asked to end a secure CPU, and gave this answer: note it."""
         if cc:
             self.machine.warn_once("destroy cpu", f"protvirt destroy cpu failed rc {rc:x} rrc {rrc:x}")
             self.machine.leak(*vcpu.stor_base, "storage of a secure CPU")

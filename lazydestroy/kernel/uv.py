@@ -20,7 +20,7 @@ from ..uvcb import (
     uv_cb_nodata,
     uv_cb_qui,
 )
-from .structs import Gmap, Mm
+from .structs import Flow, Gmap, Mm
 
 if TYPE_CHECKING:
     from . import Kernel
@@ -42,11 +42,34 @@ class KernelUv:
 
     def uv_cmd_nodata(self: Kernel, handle: int, cmd: UVC) -> tuple[int, int, int]:
         """A call that takes only a handle. Returns cc, rc, rrc. With handle 0 it warns, each time, and calls anyway."""
-        if not handle:
-            self.machine.warn(f"no handle provided to Ultravisor call cmd {cmd:x}")
-        uvcb = uv_cb_nodata(cmd=cmd, handle=handle)
+        uvcb = self.nodata_block(handle, cmd)
         cc = self.uv_call(uvcb)
         return cc, uvcb.header.rc, uvcb.header.rrc
+
+    def uv_call_sched(self: Kernel, uvcb: Any) -> Flow:
+        """Hand a control block to the Ultravisor, as `uv_call` does; other tasks may act after each try. Returns cc.
+
+        The kernel had this before the series, for calls on handles. But the model's functions of that time do without
+        these waiting points: only what was merged later uses them.
+        """
+        for _ in range(MAX_BUSY):
+            cc = self.machine.uv.call(uvcb)
+            yield
+            if cc not in (UVC_CC_BUSY, UVC_CC_PARTIAL):
+                return cc
+        raise RuntimeError(f"the Ultravisor answered busy {MAX_BUSY} times to {uvcb}")
+
+    def uv_cmd_nodata_sched(self: Kernel, handle: int, cmd: UVC) -> Flow:
+        """A call that takes only a handle (`uv_cmd_nodata`), with `uv_call_sched`. Returns cc, rc, rrc."""
+        uvcb = self.nodata_block(handle, cmd)
+        cc = yield from self.uv_call_sched(uvcb)
+        return cc, uvcb.header.rc, uvcb.header.rrc
+
+    def nodata_block(self: Kernel, handle: int, cmd: UVC) -> uv_cb_nodata:
+        """The block of a call that takes only a handle."""
+        if not handle:
+            self.machine.warn(f"no handle provided to Ultravisor call cmd {cmd:x}")
+        return uv_cb_nodata(cmd=cmd, handle=handle)
 
     def uv_query_info(self: Kernel) -> uv_cb_qui:
         """Ask what the Ultravisor can do and needs (at boot)."""

@@ -52,10 +52,11 @@ class NoDoubleFreeOfSida(Layer):
         self.machine.leak(*storage, "storage of a secure CPU")
 
     def kvm_s390_pv_destroy_cpu(self: Kernel, vcpu: Vcpu) -> tuple[int, int, int]:
-        """Without a handle there is nothing to do. The SIDA page is freed even if the Ultravisor refuses."""
-        if not vcpu.handle:
-            return 0, 0, 0
-        answer = super().kvm_s390_pv_destroy_cpu(vcpu)
+        """Without a handle there is nothing to do."""
+        return super().kvm_s390_pv_destroy_cpu(vcpu) if vcpu.handle else (0, 0, 0)
+
+    def cpu_ended(self: Kernel, vcpu: Vcpu, cc: int, rc: int, rrc: int) -> tuple[int, int, int]:
+        """The SIDA page is freed even if the Ultravisor has refused."""
         self.machine.give_back(vcpu.sida, 1)
         vcpu.sida = 0
-        return answer
+        return super().cpu_ended(vcpu, cc, rc, rrc)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from errno import EINTR
+from errno import EINTR, EIO
 from typing import TYPE_CHECKING
 
-from ...kernel.structs import Flow, Kvm, Mm
+from ...kernel.structs import Answer, Flow, Kvm, Mm
 from ...layers import Layer
+from ...uvcb import UVC
 
 if TYPE_CHECKING:
     from ...kernel import Kernel
@@ -38,6 +39,20 @@ class MmuNotifier(Layer):
             kvm.pv.mmu_notifier = True
             self.mmu_notifier_register(kvm, kvm.mm)
         return rc
+
+    def kvm_s390_cpus_from_pv(self: Kernel, kvm: Kvm) -> Flow:
+        """Destroy the secure CPU of every vCPU, even if one of them fails. Returns the first failure as an `Answer`.
+
+        The commit before (be48d86f77f0) lets the notifier call this. Other tasks may act after each call.
+        """
+        answer = Answer()
+        for vcpu in kvm.vcpus:
+            if vcpu.handle:
+                called = yield from self.uv_cmd_nodata_sched(vcpu.handle, UVC.DESTROY_SEC_CPU)
+                failed, rc, rrc = self.cpu_ended(vcpu, *called)
+                if failed and not answer.r:
+                    answer = Answer(-EIO, rc, rrc)
+        return answer
 
     def kvm_s390_pv_mmu_notifier_release(self: Kernel, kvm: Kvm) -> Flow:
         """The address space ends: end the CPUs. It takes no lock, as nobody else uses the address space any more."""

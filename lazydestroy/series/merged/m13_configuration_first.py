@@ -32,7 +32,7 @@ class ConfigurationFirst(Layer):
 
         The count falls at the very end: at 0 the walk's pages would be taken for normal ones.
         """
-        cc, rc, rrc = self.uv_cmd_nodata(kvm.pv.handle, UVC.DESTROY_SEC_CONF)
+        cc, rc, rrc = yield from self.uv_cmd_nodata_sched(kvm.pv.handle, UVC.DESTROY_SEC_CONF)
         kvm.gmap.guest_handle = 0
         if cc:
             self.machine.warn_once("destroy vm", f"protvirt destroy vm failed rc {rc:x} rrc {rrc:x}")

@@ -108,7 +108,7 @@ class AsynchronousDestroy(Layer):
             return Answer(refused)
         if self.machine.injected("set-aside structure"):
             return Answer(-ENOMEM)
-        left, answer = self.detach_configuration(kvm)
+        left, answer = yield from self.detach_configuration(kvm)
         if answer.r:
             return answer
         yield from self.kvm_s390_destroy_lower_2g(kvm)
@@ -120,14 +120,15 @@ class AsynchronousDestroy(Layer):
         """-EINVAL if another one is set aside already, else 0 (later commits edit this)."""
         return -EINVAL if kvm.pv.set_aside is not None else 0
 
-    def detach_configuration(self: Kernel, kvm: Kvm) -> tuple[PvVmToBeDestroyed, Answer]:
+    def detach_configuration(self: Kernel, kvm: Kvm) -> Flow:
         """Note all that is to be ended later, and let the VM go on with a copy of its top-level table.
 
-        Destroying fast edits this.
+        Returns what is noted, and an `Answer`. Destroying fast edits this.
         """
         left = PvVmToBeDestroyed(kvm.pv.handle, kvm.pv.stor_base, kvm.pv.stor_var, kvm.gmap.table)
         kvm.gmap.guest_handle = 0
         return left, Answer(-ENOMEM if self.s390_replace_asce(kvm.gmap) else 0)
+        yield
 
     def kvm_s390_pv_destroy_memory(self: Kernel, kvm: Kvm) -> Flow:
         """Not while one configuration is ended: there may be others, and one walk is enough for all."""
@@ -151,7 +152,7 @@ class AsynchronousDestroy(Layer):
             kvm.pv.set_aside = None
         while kvm.pv.need_cleanup:
             leftover, *others = kvm.pv.need_cleanup
-            found = self.kvm_s390_pv_dispose_one_leftover(kvm, leftover)
+            found = yield from self.kvm_s390_pv_dispose_one_leftover(kvm, leftover)
             answer = answer if answer.r or not found.r else found
             kvm.pv.need_cleanup = tuple(others)
             walks = True
@@ -179,10 +180,10 @@ class AsynchronousDestroy(Layer):
             kvm.pv.need_cleanup = (left, *kvm.pv.need_cleanup)
             self.machine.engine.release(kvm.lock)
             return Answer(0, UVC_RC_EXECUTED, PREPARED)
-        return self.kvm_s390_pv_dispose_one_leftover(kvm, left)
+        return (yield from self.kvm_s390_pv_dispose_one_leftover(kvm, left))
 
-    def kvm_s390_pv_dispose_one_leftover(self: Kernel, kvm: Kvm, leftover: PvVmToBeDestroyed) -> Answer:
-        """End one configuration that its VM no longer runs, and free what was donated to it.
+    def kvm_s390_pv_dispose_one_leftover(self: Kernel, kvm: Kvm, leftover: PvVmToBeDestroyed) -> Flow:
+        """End one configuration that its VM no longer runs, and free what was donated to it. Returns an `Answer`.
 
         If the Ultravisor refuses, all of that is leaked, and it counts forever. One that was destroyed fast has no
         handle any more: it is only counted down.
@@ -190,7 +191,7 @@ class AsynchronousDestroy(Layer):
         if not leftover.handle:
             kvm.mm.context.is_protected -= 1
             return Answer()
-        cc, rc, rrc = self.uv_cmd_nodata(leftover.handle, UVC.DESTROY_SEC_CONF)
+        cc, rc, rrc = yield from self.uv_cmd_nodata_sched(leftover.handle, UVC.DESTROY_SEC_CONF)
         self.machine.uv.tables.pop(leftover.old_gmap_table << PAGE_SHIFT, None)
         if cc:
             self.machine.warn_once("leftover", f"protvirt destroy leftover vm failed rc {rc:x} rrc {rrc:x}")

@@ -38,13 +38,13 @@ class DestroyFast(Layer):
         """Whether this Ultravisor knows the call. Bits are counted from the left."""
         return bool(self.inst_calls_list[0] >> (63 - QUERY_BITS[UVC.DESTROY_SEC_CONF_FAST]) & 1)
 
-    def kvm_s390_pv_deinit_vm_fast(self: Kernel, kvm: Kvm) -> Answer:
+    def kvm_s390_pv_deinit_vm_fast(self: Kernel, kvm: Kvm) -> Flow:
         """End the configuration that a VM runs, but not its memory. Returns an `Answer`.
 
         If the Ultravisor refuses, nothing is freed: the VM keeps its handle, and can be ended in the ordinary way.
         """
         uvcb = uv_cb_destroy_fast(handle=kvm.pv.handle)
-        cc = self.uv_call(uvcb)
+        cc = yield from self.uv_call_sched(uvcb)
         rc, rrc = uvcb.header.rc, uvcb.header.rrc
         kvm.gmap.guest_handle = 0
         if not cc:
@@ -58,15 +58,15 @@ class DestroyFast(Layer):
         """Any refusal is (a later commit edits this)."""
         return True
 
-    def detach_configuration(self: Kernel, kvm: Kvm) -> tuple[PvVmToBeDestroyed, Answer]:
+    def detach_configuration(self: Kernel, kvm: Kvm) -> Flow:
         """Once it has ended, nothing is to be noted: everything in the structure stays 0."""
         if self.is_destroy_fast_available():
-            return PvVmToBeDestroyed(), self.kvm_s390_pv_deinit_vm_fast(kvm)
-        return super().detach_configuration(kvm)
+            return PvVmToBeDestroyed(), (yield from self.kvm_s390_pv_deinit_vm_fast(kvm))
+        return (yield from super().detach_configuration(kvm))
 
     def kvm_s390_pv_mmu_notifier_release(self: Kernel, kvm: Kvm) -> Flow:
         """If all CPUs have ended, the configuration goes too. The count stays, as the pages must still be cleaned."""
         answer = yield from super().kvm_s390_pv_mmu_notifier_release(kvm)
         if not answer.r and self.is_destroy_fast_available() and self.kvm_s390_pv_is_protected(kvm):
-            self.kvm_s390_pv_deinit_vm_fast(kvm)
+            yield from self.kvm_s390_pv_deinit_vm_fast(kvm)
         return answer
