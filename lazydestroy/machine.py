@@ -418,7 +418,7 @@ class Machine(Host):
     def reboot(self) -> None:
         """Reset the guest: it starts again as a normal one. A clean-up thread, if any, has not begun yet."""
         self._need(self.guest_up, "the guest is not running: boot() first")
-        self._do(self.resetting(), "QEMU")
+        self._do(self.qemu.unprotecting(), "QEMU")
 
     def exit(self) -> None:
         """End the process. A clean-up thread, if any, goes on when you step() or run()."""

@@ -12,7 +12,7 @@ from ..layers import COVER_LETTER, Layer, Patch, Series
 from .check import Verdict, check
 from .fixes import FIXES, OTHER_BUGS, Bug, OtherBug, bugs_of
 from .later import OneAtATime, OnePrepared
-from .merged import linux_6_2, linux_latest
+from .merged import OTHER_FOLLOW_UPS, linux_6_2, linux_latest
 from .oom_notifier import OomNotifier
 from .p01_leak_asce import LeakAsce
 from .p02_page_flags import PageFlags
@@ -67,6 +67,7 @@ __all__ = [
     "COVER_LETTER",
     "FIXES",
     "OTHER_BUGS",
+    "OTHER_FOLLOW_UPS",
     "VERSIONS",
     "Bounds",
     "Bug",

@@ -1,8 +1,8 @@
 """What QEMU does with the two commands of Linux 6.2, and how a process of several threads ends.
 
 A reset calls KVM_PV_ASYNC_CLEANUP_PREPARE and starts a thread for KVM_PV_ASYNC_CLEANUP_PERFORM (`preparing`,
-`start_perform`). If PREPARE is refused, KVM_PV_DISABLE is left (`Qemu.resetting`). Source: target/s390x/kvm/pv.c of
-QEMU, commit c3a073c610. A helper process (`start_helper`) may share the address space, so that the end of QEMU is not
+`start_perform`). If that cannot be, KVM_PV_DISABLE is left (`Qemu.unprotecting`). Source: target/s390x/kvm/pv.c of QEMU,
+commit c3a073c610. A helper process (`start_helper`) may share the address space, so that the end of QEMU is not
 the end of its memory: ``-run-with async-teardown=on``, commit c891c24b1a.
 
 Who holds what decides when things end. Each thread holds the address space and the table of open files. When the last
@@ -15,6 +15,7 @@ from __future__ import annotations
 from errno import ENOTTY
 from typing import TYPE_CHECKING
 
+from ..kernel.kvm import KVM_CAP_S390_PROTECTED_ASYNC_DISABLE
 from ..kernel.structs import Answer, Flow, Kvm, Mm
 from .process import Process
 
@@ -91,20 +92,36 @@ class ThreadedProcess(Process):
         """The VM is done with its old configurations."""
         self.machine.configurations_set_aside(self.kvm.pv.handle)
 
-    def start_perform(self) -> Task:
+    def vm_try_disable_async(self) -> Flow:
+        """Leave the guest's configuration to a thread (``s390_pv_vm_try_disable_async``). Returns whether that worked.
+
+        Not for a guest that is destroyed in the foreground anyway, of up to 2 GiB (`Machine.low_pages`), nor if the
+        kernel does not have the commands, or refuses.
+        """
+        machine = self.machine
+        able = machine.kernel.kvm_vm_ioctl_check_extension(KVM_CAP_S390_PROTECTED_ASYNC_DISABLE)
+        if machine.guest_pages <= machine.low_pages or not able:
+            return False
+        answer = yield from self.preparing()
+        if not answer.r:
+            self.start_perform(exits_on_error=True)
+        return not answer.r
+
+    def start_perform(self, exits_on_error: bool = False) -> Task:
         """Start a thread that cleans up after what is set aside: KVM_PV_ASYNC_CLEANUP_PERFORM.
 
-        It has not run yet. The value of the task is the `Answer` that it got.
+        It has not run yet. The value of the task is the `Answer` that it got. `exits_on_error`: whether the process
+        ends if that is an error, as QEMU does.
         """
         self.machine.kernel.mmget(self.mm)
         self.sharing_files += 1
         self.performed += 1
         name = ASYNC_CLEANUP if self.performed == 1 else f"{ASYNC_CLEANUP} {self.performed}"
-        task = self.machine.engine.spawn(self._perform(), name, self.machine.now)
+        task = self.machine.engine.spawn(self._perform(exits_on_error), name, self.machine.now)
         self.performing.append(task)
         return task
 
-    def _perform(self) -> Flow:
+    def _perform(self, exits_on_error: bool) -> Flow:
         """The thread's life: the command, then its own end."""
         task = self.machine.engine.current
         assert task is not None, "the thread itself acts"
@@ -113,6 +130,8 @@ class ThreadedProcess(Process):
         self.ioctls -= 1
         self.answers[task] = answer
         self.performing.remove(task)
+        if answer.r and exits_on_error:
+            self.kill()
         yield from self.leaving()
         return answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EINTR
 from typing import TYPE_CHECKING
 
 from .._core import Task
@@ -56,7 +57,10 @@ class Qemu(ThreadedProcess):
         """
         kernel, kvm = self.machine.kernel, self.kvm
         self.machine.engine.doing("makes the guest protected")
-        if (yield from self.asking(kernel.kvm_pv_enable(kvm))):
+        rc = yield from self.asking(kernel.kvm_pv_enable(kvm))
+        while rc == -EINTR and self.alive:
+            rc = yield from self.asking(kernel.kvm_pv_enable(kvm))  # s390_pv_cmd asks again
+        if rc:
             return False
         if (yield from self.asking(kernel.kvm_pv_set_sec_parms(kvm, kvm.sca << PAGE_SHIFT, PAGE_SIZE))):
             return False
@@ -64,6 +68,15 @@ class Qemu(ThreadedProcess):
         if (yield from self.asking(kernel.kvm_pv_unpack(kvm, first, pages))):
             return False
         return not (yield from self.asking(kernel.kvm_pv_verify(kvm)))
+
+    def unprotecting(self) -> Flow:
+        """A reset of the guest, as QEMU does it since 7.2: in the background if that can be, else at once.
+
+        Returns the kernel's `Answer` to PREPARE or DISABLE (``s390_machine_unprotect``).
+        """
+        if self.kvm.pv.handle and (yield from self.vm_try_disable_async()):
+            return Answer(0, rc=1, rrc=42)
+        return (yield from self.resetting())
 
     def resetting(self) -> Flow:
         """A reset of the guest: ``KVM_PV_DISABLE`` if it is protected. Afterwards it starts as a normal one.

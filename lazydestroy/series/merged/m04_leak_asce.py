@@ -47,7 +47,8 @@ class LeakTopmostTable(Layer):
         old = kvm.gmap.table
         super().kvm_s390_pv_leak_vm(kvm)
         self.s390_replace_asce(kvm.gmap)
-        self.machine.leak(old, CRST_PAGES, "top-level table")
+        if old not in kvm.gmap.crst_list:
+            self.machine.leak(old, CRST_PAGES, "top-level table")
 
     def gmap_remove(self: Kernel, gmap: Gmap) -> None:
         """A table that is on no list is not freed with the others. Nothing else knows it any more: it is lost."""

@@ -6,7 +6,7 @@ from errno import EINVAL, EIO, ENOMEM
 from typing import TYPE_CHECKING
 
 from ...kernel.gmap import CRST_PAGES
-from ...kernel.structs import Answer, Flow, Kvm, PvVmToBeDestroyed
+from ...kernel.structs import Answer, Flow, Kvm, Mm, PvVmToBeDestroyed
 from ...layers import Layer
 from ...page import PAGE_SHIFT
 from ...uvcb import UVC, UVC_RC_EXECUTED
@@ -142,8 +142,9 @@ class AsynchronousDestroy(Layer):
         """
         mm, walks = kvm.mm, False
         answer = Answer(0, UVC_RC_EXECUTED)
-        # one more, so that the count cannot reach 0 before the walk, whose pages would be taken for normal ones
-        mm.context.is_protected += 1
+        if not self.hold_protected_count(mm):
+            return Answer()
+        yield  # others may act while the count is raised
         if self.kvm_s390_pv_is_protected(kvm):
             answer = yield from self.kvm_s390_pv_deinit_vm(kvm)
             walks = True
@@ -162,6 +163,14 @@ class AsynchronousDestroy(Layer):
             yield from self.mmput(mm)
         mm.context.is_protected -= 1
         return answer
+
+    def hold_protected_count(self: Kernel, mm: Mm) -> bool:
+        """Count one more, so that the count cannot reach 0 before the walk: its pages would be taken for normal ones.
+
+        Returns whether it was done (a later commit edits this).
+        """
+        mm.context.is_protected += 1
+        return True
 
     def kvm_s390_pv_deinit_aside_vm(self: Kernel, kvm: Kvm) -> Flow:
         """Clean up after the configuration that is set aside, in a thread that userspace lends. Returns an `Answer`.
