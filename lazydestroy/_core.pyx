@@ -213,6 +213,7 @@ cdef struct MemoryState:
     int64_t cursor
     int64_t free
     int64_t generation      # of the numbers of classes: how often some were given away
+    bint cleaned            # an old page has been cleaned outside of the table, and when is not noted yet
 
 
 cdef struct ListState:

@@ -130,7 +130,7 @@ cdef class Engine:
         self.context, self.moves = memory.context, memory.moves
         self.s.m = &memory.s
         self.s.reserve = reserve
-        self.s.spare = -1
+        self.s.spare = self.s.cleaned_at = -1
         self.s.give_frame = give_frame
         self.s.sample_every = self.s.sample_next = self.s.film_next = FOREVER
         memset(self.s.variant, 0xff, sizeof(self.s.variant))
@@ -620,6 +620,7 @@ cdef class Engine:
             self.left_at = task.a.clock
             self.pending = 0
             self.current = None
+            self.note_cleaned(task)
         self.s.steps += 1
         task.a.admitted = False
         if task.a.state == DONE:
@@ -746,6 +747,7 @@ cdef class Engine:
             self.pending = 0
             self.left_at = task.a.clock
             self.current = None
+            self.note_cleaned(task)
         if task.a.state == DONE:
             # it has ended itself, and went on to here
             task.generator.close()
@@ -775,6 +777,12 @@ cdef class Engine:
             raise TypeError(
                 f"{task.name} yielded {request!r} in {self.function_of(task)}: use a loop, nanoseconds, a lock "
                 "request, a signal or None")
+
+    cdef void note_cleaned(self, Task task) noexcept:
+        """What has acted in Python may have cleaned an old page, up to now."""
+        if self.memory.s.cleaned:
+            self.memory.s.cleaned = False
+            self.s.cleaned_at = max(self.s.cleaned_at, task.a.clock)
 
     cdef end(self, Task task):
         self.collect()
@@ -1025,6 +1033,14 @@ cdef class Engine:
         for task in self.tasks:
             total += task.calls
         return total
+
+    @property
+    def cleaned_at(self):
+        """When a page of an old configuration (`Memory.old`) was cleaned last, in nanoseconds; -1: none has been.
+
+        Not counted is what the Ultravisor cleans of many pages at once.
+        """
+        return self.s.cleaned_at
 
     @property
     def steps_done(self):

@@ -15,6 +15,7 @@ cdef void put(MemoryState *m, int64_t pfn, int cls) noexcept nogil:
     m.count[before] -= 1
     m.count[cls] += 1
     m.cls[pfn] = cls
+    m.cleaned = m.cleaned or (m.unclean[before] and not m.unclean[cls])
     if m.holder[cls] == 0 and m.holder[before] != 0:
         m.free += 1
         freed(m, pfn)

@@ -26,6 +26,7 @@ cdef struct EngineState:
     int64_t film_generation[FRAMES]
     int64_t film_n, film_every, film_next
     int64_t steps
+    int64_t cleaned_at      # when an old page was cleaned last, -1: none has been
     # `give_frame`, behind a pointer so that the compiler leaves it out of the loop: seldom needed, it slows the others
     bint (*give_frame)(EngineState *, Actor *, int64_t, Entry *) noexcept nogil
 
@@ -298,6 +299,8 @@ cdef int one_step(EngineState *e, Actor *t) noexcept nogil:
             if x.freed > 0:
                 freed(e.m, pfn)
     t.clock += x.ns
+    if e.m.unclean[cls] and not e.m.unclean[x.after]:
+        e.cleaned_at = max(e.cleaned_at, t.clock)
     t.hits[row * CLASSES + cls] += 1
     e.steps += 1
     if x.go >= 0:

@@ -33,6 +33,18 @@ cdef inline void count_chain(EngineState *e, Actor *t, Chain *c, int64_t pages) 
     e.steps += c.n * pages
 
 
+cdef inline void note_cleaned(EngineState *e, Chain *c, int64_t end) noexcept nogil:
+    """A chain that ended at `end` may have cleaned an old page: note at which of its steps."""
+    cdef int64_t moment = end - c.ns
+    cdef int i
+    if not e.m.unclean[c.cls[0]] or e.m.unclean[c.after]:
+        return
+    for i in range(c.n):
+        moment += e.table[c.row[i] * CLASSES + c.cls[i]].ns
+        if e.m.unclean[c.cls[i]] and not e.m.unclean[c.cls[i + 1] if i + 1 < c.n else c.after]:
+            e.cleaned_at = max(e.cleaned_at, moment)
+
+
 cdef inline void repaint(EngineState *e, int64_t pfn, int64_t pages, bint down, int before, int after) noexcept nogil:
     """Give a run of pages, beginning at `pfn`, their new class; note the last ones freed."""
     cdef int64_t i
@@ -74,6 +86,7 @@ cdef int64_t bulk_of_batch(EngineState *e, Actor *t, int64_t limit) noexcept nog
     count_chain(e, t, &b, n)
     repaint(e, pfn, n, False, cls, b.after)
     t.clock += n * b.ns
+    note_cleaned(e, &b, t.clock)
     t.batch_i += n
     return n
 
@@ -143,6 +156,7 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
             let_go(t.lock, t.clock - t.locked_since + t.batch * a.ns)
             t.lock.taken += m - 1
         t.clock += run * (a.ns + b.ns)
+        note_cleaned(e, &b, t.clock)
     else:
         m = min(that_begin_before(limit, t.clock, a.lead, a.ns), most)
         if a.effect == LISTED:
@@ -158,6 +172,7 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
         count_chain(e, t, &a, run)
         repaint(e, pfn, run, down, cls, a.after)
         t.clock += run * a.ns
+        note_cleaned(e, &a, t.clock)
     t.k += run
     t.done += run
     t.admitted = False
@@ -370,6 +385,7 @@ cdef int do_page(EngineState *e, Actor *t) noexcept nogil:
                 freed(e.m, t.pfn)
     e.steps += c.n
     t.clock += c.ns
+    note_cleaned(e, c, t.clock)
     t.admitted = False
     t.k += 1
     t.done += 1

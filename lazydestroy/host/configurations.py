@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..page import Content, Record
+from ..page import Content, Record, State
 from ..uvcb import UVC
 
 if TYPE_CHECKING:
@@ -70,6 +70,18 @@ class HostConfigurations:
         """When the last of the configurations that have ended was destroyed. None: there is none, or one is left."""
         ends = [life.destroyed for handle, life in self.lives.items() if handle in self.old]
         return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+    @property
+    def clean_at(self: Host) -> int | None:
+        """When the last page of a configuration that has ended was clean, and the last of them destroyed. None: never.
+
+        After DESTROY_SEC_CONF_FAST a configuration is gone, and its pages are still secure.
+        """
+        held = (State.SECURE, State.SHARED)
+        if any(record.owner in self.old and record.state in held for record in self.memory.records()):
+            return None
+        destroyed = self.destroyed_at
+        return None if destroyed is None else max(destroyed, self.engine.cleaned_at)
 
     def name(self: Host, handle: int) -> str:
         """The letter of a secure configuration; "host" for none."""
