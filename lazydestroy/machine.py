@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from . import showing, units
 from ._core import DeferredList, Engine, Lock, Memory, Table, Task, step, visit
 from .access import Access
+from .commands import AsyncCommands
 from .costs import Costs
 from .host import Host
 from .host.firmware import RememberingUltravisor
@@ -42,11 +43,12 @@ SEGMENT_TABLE = 2 << 30
 CLEAN_UP = "clean-up thread"
 
 
-class Machine(Host):
+class Machine(AsyncCommands, Host):
     """A host with an Ultravisor, a kernel, and one VM.
 
     By hand: `boot`, `protect`, `touch`, `share`, `unshare`, `read`, `io`, `swap_out`, `reboot`, `exit` (`kill` begins
-    it), `start_process`, `start_another`, `turn_to`, `step`, `run`, `show`.
+    it), `start_process`, `start_another`, `turn_to`, `step`, `run`, `show`. With Linux 6.2 also what QEMU does there:
+    `prepare`, `perform`, `kill_thread`, `disable`, `start_helper`, `kill_helper`.
 
     Parameters
     ----------
@@ -80,8 +82,9 @@ class Machine(Host):
         Space to which the kernel may write the guest's pages by itself, when nothing is free. `swap_out` needs none.
     small_storage : bool
         Donated storage takes one page each, so that a machine of a handful of pages stays one.
-    ultravisor : dict
-        Further arguments for `Ultravisor`, such as ``{"destroy_needs_no_cpus": False}``, or one of its `presets`.
+    ultravisor : dict or str
+        Further arguments for `Ultravisor`, such as ``{"destroy_needs_no_cpus": False}``; or the name of one of its
+        `presets`: "as of 2022" has DESTROY_SEC_CONF_FAST.
     tabled, windows : bool
         See `Engine`.
 
@@ -124,7 +127,7 @@ class Machine(Host):
         reserve: int = 0,
         swap: int | str = 0,
         small_storage: bool = True,
-        ultravisor: dict[str, Any] | None = None,
+        ultravisor: dict[str, Any] | str | None = None,
         tabled: bool = True,
         windows: bool = True,
     ) -> None:
@@ -416,12 +419,15 @@ class Machine(Host):
         return self.kernel.swap_out(self.mm, page << PAGE_SHIFT)
 
     def reboot(self) -> None:
-        """Reset the guest: it starts again as a normal one. A clean-up thread, if any, has not begun yet."""
+        """Reset the guest, as QEMU does: it starts again as a normal one.
+
+        A clean-up thread, the kernel's or QEMU's, has not begun yet.
+        """
         self._need(self.guest_up, "the guest is not running: boot() first")
         self._do(self.qemu.unprotecting(), "QEMU")
 
     def exit(self) -> None:
-        """End the process. A clean-up thread, if any, goes on when you step() or run()."""
+        """End the process. A clean-up thread or a helper, if any, goes on when you step() or run()."""
         self._need(self.alive, "the process has exited")
         self.guest_up = False
         self._do(self.exiting(), "QEMU")

@@ -212,9 +212,18 @@ def test_a_machine_that_does_not_fit_is_refused_with_both_figures(monkeypatch):
         ({"reserve": -1}, "reserve=-1: use a whole number from 0"),
         ({"reserve": "many"}, "reserve='many': use a whole number"),
         ({"reserve": 1.5}, "reserve=1.5: use a whole number"),
-        ({"ultravisor": ["old_firmware"]}, r"ultravisor=\['old_firmware'\]: use a dict with some of the names"),
-        ({"ultravisor": {"memory": None}}, "ultravisor=.*: use a dict with some of the names"),
-        ({"ultravisor": {"rule": 1}}, "ultravisor=.*: use a dict with some of the names .*destroy_needs_no_cpus"),
+        (
+            {"ultravisor": ["old_firmware"]},
+            r"ultravisor=\['old_firmware'\]: use 'as of 2021' or 'as of 2022', or a dict",
+        ),
+        (
+            {"ultravisor": {"memory": None}},
+            "ultravisor=.*: use 'as of 2021' or 'as of 2022', or a dict with",
+        ),
+        (
+            {"ultravisor": {"rule": 1}},
+            "ultravisor=.*: use 'as of .*, or a dict with some of the names .*destroy_needs_no_cpus",
+        ),
         ({"ultravisor": {"max_configurations": "x"}}, "ultravisor=.*"),
         ({"features": "none"}, "features='none': use bit numbers 0 to 63"),
         ({"features": 1.5}, "features=1.5: use bit numbers"),

@@ -65,9 +65,11 @@ def ultravisor_of(given: Any, small_storage: bool) -> tuple[dict[str, Any], Ultr
     small = SMALL_STORAGE if small_storage else {}
     if given is None:
         given = {}
+    elif isinstance(given, str) and given in Ultravisor.presets:
+        given = Ultravisor.presets[given]
     elif not isinstance(given, Mapping) or not given.keys() <= _KNOWN:
-        accepted = ", ".join(sorted(_KNOWN))
-        raise ValueError(f"ultravisor={units.shown(given)}: use a dict with some of the names {accepted}")
+        presets, names = " or ".join(map(repr, Ultravisor.presets)), ", ".join(sorted(_KNOWN))
+        raise ValueError(f"ultravisor={units.shown(given)}: use {presets}, or a dict with some of the names {names}")
     options = {**UV_STORAGE, **small, **{str(name): units.plain(value, str(name)) for name, value in given.items()}}
     numbers = all(isinstance(value, int | str) for value in options.values())
     try:

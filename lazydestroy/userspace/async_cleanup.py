@@ -15,7 +15,6 @@ from __future__ import annotations
 from errno import ENOTTY
 from typing import TYPE_CHECKING
 
-from ..kernel.kvm import KVM_CAP_S390_PROTECTED_ASYNC_DISABLE
 from ..kernel.structs import Answer, Flow, Kvm, Mm
 from .process import Process
 
@@ -92,21 +91,6 @@ class ThreadedProcess(Process):
         """The VM is done with its old configurations."""
         self.machine.configurations_set_aside(self.kvm.pv.handle)
 
-    def vm_try_disable_async(self) -> Flow:
-        """Leave the guest's configuration to a thread (``s390_pv_vm_try_disable_async``). Returns whether that worked.
-
-        Not for a guest that is destroyed in the foreground anyway, of up to 2 GiB (`Machine.low_pages`), nor if the
-        kernel does not have the commands, or refuses.
-        """
-        machine = self.machine
-        able = machine.kernel.kvm_vm_ioctl_check_extension(KVM_CAP_S390_PROTECTED_ASYNC_DISABLE)
-        if machine.guest_pages <= machine.low_pages or not able:
-            return False
-        answer = yield from self.preparing()
-        if not answer.r:
-            self.start_perform(exits_on_error=True)
-        return not answer.r
-
     def start_perform(self, exits_on_error: bool = False) -> Task:
         """Start a thread that cleans up after what is set aside: KVM_PV_ASYNC_CLEANUP_PERFORM.
 
@@ -155,7 +139,7 @@ class ThreadedProcess(Process):
         self._let_go()
 
     def leaving(self) -> Flow:
-        """A thread ends: it lets go of the address space, then of the files."""
+        """A thread ends: it lets go of the address space, then of the files. With the last one the process is gone."""
         yield from self.machine.kernel.mmput(self.mm)
         self.sharing_files -= 1
         if self.sharing_files:
@@ -164,6 +148,10 @@ class ThreadedProcess(Process):
         yield from self._destroy_vm_if_unused()
         if self.helper and self.helper_follows:
             self.machine.engine.spawn(self.helper_exiting(), HELPER)
+        self.gone()
+
+    def gone(self) -> None:
+        """The last thread has ended: ``wait()`` returns."""
 
     def _destroy_vm_if_unused(self) -> Flow:
         """The VM goes with the last of what holds it: descriptors, commands in progress, mappings."""

@@ -66,7 +66,7 @@ class KillableQemu(Qemu):
             self.kill()
 
     def ioctl(self, flow: Flow) -> Flow:
-        """QEMU has the kernel do something. `alive` says whether it comes back from there."""
+        """Have the kernel do something. `alive` says whether QEMU comes back from there."""
         self.in_kernel = True
         answer = yield from flow
         yield  # what it did last takes its time
@@ -81,7 +81,10 @@ class KillableQemu(Qemu):
         return answer or not self.alive
 
     def exiting(self) -> Flow:
-        """As for any QEMU; then ``wait()`` returns."""
+        """As for any QEMU."""
         self.tell("exiting")
         yield from super().exiting()
+
+    def gone(self) -> None:
+        """``wait()`` returns."""
         self.tell("gone")

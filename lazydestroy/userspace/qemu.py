@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from errno import EINTR
+from errno import EINTR, errorcode
 from typing import TYPE_CHECKING
 
 from .._core import Task
+from ..kernel.kvm import KVM_CAP_S390_PROTECTED_ASYNC_DISABLE
 from ..kernel.structs import Answer, Flow
 from ..page import PAGE_SHIFT, PAGE_SIZE
 from .async_cleanup import ThreadedProcess
@@ -70,19 +71,34 @@ class Qemu(ThreadedProcess):
         return not (yield from self.asking(kernel.kvm_pv_verify(kvm)))
 
     def unprotecting(self) -> Flow:
-        """A reset of the guest, as QEMU does it since 7.2: in the background if that can be, else at once.
+        """A reset of the guest, as QEMU does it (``s390_machine_unprotect``). Afterwards it starts as a normal one.
 
-        Returns the kernel's `Answer` to PREPARE or DISABLE (``s390_machine_unprotect``).
+        QEMU sets the configuration aside and starts a thread that cleans up, if the guest has more than 2 GiB and the
+        kernel says that it can. Otherwise, or if that fails, it calls KVM_PV_DISABLE. Returns the kernel's last
+        `Answer`.
         """
-        if self.kvm.pv.handle and (yield from self.vm_try_disable_async()):
-            return Answer(0, rc=1, rrc=42)
-        return (yield from self.resetting())
+        if self.cleans_up_in_a_thread():
+            answer: Answer = yield from self.asking(self.preparing())
+            if not self.alive:
+                return answer
+            if not answer.r:
+                self.start_perform(exits_on_error=True)
+                return answer
+            name = errorcode[-answer.r]
+            self.machine.event("userspace", f"KVM_PV_ASYNC_CLEANUP_PREPARE answers -{name}: QEMU calls KVM_PV_DISABLE")
+        return (yield from self.asking(self.resetting()))
+
+    def cleans_up_in_a_thread(self) -> bool:
+        """Whether QEMU tries the asynchronous commands (``s390_pv_vm_try_disable_async``).
+
+        Not for guests of up to 2 GiB: their top-level table is a segment table, which the kernel cannot replace.
+        """
+        capable = self.machine.kernel.kvm_vm_ioctl_check_extension(KVM_CAP_S390_PROTECTED_ASYNC_DISABLE)
+        large = self.machine.guest_pages > self.machine.segment_table_pages
+        return bool(self.kvm.pv.handle and capable and large)
 
     def resetting(self) -> Flow:
-        """A reset of the guest: ``KVM_PV_DISABLE`` if it is protected. Afterwards it starts as a normal one.
-
-        Returns the kernel's `Answer`.
-        """
+        """``KVM_PV_DISABLE``, if the guest is protected. Returns the kernel's `Answer`."""
         if not self.kvm.pv.handle:
             return Answer()
         self.set_aside_running()
