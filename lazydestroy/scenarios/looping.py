@@ -18,6 +18,7 @@ from ..page import Record, State
 from ..run import Run
 from ..series import Series, v1
 from ..ultravisor import RC_CONF_LIMIT
+from ..userspace.async_cleanup import ASYNC_CLEANUP
 from .parameters import (
     HABITS,
     IMAGE,
@@ -26,6 +27,7 @@ from .parameters import (
     LOOPS,
     MAX_NUM_SEC_CONF,
     PATTERNS,
+    ULTRAVISORS,
     Progress,
     part,
     read,
@@ -50,6 +52,7 @@ def reboot_loop(
     refill: float = 0.0,
     kernel: Series = v1,
     lazy_destroy: bool | None = None,
+    async_destroy: bool | None = None,
     costs: Costs | None = None,
     touch: str = "sequential",
     host_memory: int | str | None = None,
@@ -61,6 +64,7 @@ def reboot_loop(
     image: int | str = IMAGE,
     image_at: int | str = IMAGE_AT,
     features: Any = (),
+    ultravisor: str = ULTRAVISORS[0],
     process_memory: int | str = 0,
     low_memory: int | str = LOW_MEMORY,
     segment_table: int | str = SEGMENT_TABLE,
@@ -77,8 +81,9 @@ def reboot_loop(
 
     Parameters
     ----------
-    memory, kernel, lazy_destroy, costs, touch, host_memory, swap, vcpus, seed, loader, image, image_at, features, \
-    process_memory, low_memory, segment_table, destroy_loop_threshold, list_page_capacity, film, progress
+    memory, kernel, lazy_destroy, async_destroy, costs, touch, host_memory, swap, vcpus, seed, loader, image, \
+    image_at, features, ultravisor, process_memory, low_memory, segment_table, destroy_loop_threshold, \
+    list_page_capacity, film, progress
         As for `reboot`; `touch` may not be "none".
     habit : {"at once", "fill", "share", "exit"}
         What a new guest does before it is reset. "at once": nothing, it has touched what its loader and its image
@@ -169,7 +174,7 @@ class Looping(Rebooting):
         self.stage.show_jump()
         began = machine.now
         self.stage.resets_ns.append(began - machine.time_zero)
-        answer: Answer = yield from machine.qemu.ioctl(machine.resetting())
+        answer: Answer = yield from machine.qemu.unprotecting()
         if answer.r and machine.alive:
             machine.event("userspace", "KVM_PV_DISABLE fails: QEMU exits")
             machine.kill()
@@ -206,8 +211,8 @@ class Looping(Rebooting):
         self.touches = 0
 
     def gone(self) -> Flow:
-        """Wait until the process is gone."""
-        for task in [task for task in self.machine.tasks if task.name == "QEMU exits"]:
+        """Wait until the process is gone, with all its threads."""
+        for task in [task for task in self.machine.tasks if task.name.startswith(("QEMU exits", ASYNC_CLEANUP))]:
             yield task.finished
 
     def why(self, heard: int) -> str:

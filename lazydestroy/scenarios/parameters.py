@@ -26,6 +26,8 @@ IMAGE_AT = 1 << 20
 
 NEW_GUESTS = ("protected", "normal")
 PATTERNS = ("sequential", "reverse", "random", "none")
+KILLED_FIRST = "killed first"
+ULTRAVISORS = tuple(Ultravisor.presets)
 DEMAND_FROM = ("wait", "exit", "start")
 HABITS = ("at once", "fill", "share", "exit")
 
@@ -53,6 +55,7 @@ END = "end"
 
 FOR_THE_MACHINE = (
     "lazy_destroy",
+    "async_destroy",
     "vcpus",
     "features",
     "process_memory",
@@ -148,6 +151,13 @@ def exit_of(value: Any) -> int | str | None:
         return units.duration(value, "exit_at", zero=True)
     except ValueError as error:
         raise ValueError(f"{error} Or {END!r}, or None.") from None
+
+
+def helper_of(value: Any) -> bool | str:
+    """Whether QEMU has a helper process, or had one."""
+    if isinstance(value, bool) or (isinstance(value, str) and value == KILLED_FIRST):
+        return value
+    raise ValueError(f"helper={units.shown(value)}: use True, False or {KILLED_FIRST!r}")
 
 
 def demand_of(pace: Any, total: Any, guest: int) -> tuple[int | None, int]:

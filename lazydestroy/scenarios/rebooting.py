@@ -13,6 +13,7 @@ from ..machine import CLEAN_UP, DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_
 from ..page import PAGE_SHIFT, PAGE_SIZE, Page
 from ..run import Run
 from ..series import Series, v1
+from ..userspace.async_cleanup import ASYNC_CLEANUP
 from .parameters import (
     BYSTANDER,
     DEMAND_FROM,
@@ -22,6 +23,7 @@ from .parameters import (
     LOADER,
     NEW_GUESTS,
     PATTERNS,
+    ULTRAVISORS,
     Progress,
     Time,
     bystanders_of,
@@ -39,6 +41,7 @@ def reboot(
     shared: float = 0.0,
     kernel: Series = v1,
     lazy_destroy: bool | None = None,
+    async_destroy: bool | None = None,
     costs: Costs | None = None,
     new_guest: str = "protected",
     touch: str = "sequential",
@@ -58,6 +61,7 @@ def reboot(
     image: int | str = IMAGE,
     image_at: int | str = IMAGE_AT,
     features: Any = (),
+    ultravisor: str = ULTRAVISORS[0],
     process_memory: int | str = 0,
     low_memory: int | str = LOW_MEMORY,
     segment_table: int | str = SEGMENT_TABLE,
@@ -82,8 +86,8 @@ def reboot(
         of them, rounded down. Page 0, where its image is, stays closed.
     kernel : Series
         ``ld.series.v1.upto(0)`` is the kernel before the series.
-    lazy_destroy : bool, optional
-        Patch 10's module parameter; None leaves its default.
+    lazy_destroy, async_destroy : bool, optional
+        Module parameters: patch 10's, and that of Linux 6.2; None leaves their defaults.
     costs : Costs
     new_guest : {"protected", "normal"}
         A normal one never asks to be protected again.
@@ -119,6 +123,8 @@ def reboot(
         `image_at`.
     features : iterable or str
         The Ultravisor's feature bits; "misc" is bit 0.
+    ultravisor : {"as of 2021", "as of 2022"}
+        Which calls it has (`Ultravisor.presets`): with "as of 2022", DESTROY_SEC_CONF_FAST, which Linux 6.2 uses.
     process_memory : int or str
         QEMU's own memory, in the same address space.
     low_memory, segment_table, destroy_loop_threshold, list_page_capacity
@@ -187,7 +193,7 @@ class Rebooting:
     def qemu(self) -> Flow:
         """The main thread: resets the guest, and has the new one run."""
         machine = self.machine
-        answer: Answer = yield from machine.qemu.ioctl(machine.resetting())
+        answer: Answer = yield from machine.qemu.unprotecting()
         if answer.r and machine.alive:
             # s390_pv_cmd_exit in QEMU's hw/s390x/pv.c
             machine.event("userspace", "KVM_PV_DISABLE fails: QEMU exits")
@@ -202,8 +208,8 @@ class Rebooting:
             machine.kill()
 
     def cleaned(self) -> Flow:
-        """Wait until no clean-up thread is left."""
-        for thread in [task for task in self.machine.tasks if task.name.startswith(CLEAN_UP)]:
+        """Wait until no clean-up thread is left, the kernel's or QEMU's."""
+        for thread in [task for task in self.machine.tasks if task.name.startswith((CLEAN_UP, ASYNC_CLEANUP))]:
             yield thread.finished
 
     def new_guest_boots(self) -> Flow:

@@ -11,7 +11,7 @@ from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEG
 from ..run import Run
 from ..series import Series, v1
 from ..units import one_of
-from .parameters import Progress, read
+from .parameters import ULTRAVISORS, Progress, read
 from .stage import Stage
 
 
@@ -22,6 +22,8 @@ def shutdown(
     shared: float = 0.0,
     kernel: Series = v1,
     lazy_destroy: bool | None = None,
+    async_destroy: bool | None = None,
+    helper: bool | str = False,
     costs: Costs | None = None,
     host_memory: int | str | None = None,
     swap: int | str = 0,
@@ -30,6 +32,7 @@ def shutdown(
     demand_from: str = "wait",
     vcpus: int = 2,
     features: Any = (),
+    ultravisor: str = ULTRAVISORS[0],
     process_memory: int | str = 0,
     low_memory: int | str = LOW_MEMORY,
     segment_table: int | str = SEGMENT_TABLE,
@@ -44,9 +47,12 @@ def shutdown(
 
     Parameters
     ----------
-    memory, used, shared, kernel, lazy_destroy, costs, host_memory, swap, vcpus, features, process_memory, \
-    low_memory, segment_table, destroy_loop_threshold, list_page_capacity, destroy_fails, film, progress
+    memory, used, shared, kernel, lazy_destroy, async_destroy, costs, host_memory, swap, vcpus, features, ultravisor, \
+    process_memory, low_memory, segment_table, destroy_loop_threshold, list_page_capacity, destroy_fails, film, progress
         As for `reboot`.
+    helper : {False, True, "killed first"}
+        QEMU's ``-run-with async-teardown=on``: a second process shares the memory, outlives QEMU, and removes the
+        memory in its own time. "killed first": somebody has killed it before, so QEMU removes the memory itself.
     demand : int or str, optional
         Bytes a second that another process allocates, from the end of the downtime on, such as "2 GiB/s".
     demand_total : int or str, optional

@@ -24,13 +24,16 @@ from .parameters import (
     ENGINE_MEMORY,
     FOR_THE_MACHINE,
     INJECTED_RC,
+    KILLED_FIRST,
     NOT_INPUTS,
     SAMPLING,
+    ULTRAVISORS,
     atomic_reserve,
     call_of,
     costs_of,
     demand_of,
     fits_into_time,
+    helper_of,
     host_memory_of,
     part,
 )
@@ -57,6 +60,8 @@ class Stage:
         host = host_memory_of(given["host_memory"], guest, process)
         for name in ("destroy_fails", "destroy_needs_no_cpus", "film"):
             units.flag(given.get(name, True), name)
+        units.one_of(given["ultravisor"], ULTRAVISORS, "ultravisor")
+        self.helper = helper_of(given.get("helper", False))
         require_memory((host >> PAGE_SHIFT) + ENGINE_MEMORY, f"a run with a host of {units.format_size(host)}")
         self.host = host
         fits_into_time(costs_of(given["costs"]), host >> PAGE_SHIFT, latest)
@@ -69,6 +74,7 @@ class Stage:
             reserve=atomic_reserve(host),
             small_storage=False,
             ultravisor={
+                **Ultravisor.presets[given["ultravisor"]],
                 "destroy_needs_no_cpus": given.get("destroy_needs_no_cpus", True),
                 **({"max_configurations": given["max_num_sec_conf"]} if given.get("max_num_sec_conf") else {}),
             },
@@ -97,6 +103,10 @@ class Stage:
         machine.engine.run()
         if not boot.value:
             raise RuntimeError(f"the old guest could not be made protected: {machine.events}")
+        if self.helper:
+            machine.start_helper()
+        if self.helper == KILLED_FIRST:
+            machine.kill_helper()
         handle = machine.kvm.pv.handle
         secure = Record(
             state=State.SECURE,
@@ -217,7 +227,7 @@ class Stage:
             foreground = everything
         # the clock of a task that was killed while it slept stands still since it fell asleep
         ends = [task.history[-1][0] - machine.time_zero for task in tasks]
-        cleaned_at = machine.destroyed_at
+        cleaned_at = machine.clean_at
         return Run(
             scenario=self.scenario.__name__,
             pages=self.pages,
