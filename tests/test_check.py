@@ -1,5 +1,6 @@
 """The exhaustive search: what it finds without a patch, and with each of version 1's bugs; and nothing else."""
 
+import dataclasses
 import functools
 import gc
 import itertools
@@ -8,6 +9,7 @@ from errno import EINVAL, ENXIO
 
 import pytest
 from marks import long_unless
+from wording import SENTENCE_WORDS, words_of
 
 import lazydestroy as ld
 import lazydestroy.series.learned as learned_module
@@ -316,6 +318,25 @@ def test_it_gives_up_where_it_is_told_to():
     verdict = check(v1_fixed, max_states=50)
     assert not verdict.exhausted and not verdict.holds and verdict.trace is None
     assert "there are more" in repr(verdict)
+
+
+def test_it_says_in_short_what_was_found():
+    broken = check(v1.without(3), **QUICK)
+    steps = len(broken.trace.moments)
+    assert broken.short.startswith(f"ld.series.v1.without(3) breaks in {steps} steps: ")
+    assert broken.trace.violation.startswith(broken.short.partition(": ")[2].rstrip("."))
+    holds = check(v1.upto(0), **QUICK)
+    assert (
+        holds.short == f"ld.series.v1.upto(0) holds in every state that the search can reach ({holds.states} states)."
+    )
+    assert check(v1_fixed, max_states=50).short.startswith("ld.series.v1_fixed didn't break in the first ")
+    one = dataclasses.replace(
+        broken.trace, moments=broken.trace.moments[:1], violation=" ".join(["word"] * 13) + ", so"
+    )
+    short = dataclasses.replace(broken, trace=one).short
+    assert short == "ld.series.v1.without(3) breaks in 1 step."
+    for verdict in (broken, holds):
+        assert words_of(verdict.short) <= SENTENCE_WORDS and repr(verdict).startswith(verdict.short.partition(":")[0])
 
 
 def test_it_tells_how_far_it_is():

@@ -8,9 +8,10 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wording import SENTENCE_WORDS, TITLE_WORDS, words_of
 
 import lazydestroy as ld
-from lazydestroy import demonstrations
+from lazydestroy import demonstrations, rounded
 from lazydestroy.demonstrations import Measure, accepted, demonstrate
 from lazydestroy.series.fixes import ReturnWhenOff
 
@@ -98,11 +99,26 @@ def test_the_two_kernels_differ_in_the_patch_and_are_those_that_the_reference_na
     assert shown.title == v1[number].title
 
 
-def test_a_finding_is_one_sentence_with_measured_values_in_it(shown):
-    assert shown.finding.endswith(".") and "\n" not in shown.finding
-    figures = {text.removesuffix(" pages").removesuffix(" calls") for m in shown.measures for text in m.text}
+def said(shown):
+    """The finding, and its details."""
+    return " ".join([shown.finding, *shown.details])
+
+
+def test_a_finding_is_one_short_sentence_and_so_are_its_details(shown):
+    assert shown.short == shown.finding and words_of(shown.short) <= TITLE_WORDS, shown.short
+    for sentence in (shown.short, *shown.details):
+        assert sentence.endswith(".") and "\n" not in sentence and words_of(sentence) <= SENTENCE_WORDS, sentence
+
+
+def test_measured_values_are_in_what_is_said(shown):
+    figures = set()
+    for measure in shown.measures:
+        for value in (measure.without, measure.with_):
+            if not isinstance(value, bool) and value not in (None, 0, 1):
+                about = rounded.about_duration(value) if measure.unit == "ns" else rounded.about_count(value)
+                figures |= {about, measure.write(value).removesuffix(" pages").removesuffix(" calls")}
     who_comes_up = 7
-    assert shown.number == who_comes_up or any(text in shown.finding for text in figures - {"yes", "no", "0", "1"})
+    assert shown.number == who_comes_up or any(figure in said(shown) for figure in figures)
 
 
 def test_it_reads_as_text_and_as_well_formed_html_without_colours_of_its_own(shown):
@@ -246,7 +262,7 @@ def test_2_two_calls_are_saved_for_each_page_that_was_secure_and_meets_io(size, 
     assert value(shown, "attempts") == value(shown, "exports") == (met, 0)
     assert shown.shows == (met > 0)
     if not shown.shows:
-        assert "no difference" in shown.finding
+        assert "no difference" in said(shown)
 
 
 @pytest.mark.parametrize("memory", ["4 KiB", "2 MiB", "3 GiB", "8 GiB"])
@@ -281,7 +297,7 @@ def test_3_and_4_show_exactly_if_the_new_guest_meets_an_old_page(guest, number, 
     met = exceptions_of(before, 0x3F if number == 3 else 0x3D) > 0
     assert shown.shows == met == (not before.booted)
     assert after.booted
-    assert ("no difference" in shown.finding) == (not met)
+    assert ("no difference" in said(shown)) == (not met)
 
 
 @settings(max_examples=25)
@@ -325,16 +341,16 @@ def test_6_without_the_counter_a_flag_that_is_cleared_before_the_image_comes_sto
             gone_before = middle
     shown = used(not_gone)
     assert value(shown, "the new guest came up") == (False, True)
-    assert "does not come up: refused after" in shown.finding and "KVM_PV_UNPACK answers -EINVAL" in shown.finding
+    assert "refused after" in said(shown) and "KVM_PV_UNPACK answers -EINVAL" in said(shown)
     fewer, more = used(not_gone - 1), used(not_gone + 1)
-    assert "gone before the new one set the flag" in fewer.finding
+    assert "gone before the new one set the flag" in said(fewer)
     assert more.shows and value(more, "next owner") == (True, False)
 
 
 def test_6_does_not_show_if_the_clean_up_is_over_before_the_new_guest_is_protected():
     shown = demonstrate(6, memory="1 MiB", low_memory="512 KiB")
     assert not shown.shows
-    assert "gone before" in shown.finding
+    assert "gone before" in said(shown)
     assert value(shown, "pages exported or set aside") == (256, 256)
 
 
@@ -350,11 +366,11 @@ def test_7_a_shared_page_and_an_old_page_under_the_image_are_in_the_way_without_
 def test_7_each_of_the_two_experiments_is_told_apart():
     only_image = demonstrate(7, shared=0)
     assert only_image.shows and value(only_image, "guests that come up") == (1, 2)
-    assert "still the old one's" in only_image.finding and "image cannot be unpacked" in only_image.finding
+    assert "still the old one's" in said(only_image) and "image cannot be unpacked" in said(only_image)
     only_sharing = demonstrate(7, image_at=0)
     assert only_sharing.shows and value(only_sharing, "the guest whose") == (True, True)
     neither = demonstrate(7, image_at=0, shared=0)
-    assert not neither.shows and neither.finding.count("and without") == 2
+    assert not neither.shows and said(neither).count("and without") == 2
 
 
 @settings(max_examples=25)
@@ -370,7 +386,7 @@ def test_11_with_the_feature_no_import_is_preceded_by_an_export(guest):
 
 def test_11_without_the_feature_both_kernels_export_alike():
     shown = demonstrate(11, features=())
-    assert not shown.shows and "does not have the feature" in shown.finding
+    assert not shown.shows and "does not have the feature" in said(shown)
     assert value(shown, "exports for")[0] == value(shown, "exports for")[1] > 0
 
 
@@ -388,19 +404,19 @@ def test_within_the_first_2_gib_they_do_not_show_and_that_is_said(number, given)
     shown = demonstrate(number, **given)
     assert not shown.shows
     assert shown.measures[0].without == shown.measures[0].with_
-    assert "first 2 GiB" in shown.finding and f"{shown.runs[1].pages:,} pages" in shown.finding
+    assert "first 2 GiB" in said(shown) and f"{shown.runs[1].pages:,} pages" in said(shown)
 
 
 @pytest.mark.parametrize("number", [3, 4, 7])
 def test_an_old_guest_that_used_nothing_leaves_nothing_to_meet(number):
     shown = demonstrate(number, used=0)
-    assert not shown.shows and "no page secure" in shown.finding
+    assert not shown.shows and "no page secure" in said(shown)
 
 
 @pytest.mark.parametrize("number", [3, 4])
 def test_a_guest_that_touches_nothing_meets_nothing(number):
     shown = demonstrate(number, touch="none")
-    assert not shown.shows and "met none of the 524,288 pages" in shown.finding
+    assert not shown.shows and "met none of the 524,288 pages" in said(shown)
 
 
 # 5
@@ -433,7 +449,7 @@ def test_5_somebody_waits_for_half_of_the_teardown_without_the_patch(memory):
 
 def test_5_nothing_to_gain_where_nothing_takes_time():
     shown = demonstrate(5, memory="1 MiB", costs=ld.Costs(destroy=0, walk=0))
-    assert not shown.shows and "no difference" in shown.finding
+    assert not shown.shows and "no difference" in said(shown)
 
 
 # 8
@@ -456,7 +472,7 @@ def test_8_the_downtimes_are_what_adding_up_gives(size, low, cpus, costs):
     assert value(shown, "destroys in all") == (size, size + min(size, low))
     assert value(shown, "of these without effect") == (0, min(size, low))
     assert shown.shows == (size > low)
-    assert ("leaves no page" in shown.finding) == (size <= low)
+    assert ("leaves no page" in said(shown)) == (size <= low)
 
 
 def test_8_is_flat_above_2_gib_and_grows_without_the_patch():
@@ -467,7 +483,7 @@ def test_8_is_flat_above_2_gib_and_grows_without_the_patch():
     for length, takes in before:
         assert takes == reboot_takes(length // PAGE, LOW, ld.Costs(), 2, length >> 30)[0]
     assert [takes for _, takes in after] == [reboot_takes(x // PAGE, LOW, ld.Costs(), 2, 0)[1] for x in sizes]
-    assert "64 GiB" in shown.finding and "as soon as one of 2 GiB" in shown.finding
+    assert "64 GiB" in shown.short and "A guest of 2 GiB takes just as long." in shown.details
     assert (shown.x_unit, shown.y_unit) == ("bytes", "ns") and shown.x_label and shown.y_label
 
 
@@ -481,7 +497,7 @@ def test_8_takes_a_list_of_sizes_and_halves_a_single_one():
 def test_8_guests_up_to_2_gib_gain_no_more_than_the_end_of_the_configuration(memory):
     shown = demonstrate(8, memory=memory)
     before, after = value(shown, "until the new guest runs")
-    assert not shown.shows and "leaves no page" in shown.finding
+    assert not shown.shows and "leaves no page" in said(shown)
     assert before - after < 2 * ld.Costs().config
 
 
@@ -507,7 +523,7 @@ def test_9_wait_returns_many_times_sooner(memory):
     shown = demonstrate(9, memory=memory)
     before, after = value(shown, "until wait()")
     assert shown.shows and before > 20 * after
-    assert "one in 510" in shown.finding and f"{math.ceil(shown.runs[1].pages / 510):,} pages" in shown.finding
+    assert "one in 510" in said(shown) and f"{math.ceil(shown.runs[1].pages / 510):,} pages" in said(shown)
     assert shown.runs[1].memory["set_aside"].max() >= value(shown, "pages left")[1]
 
 
@@ -520,12 +536,12 @@ def test_9_under_memory_pressure_pages_are_exported_until_the_reserve_is_left_al
     in_vain = ld.scenarios.atomic_reserve(host) - int(run.memory["free"][0]) + 1
     assert in_vain > 1
     assert value(shown, "pages exported")[1] == in_vain + math.ceil((run.pages - in_vain) / 510)
-    assert "more than one in 510" in shown.finding
+    assert "more than one in 510" in said(shown)
 
 
 def test_9_one_page_is_exported_in_any_case():
     shown = demonstrate(9, memory="4 KiB")
-    assert not shown.shows and "sets nothing aside" in shown.finding
+    assert not shown.shows and "sets nothing aside" in said(shown)
 
 
 # 10
@@ -544,7 +560,7 @@ def test_10_with_the_parameter_0_nothing_is_left_to_do_and_the_bug_does_it_twice
     assert value(shown, "warnings") == (0, 2)
     assert value(shown, "answer") == (True, True)
     mended = demonstrate(10, fixed=True, **given)
-    assert mended.shows and "nothing is left" in mended.finding
+    assert mended.shows and "nothing is left" in said(mended)
     assert mended.with_ == v1.upto(10).plus(ReturnWhenOff)
     for name, expected in [("destroys without", 0), ("pages leaked", 0), ("warnings", 0), ("answer", False)]:
         assert value(mended, name)[1] == expected
@@ -555,4 +571,4 @@ def test_10_with_the_parameter_0_nothing_is_left_to_do_and_the_bug_does_it_twice
 @pytest.mark.parametrize("memory", ["64 MiB", "2 GiB", "24 GiB"])
 def test_10_the_finding_tells_of_the_bug(memory):
     shown = demonstrate(10, memory=memory)
-    assert shown.shows and "4 pages leaked, 2 warnings, and userspace hears" in shown.finding
+    assert shown.shows and "4 pages leaked, and 2 warnings. Userspace hears" in said(shown)

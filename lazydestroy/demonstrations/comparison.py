@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..page import PAGE_SIZE
+from ..rounded import counted
 from ..run import Event, Run
 from ..scenarios import reboot, shutdown
 from ..series import Patch, Series, v1
 from ..units import format_duration, format_size, shown, size, whole_number
 from ..uvcb import UVC
-from .result import Demonstration, counted
+from .result import Demonstration
 
 Experiment = Callable[..., Demonstration]
 Scenario = Callable[..., Run]
@@ -132,7 +133,18 @@ class Compared:
         return shutdown(kernel=self.without, **given), shutdown(kernel=self.with_, **given)
 
     def found(self, **fields: Any) -> Demonstration:
-        """What has been found out about the patch; `fields` may name other kernels."""
+        """What has been found out about the patch.
+
+        Parameters
+        ----------
+        **fields
+            Fields of `Demonstration`; they may name other kernels. The finding may be several sentences: the first one
+            says it in short, the others are details.
+        """
+        finding = fields["finding"]
+        if not isinstance(finding, str):
+            first, *details = finding
+            fields |= {"finding": first, "details": tuple(details)}
         known = {"number": self.number, "title": v1[self.number].title, "parameters": self.parameters}
         return Demonstration(**{**known, "without": self.without, "with_": self.with_, **fields})
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..costs import Costs
 from ..machine import Machine
 from ..page import PAGE_SIZE, Holder
+from ..rounded import about, about_duration, about_size, counted
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series
@@ -15,7 +16,7 @@ from ..series.fixes import ReturnWhenOff
 from ..units import exact_size, flag, format_count, format_size, size
 from ..uvcb import UVC
 from .comparison import Compared, demonstrates, event, low_memory, uncleaned
-from .result import Demonstration, Measure, Points, counted
+from .result import Demonstration, Measure, Points
 
 HALVINGS = 6
 """One size of memory stands for itself and so many halves of it."""
@@ -85,24 +86,37 @@ def _lengths(memory: int | str | Iterable[int | str]) -> list[int]:
     return lengths
 
 
-def _of_reboot_time(length: int, measures: tuple[Measure, ...], after: Run, with_it: Points) -> str:
-    before_it, then = measures[0].text
+def _of_reboot_time(length: int, measures: tuple[Measure, ...], after: Run, with_it: Points) -> tuple[str, ...]:
+    before_it, then = (_soon(ns) for ns in measures[0][2:])
     if not after.pages:
-        return "Patch 8 leaves nothing to a thread: the old guest had made no page secure."
+        return "Patch 8 leaves nothing to a thread here.", "The old guest had made no page secure."
     if not _less(measures[1]):
         return (
-            f"Patch 8 leaves no page of a guest of {format_size(length)} to the thread: all that it had made secure, "
-            f"{counted(after.pages, 'pages')}, lies within the first {format_size(low_memory(after))} and is destroyed "
-            f"before the new guest runs, after {then} with the patch and {before_it} without."
+            "Patch 8 leaves no page to the thread here.",
+            (
+                f"All that the guest of {format_size(length)} had made secure, {counted(after.pages, 'pages')}, lies "
+                f"within the first {format_size(low_memory(after))}, which is destroyed before the new guest runs."
+            ),
+            f"The new guest runs after {then} with the patch, and after {before_it} without.",
         )
     if not _less(measures[0]):
+        fewer = (measures[1].without or 0) - (measures[1].with_ or 0)
         return (
-            f"{counted((measures[1].without or 0) - (measures[1].with_ or 0), 'pages')} fewer are destroyed before the "
-            f"new guest runs, but at these costs it runs no sooner: after {then} with the patch, {before_it} without."
+            "With patch 8, the new guest runs no sooner at these costs.",
+            f"It runs after {then} with the patch, and after {before_it} without.",
+            f"Before that, {about(fewer, 'pages')} fewer are destroyed.",
         )
     level = [x for x, y in with_it if y == with_it[-1][1]]
-    flat = f", as soon as one of {format_size(level[0])}" if len(level) > 1 else ""
-    return f"With patch 8 a guest of {format_size(length)} runs again after {then} instead of {before_it}{flat}."
+    flat = f"A guest of {format_size(level[0])} takes just as long."
+    return (
+        f"With patch 8, a {about_size(length)} guest is back in {then}, not {before_it}.",
+        *([flat] if len(level) > 1 else []),
+    )
+
+
+def _soon(ns: int | bool | None) -> str:
+    """Write a time in short."""
+    return "never" if ns is None else about_duration(ns)
 
 
 def _less(measure: Measure) -> bool:
@@ -163,28 +177,24 @@ def _exports_without_list_pages(kernel: Series, costs: Costs | None) -> int:
     return sum(calls for (command, _), calls in machine.engine.calls().items() if command == _EXPORT)
 
 
-def _of_shutdown_time(measures: tuple[Measure, ...], after: Run) -> str:
+def _of_shutdown_time(measures: tuple[Measure, ...], after: Run) -> tuple[str, ...]:
     time, exported = measures[:2]
-    before_it, then = time.text
+    before_it, then = (_soon(ns) for ns in time[2:])
+    returns = f"wait() returns after {then} with the patch, and after {before_it} without."
     if not after.pages:
-        return "The old guest had made no page secure: there is nothing to export, with the patch or without."
+        return "Patch 9 makes no difference here.", "The old guest had made no page secure: nothing is exported."
     if not _less(exported):
-        return (
-            f"Patch 9 sets nothing aside: it exports {exported.text[1]}, as many as without it, and wait() returns "
-            f"after {then} with the patch and {before_it} without."
-        )
+        return "Patch 9 sets nothing aside here.", f"It exports {exported.text[1]}, as many as without it.", returns
     room = after.parameters["list_page_capacity"] + 1
     share = (
         f"one in {format_count(room)}"
         if exported.with_ == -(-after.pages // room)
         else f"more than one in {format_count(room)}"
     )
-    fewer = f"it exports {exported.text[1]} instead of {format_count(exported.without or 0)}, {share}"
+    fewer = f"The kernel exports {exported.text[1]} instead of {format_count(exported.without or 0)}, {share}, first."
     if not _less(time):
-        return (
-            f"With patch 9 {fewer}, but at these costs wait() returns no sooner: after {then} instead of {before_it}."
-        )
-    return f"With patch 9 wait() returns after {then} instead of {before_it}: {fewer}, and sets the others aside."
+        return "With patch 9, wait() returns no sooner at these costs.", fewer, returns
+    return f"With patch 9, wait() returns after {then}, not {before_it}.", fewer, "It sets the others aside."
 
 
 @demonstrates(10, reboot, ("new_guest", "lazy_destroy"))
@@ -251,21 +261,25 @@ def _is_off(clean_up: Measure) -> bool:
     return clean_up.with_ == 0 and clean_up.without != 0
 
 
-def _of_turned_off(measures: tuple[Measure, ...]) -> str:
+def _of_turned_off(measures: tuple[Measure, ...]) -> tuple[str, ...]:
     clean_up, _, time, useless, leak, warnings, answer = measures
     if not _is_off(clean_up):
         return (
-            f"The clean-up goes on for {clean_up.text[1]} after the new guest has started with lazy_destroy=0, and for "
-            f"{clean_up.text[0]} without the patch: at these costs it makes no difference."
+            "lazy_destroy=0 makes no difference at these costs.",
+            f"The clean-up goes on for {clean_up.text[1]} after the new guest has started.",
+            f"Without the patch, that is {clean_up.text[0]}.",
         )
+    before_it, then = (_soon(ns) for ns in time[2:])
     found = (
-        f"With lazy_destroy=0 all of the old guest is gone when the new one starts, after {time.text[1]} instead of "
-        f"{time.text[0]}"
+        "With lazy_destroy=0, the old guest is gone before the new one starts.",
+        f"The new guest starts after {then} instead of {before_it}.",
     )
     if not (useless.with_ or leak.with_ or warnings.with_ or answer.with_):
-        return f"{found}, and nothing is left to a thread."
+        return *found, "Then nothing is left to a thread."
+    warned = counted(warnings.with_ or 0, "warnings")
     return (
-        f"{found}; but a missing return tears the VM down twice: {counted(useless.with_ or 0, 'calls')} in vain, "
-        f"{leak.text[1]} leaked, {counted(warnings.with_ or 0, 'warnings')}, and userspace "
-        f"{'hears' if answer.with_ else 'does not hear'} that the rest is done in the background."
+        *found,
+        "But a missing return tears the VM down twice.",
+        f"That means {useless.text[1]} without effect, {leak.text[1]} leaked, and {warned}.",
+        f"Userspace {'hears' if answer.with_ else 'does not hear'} that the rest is done in the background.",
     )

@@ -8,9 +8,10 @@ from html import escape
 from typing import Any, Literal, NamedTuple
 
 from ..machine import Machine
+from ..rounded import counted
 from ..run import Run
 from ..series import Series
-from ..units import code, format_count, format_duration, format_size
+from ..units import code, format_duration, format_size
 
 Unit = Literal["pages", "calls", "ns", "bytes", "yes/no", ""]
 Kind = Literal["bars", "timeline", "scaling", "memory"]
@@ -52,11 +53,6 @@ class Measure(NamedTuple):
         return self.write(self.without), self.write(self.with_)
 
 
-def counted(number: int, unit: str) -> str:
-    """Write a number of things: "1 page", "2 pages", "2" if they have no name."""
-    return f"{format_count(number)} {unit[:-1] if number == 1 else unit}".rstrip()
-
-
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Demonstration:
     """One patch: the same experiment on a kernel without it and on one with it.
@@ -74,11 +70,13 @@ class Demonstration:
     measures : tuple of Measure
         The first one is what the patch is about.
     finding : str
-        What it comes to, in a sentence made of the measured values.
+        What it comes to, in one sentence of 12 words at most, made of the measured values.
     shows : bool
         Whether the patch made the difference that it is for, by the measured values.
     kind : {"bars", "timeline", "scaling", "memory"}
         How it is best drawn.
+    details : tuple of str
+        What else it comes to, in sentences made of the measured values.
     note : str
         What to know beside the finding; may be empty.
     series : dict of str to list of (int, int)
@@ -98,6 +96,7 @@ class Demonstration:
     finding: str
     shows: bool
     kind: Kind = "bars"
+    details: tuple[str, ...] = ()
     note: str = ""
     series: Mapping[str, Points] = field(default_factory=dict)
     x_label: str = ""
@@ -105,6 +104,11 @@ class Demonstration:
     x_unit: str = ""
     y_unit: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def short(self) -> str:
+        """The finding."""
+        return self.finding
 
     def reproduce(self) -> str:
         """The line of code that makes this demonstration again (after ``import lazydestroy as ld``)."""
@@ -128,7 +132,8 @@ class Demonstration:
     def __repr__(self) -> str:
         rows = [("", f"without patch {self.number}", "with it"), *self._columns()]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        text = [f"Patch {self.number}, {self.title}", f"  {self.finding}", ""]
+        text = [f"Patch {self.number}, {self.title}", f"  {self.short}"]
+        text += [*(f"  * {each}" for each in self.details), ""]
         text += [
             f"  {name:<{widths[0]}}  {without:>{widths[1]}}  {with_:>{widths[2]}}".rstrip()
             for name, without, with_ in rows
@@ -151,10 +156,12 @@ class Demonstration:
             f"<td style='text-align:right'>{escape(with_)}</td></tr>"
             for name, without, with_ in self._columns()
         )
+        details = "".join(f"<li>{escape(each)}</li>" for each in self.details)
         code = "<br/>".join(f"<code>{escape(line)}</code>" for line in self.lines() or (self.reproduce(),))
         return (
-            f"<div><p>Patch {self.number}, {escape(self.title)}<br/><b>{escape(self.finding)}</b></p>"
-            f"<table><tr><th></th>{head}</tr>{body}</table>"
+            f"<div><p>Patch {self.number}, {escape(self.title)}<br/><b>{escape(self.short)}</b></p>"
+            + (f"<ul>{details}</ul>" if details else "")
+            + f"<table><tr><th></th>{head}</tr>{body}</table>"
             + (f"<p>{escape(self.note)}</p>" if self.note else "")
             + f"<p>{code}</p></div>"
         )

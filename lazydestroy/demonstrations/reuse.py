@@ -11,12 +11,13 @@ from typing import Any
 
 from ..machine import CLEAN_UP
 from ..page import PAGE_SIZE
+from ..rounded import about, about_count, about_duration, counted
 from ..run import Event, Run
 from ..scenarios import reboot
-from ..units import exact_size, format_count, format_duration, format_size, size
+from ..units import exact_size, format_count, format_size, size
 from ..uvcb import UVC
 from .comparison import Compared, by_vcpus, demonstrates, ended, event, low_memory, uncleaned, why_not
-from .result import Demonstration, Measure, counted
+from .result import Demonstration, Measure
 
 
 @demonstrates(3, reboot, ("new_guest",))
@@ -44,10 +45,10 @@ def violations(
     )
     shows = killed is not None and after.booted
     if killed is not None and shows:
-        finding = (
-            f"Without patch 3 the first touch of an old page (0x3F) kills the new guest's process, "
-            f"{format_duration(killed.time_ns)} after the reset; with it the guest comes up, after "
-            f"{counted(measures[3].with_ or 0, 'destroys')} at its touch."
+        finding: tuple[str, ...] = (
+            "Without patch 3, touching an old page kills the new guest.",
+            f"Its process gets a signal at the first 0x3F, {about_duration(killed.time_ns)} after the reset.",
+            f"With the patch the guest comes up, and its touches destroy {about(measures[3].with_ or 0, 'pages')}.",
         )
     else:
         finding = _nothing_met(3, before, after)
@@ -86,10 +87,10 @@ def exceptions(
     )
     shows = stopped is not None and after.booted
     if stopped is not None and shows:
-        finding = (
-            f"Without patch 4 the unprotected guest stops at its first touch of an old page (0x3D), "
-            f"{format_duration(stopped.time_ns)} after the reset; with it the guest comes up, after "
-            f"{counted(measures[3].with_ or 0, 'exports')} at its touch."
+        finding: tuple[str, ...] = (
+            "Without patch 4, the unprotected guest stops at its first old page.",
+            f"It gets an addressing exception at the first 0x3D, {about_duration(stopped.time_ns)} after the reset.",
+            f"With the patch the guest comes up, and its touches export {about(measures[3].with_ or 0, 'pages')}.",
         )
     else:
         finding = _nothing_met(4, before, after)
@@ -109,15 +110,19 @@ def _exports_at_0x3d(run: Run) -> int:
     return by_vcpus(run)[UVC.PIN_PAGE_SHARED]
 
 
-def _nothing_met(number: int, before: Run, after: Run) -> str:
+def _nothing_met(number: int, before: Run, after: Run) -> tuple[str, ...]:
     """Why a patch that lets old pages be touched made no difference."""
     if not after.booted:
-        return f"The new guest does not come up with patch {number} either: {ended(after)}."
+        return f"The new guest doesn't come up with patch {number} either.", f"What ended it: {ended(after)}."
     if not before.booted:
-        return f"Without patch {number} the new guest meets another end: {ended(before)}."
+        return f"Without patch {number}, the new guest meets another end.", f"What ended it: {ended(before)}."
     left = counted(uncleaned(after), "pages")
     not_met = f"the new guest met none of the {left} of the old one that were not clean when it started"
-    return f"Patch {number} makes no difference: {why_not(after, not_met)}."
+    return _no_difference(number, why_not(after, not_met))
+
+
+def _no_difference(number: int, why: str) -> tuple[str, ...]:
+    return f"Patch {number} makes no difference here.", f"{why[:1].upper()}{why[1:]}."
 
 
 @demonstrates(6, reboot, ("new_guest",))
@@ -170,25 +175,27 @@ def _made_accessible_at_exit(run: Run) -> int:
     return exports + run.by_actor.get(f"{CLEAN_UP} 2", Counter())[UVC.DESTR_SEC_STOR]
 
 
-def _of_forgotten_guest(measures: tuple[Measure, ...], before: Run, after: Run) -> str:
+def _of_forgotten_guest(measures: tuple[Measure, ...], before: Run, after: Run) -> tuple[str, ...]:
     fault, cleaned, _ = measures
     if fault.without and not fault.with_:
         return (
-            "Without patch 6 the end of the old configuration makes the kernel forget the new one: the end of its "
-            f"process exports or sets aside {cleaned.text[0]} instead of {format_count(cleaned.with_ or 0)}, and the "
-            "next owner of one faults forever."
+            "Without patch 6, the next owner of a page faults forever.",
+            "The end of the old configuration makes the kernel forget the new one.",
+            (
+                f"So the end of its process exports or sets aside {cleaned.text[0]} instead of "
+                f"{format_count(cleaned.with_ or 0)}."
+            ),
         )
     if after.booted and not before.booted:
-        return f"Without patch 6 the new guest does not come up: {ended(before)}; with it, it does."
+        return "Only with patch 6 does the new guest come up.", f"What ends it without the patch: {ended(before)}."
     for run, which in ((before, "without"), (after, "with")):
         if not run.booted:
-            return f"The new guest does not come up {which} patch 6: {ended(run)}."
+            return f"The new guest doesn't come up {which} patch 6.", f"What ended it: {ended(run)}."
     if cleaned.without:
-        return (
-            "Patch 6 makes no difference: the old configuration was gone before the new one set the flag, and the end "
-            f"of its process exports or sets aside {cleaned.text[0]} without the patch, too."
-        )
-    return "Patch 6 makes no difference: the other process was given no page that was secure."
+        why = "the old configuration was gone before the new one set the flag"
+        left = f"Without the patch, too, the end of its process exports or sets aside {cleaned.text[0]}."
+        return *_no_difference(6, why), left
+    return _no_difference(6, "the other process was given no page that was secure")
 
 
 @demonstrates(7, reboot, ("new_guest", "shared", "image_at"))
@@ -248,16 +255,20 @@ def _exports_for_new_guest(run: Run) -> int:
     return by_vcpus(run)[UVC.CONV_FROM_SEC_STOR] + run.by_actor.get("QEMU", Counter())[UVC.CONV_FROM_SEC_STOR]
 
 
-def _of_refused_imports(sharing: tuple[Run, Run], unpacking: tuple[Run, Run]) -> str:
+def _of_refused_imports(sharing: tuple[Run, Run], unpacking: tuple[Run, Run]) -> tuple[str, ...]:
     killed, stopped = _refused(sharing[0]), _refused(unpacking[0])
     if killed and killed.kind == "signal" and stopped and sharing[1].booted and unpacking[1].booted:
         return (
-            "Without patch 7 imports are refused: a guest after one that had shared pages is killed "
-            f"{format_duration(killed.time_ns)} after the reset, and one whose image lies on old pages does not start; "
-            "with it both come up."
+            "Without patch 7, both new guests fail; with it, both come up.",
+            "The Ultravisor refuses to import a page that the old guest had shared.",
+            f"That kills the new guest, {about_duration(killed.time_ns)} after the reset.",
+            "It refuses an old page where the image belongs, too: that guest never starts.",
         )
+    up = [sum(run.booted for run in pair) for pair in zip(sharing, unpacking, strict=True)]
     first = _of_one_import(sharing, killed, "after one that had shared pages")
-    return f"A guest {first}; one {_of_one_import(unpacking, stopped, 'whose image lies on old pages')}."
+    second = _of_one_import(unpacking, stopped, "whose image lies on old pages")
+    short = f"Patch 7 lets {up[1]} of 2 guests come up instead of {up[0]}."
+    return short if up[0] < up[1] else "Patch 7 makes no difference here.", f"A guest {first}.", f"A guest {second}."
 
 
 def _refused(run: Run) -> Event | None:
@@ -271,9 +282,9 @@ _NO_IMPORT = "no import met a page that was still the old one's"
 def _of_one_import(pair: tuple[Run, Run], refused: Event | None, which: str) -> str:
     before, after = pair
     if not after.booted:
-        return f"{which} does not come up with patch 7 either ({ended(after)})"
+        return f"{which} doesn't come up with patch 7 either ({ended(after)})"
     if refused is not None:
-        return f"{which} does not come up without patch 7 ({ended(before)}), but with it"
+        return f"{which} doesn't come up without patch 7 ({ended(before)}), but with it"
     if not before.booted:
         return f"{which} meets another end without patch 7 ({ended(before)})"
     return f"{which} comes up with patch 7 and without: {why_not(after, _NO_IMPORT)}"
@@ -305,18 +316,16 @@ def feature_bit(
     exports, useless, used, _ = measures
     shows = (exports.without or 0) > (exports.with_ or 0)
     if shows:
-        finding = (
-            f"Patch 11 saves the new guest {counted((exports.without or 0) - (exports.with_ or 0), 'exports')}, "
-            f"{format_count((useless.without or 0) - (useless.with_ or 0))} of them without effect, and it has used "
-            f"its memory after {used.text[1]} instead of {used.text[0]}."
+        finding: tuple[str, ...] = (
+            f"Patch 11 saves the new guest {about((exports.without or 0) - (exports.with_ or 0), 'exports')}.",
+            f"Of these, {about_count((useless.without or 0) - (useless.with_ or 0))} had no effect.",
+            f"The new guest has used its memory after {used.text[1]} instead of {used.text[0]}.",
         )
     elif not exports.without:
-        finding = "Patch 11 makes no difference: no page was imported while there were two configurations."
+        finding = _no_difference(11, "no page was imported while there were two configurations")
     else:
-        finding = (
-            "Patch 11 makes no difference: this Ultravisor does not have the feature, and there are "
-            f"{counted(exports.with_ or 0, 'exports')} with the patch, too."
-        )
+        why = "this Ultravisor does not have the feature"
+        finding = (*_no_difference(11, why), f"With the patch there are {exports.text[1]} for exports, too.")
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows)
 
 

@@ -10,12 +10,13 @@ from ..costs import Costs
 from ..kernel.gmap import CRST_PAGES
 from ..machine import Machine
 from ..page import PAGE_SIZE, Holder
+from ..rounded import about, about_duration, about_size, counted
 from ..scenarios import reboot
 from ..series import Series
-from ..units import format_count, format_size, share, shown, size, whole_number
+from ..units import format_count, share, shown, size, whole_number
 from ..uvcb import UVC
 from .comparison import Compared, demonstrates
-from .result import Demonstration, Measure, counted
+from .result import Demonstration, Measure
 
 BAD = 0x111
 """What the Ultravisor answers to a DESTROY_SEC_CONF that fails; which code it is does not matter."""
@@ -61,14 +62,16 @@ def poisoned_table(
     )
     shows = before.refused > 0 == after.refused
     if shows:
-        finding = (
-            f"Without patch 1 the Ultravisor refuses {before.refused} of {counted(vms, 'VMs')} that come later, which "
-            f"are given the marked table; with it none, and {format_count(after.leaked)} pages are leaked instead of "
-            f"{format_count(before.leaked)}."
+        finding: tuple[str, ...] = (
+            f"Without patch 1, the Ultravisor refuses {before.refused} of {vms} later {'VM' if vms == 1 else 'VMs'}.",
+            f"Of these VMs, {before.got_the_table} were given the marked table.",
+            f"With the patch, {after.got_the_table} are, and no VM is refused.",
+            f"Instead of {format_count(before.leaked)} pages, {format_count(after.leaked)} are leaked.",
         )
     else:
         finding = (
-            f"Patch 1 makes no difference: {before.refused} later VMs are refused without it, {after.refused} with it."
+            "Patch 1 makes no difference here.",
+            f"Later VMs that are refused: {before.refused} without the patch, {after.refused} with it.",
         )
     return compared.found(
         runs=(before.machine, after.machine),
@@ -138,14 +141,20 @@ def stale_flags(compared: Compared, *, memory: int | str = "4 GiB", io: float = 
     useless = measures[0]
     shows = (useless.without or 0) > 0 == useless.with_
     if shows:
-        finding = (
-            f"Without patch 2 the first I/O on the new guest's pages pays {useless.text[0]} for nothing, two for each "
-            f"page that the old guest had used; with it, {'none' if not useless.with_ else useless.text[1]}."
+        saved = about((useless.without or 0) - (useless.with_ or 0), "calls")
+        finding: tuple[str, ...] = (
+            f"Patch 2 saves {saved} on the new guest's first I/O.",
+            (
+                f"A stale flag costs two of them: an attempt to pin the page ({measures[1].text[0]}), and an export "
+                f"({measures[2].text[0]})."
+            ),
+            f"With the patch, the I/O makes {useless.text[1]}.",
         )
     else:
         finding = (
-            f"Patch 2 makes no difference: I/O met no page with a stale flag, for the old guest had used "
-            f"{counted(before.pages, 'pages')}, and it took {useless.text[0]} without the patch."
+            "Patch 2 makes no difference here: I/O met no stale flag.",
+            f"The old guest had used {counted(before.pages, 'pages')}.",
+            f"Without the patch the I/O makes {useless.text[0]}.",
         )
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows)
 
@@ -207,16 +216,19 @@ def lock_hold(
     )
 
 
-def _of_lock_hold(measures: tuple[Measure, ...], pages: int, hole: int) -> str:
+def _of_lock_hold(measures: tuple[Measure, ...], pages: int, hole: int) -> tuple[str, ...]:
     hold, wait, over_hole, _ = measures
     if (hold.with_ or 0) >= (hold.without or 0):
         return (
-            f"Patch 5 makes no difference: at these costs mmap_lock is held for at most {hold.text[0]} without it and "
-            f"{hold.text[1]} with it, to destroy {counted(pages, 'pages')}."
+            "Patch 5 makes no difference at these costs.",
+            f"To destroy {counted(pages, 'pages')}, mmap_lock is held for at most {hold.text[0]} without the patch.",
+            f"With it, for {hold.text[1]}.",
         )
-    waits = [f"for up to {text}" if value else "not at all" for text, value in zip(wait.text, wait[2:], strict=True)]
-    still = f"; over a hole of {format_size(hole)} it is held for {over_hole.text[1]}" if hole else ""
+    short, long_ = about_duration(hold.with_ or 0), about_duration(hold.without or 0)
+    waits = [f"up to {about_duration(ns)}" if ns else "not at all" for ns in (wait.with_, wait.without)]
+    still = f"Over a hole of {about_size(hole)} it is held for {about_duration(over_hole.with_ or 0)}."
     return (
-        f"With patch 5 mmap_lock is held for at most {hold.text[1]} instead of {hold.text[0]}, and threads that map "
-        f"memory wait {waits[1]} instead of {waits[0]}{still}."
+        f"With patch 5, mmap_lock is held for {short} instead of {long_}.",
+        f"Threads that map memory wait {waits[0]} instead of {waits[1]}.",
+        *([still] if hole else []),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..layers import summary_of
+from ..rounded import counted
 from ..series import Series, Trace
 from ..series.check import each_checked
 from ..series.picture import Bounds
@@ -179,7 +180,7 @@ class PatchExercise(Exercise):
         return [name for name, function in functions.items() if not callable(function)]
 
     def _broken(self, trace: Trace, bounds: dict[str, Any], forgotten: tuple[str, ...]) -> Feedback:
-        text = f"The shortest of all ways in which it breaks has {len(trace.moments)} steps:"
+        text = f"The shortest of all ways in which it breaks has {counted(len(trace.moments), 'steps')}:"
         thoughts = tuple(_thought(known) for known in self.alike(trace, bounds))
         otherwise = (_MEND_IT if trace.line else _READ_IT,)
         return Feedback(self.name, False, text, (*forgotten, *thoughts) or otherwise, trace, _printed(trace, bounds))

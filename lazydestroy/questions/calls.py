@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..machine import CLEAN_UP
+from ..rounded import counted
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series, v1
 from ..units import format_count, format_duration
 from ..uvcb import BIT_UVC_FEAT_MISC_0, UVC
 from .answer import Answer, Table, resting_on
-from .common import counted, kernel_words
+from .common import kernel_words
 from .pictures import Timelines
 from .question import Question
 from .registry import answers

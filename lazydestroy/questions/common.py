@@ -9,7 +9,6 @@ import numpy as np
 from ..page import PAGE_SHIFT
 from ..run import Run
 from ..series import Series, v1
-from ..units import format_count
 from .pictures import Line
 
 BEFORE = v1.upto(0)
@@ -29,11 +28,6 @@ def number_in(kernel: Series, number: int) -> int | None:
     """The number that a kernel has for a patch of version 1, which may be another one; None if it has not got it."""
     layer = v1[number].layer
     return next((patch.number for patch in kernel if issubclass(patch.layer, layer)), None)
-
-
-def counted(number: int, unit: str) -> str:
-    """Write a number of things: "1 page", "2 pages"."""
-    return f"{format_count(number)} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def listed(words: Iterable[str]) -> str:

@@ -9,13 +9,14 @@ from .. import units
 from ..costs import Costs
 from ..machine import Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE
+from ..rounded import counted
 from ..run import Run
 from ..scenarios import HABITS, donated_over_time, reboot_loop, zombies_over_time
 from ..scenarios.looping import LIMIT, NO_DONATION, OUT_OF_MEMORY
 from ..series import OneAtATime, OnePrepared, Series, v1
 from ..units import format_count, format_duration, format_size
 from .answer import Answer, Table, resting_on
-from .common import counted, kernel_words, number_in
+from .common import kernel_words, number_in
 from .pictures import Line, Lines
 from .progress import one_by_one
 from .question import Question

@@ -13,13 +13,14 @@ from typing import Any
 from .. import units
 from ..costs import Costs
 from ..page import PAGE_SIZE
+from ..rounded import counted
 from ..run import Run
 from ..scenarios import shutdown
 from ..series import OomNotifier, Series, v1
 from ..series.oom_notifier import OOM_WAIT
 from ..units import format_duration, format_rate, format_size
 from .answer import Answer, Table, resting_on
-from .common import counted, kernel_words, number_in
+from .common import kernel_words, number_in
 from .pictures import Grid
 from .progress import one_by_one
 from .question import Question

@@ -14,12 +14,13 @@ from ..costs import Costs
 from ..kernel.gmap import CRST_PAGES
 from ..machine import Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE, Content, Holder
+from ..rounded import counted
 from ..series import Series, v1
 from ..ultravisor import ASCE_PRIVATE, DictTable
 from ..units import whole_number
 from ..uvcb import UVC, uv_cb_cfs, uv_cb_cgc, uv_cb_csc, uv_cb_cts, uv_cb_init, uv_cb_nodata
 from .answer import Agreement, Answer, Table, resting_on
-from .common import BEFORE, counted, kernel_words, listed
+from .common import BEFORE, kernel_words, listed
 from .pictures import Cell, Grid, Mood
 from .question import Question
 from .registry import answers

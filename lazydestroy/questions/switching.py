@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from ..machine import Machine
 from ..page import PAGE_SIZE, Holder, Record, State
+from ..rounded import counted
 from ..series import Series, v1, v1_fixed
 from ..series.fixes import ReturnWhenOff
 from .answer import Answer, Table, resting_on
-from .common import counted, kernel_words, listed
+from .common import kernel_words, listed
 from .pictures import Cell, Grid
 from .question import Question
 from .registry import answers

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..layers import Series
-from ..units import flag, format_count, several, shown, whole_number
+from ..rounded import counted, short_of
+from ..units import flag, several, shown, whole_number
 from ..waiting import bar
 from .failures import FAILURES
 from .picture import Bounds
@@ -65,13 +66,26 @@ class Verdict:
             raise ValueError(f"{self.kernel!r} was not broken: there is no trace to draw")
         return self.trace.plot()
 
-    def _summary(self) -> str:
-        states = f"{format_count(self.states)} states"
+    @property
+    def short(self) -> str:
+        """What was found, in one sentence of 20 words at most."""
         if self.trace is not None:
-            return f"{self.kernel!r} breaks (the search saw {states}):"
+            why = short_of(self.trace.violation, 12)
+            return f"{self._breaks}{f': {why}' if why else ''}."
+        states = counted(self.states, "states")
         if self.exhausted:
-            return f"{self.kernel!r} holds: the search saw all {states} that there are, and found nothing wrong"
-        return f"{self.kernel!r} was not broken in the first {states}; there are more"
+            return f"{self.kernel!r} holds in every state that the search can reach ({states})."
+        return f"{self.kernel!r} didn't break in the first {states}; there are more."
+
+    @property
+    def _breaks(self) -> str:
+        assert self.trace is not None
+        return f"{self.kernel!r} breaks in {counted(len(self.trace.moments), 'steps')}"
+
+    def _summary(self) -> str:
+        if self.trace is None:
+            return self.short
+        return f"{self._breaks} (the search saw {counted(self.states, 'states')}):"
 
     def __repr__(self) -> str:
         machine = f"searched: {_bounds_in_words(self.bounds)}"
@@ -223,10 +237,10 @@ def bounds_of(kernel: Series, given: Mapping[str, Any]) -> Bounds:
 def _bounds_in_words(bounds: Bounds) -> str:
     """How large a machine it was."""
     words = [
-        f"{bounds.pages} pages" + (f", {bounds.low_pages} of them low" if bounds.low_pages else ""),
-        f"{bounds.vcpus} vCPU{'s' if bounds.vcpus > 1 else ''}",
-        f"{bounds.configurations} configurations",
-        f"{bounds.resets} reboot{'s' if bounds.resets != 1 else ''}",
+        counted(bounds.pages, "pages") + (f", {bounds.low_pages} of them low" if bounds.low_pages else ""),
+        counted(bounds.vcpus, "vCPUs"),
+        counted(bounds.configurations, "configurations"),
+        counted(bounds.resets, "reboots"),
         "the guest touches" + (" and shares" if bounds.sharing else ""),
     ]
     if bounds.host:

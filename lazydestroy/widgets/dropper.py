@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets
 
 from ..plots import words_html
+from ..rounded import counted
 from ..series import BUGS, Series, Verdict, check, v1, v1_fixed
 from ..units import one_of
 from .controlled import Controlled, Hear, Show
@@ -72,11 +73,11 @@ class PatchDropper(Controlled):
         call = f"ld.series.check({verdict.kernel!r}{arguments})"
         self._code.value = f'<div>The same in code: <code style="user-select: all">{escape(call)}</code></div>'
         if verdict.trace is None:
-            self._write(f"Nothing breaks: all {verdict.states:,} states have been seen.")
+            self._write(f"Nothing breaks. The search saw all states there are: {verdict.states:,}.")
             self._image.layout.display = "none"
             self._words.value = ""
         else:
-            self._write(f"It breaks. The search saw {verdict.states:,} states to find the shortest way:")
+            self._write(f"It breaks. To find the shortest way, the search saw {counted(verdict.states, 'states')}:")
             picture = verdict.plot()
             self._image.value = picture.quick()
             self._image.layout.display = ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ...rounded import counted
 from ..answer import Table
-from ..common import counted
 from ..pictures import Cell, Grid, Mood
 from .accessors import ACCESSORS, ZOMBIE
 from .attempt import STATES, Scenario
