@@ -1,8 +1,8 @@
 """What QEMU does with the two commands of Linux 6.2, and how a process of several threads ends.
 
 A reset calls KVM_PV_ASYNC_CLEANUP_PREPARE and starts a thread for KVM_PV_ASYNC_CLEANUP_PERFORM (`preparing`,
-`start_perform`). If that cannot be, KVM_PV_DISABLE is left (`Qemu.unprotecting`). Source: target/s390x/kvm/pv.c of QEMU,
-commit c3a073c610. A helper process (`start_helper`) may share the address space, so that the end of QEMU is not
+`start_perform`). If that cannot be, KVM_PV_DISABLE is left (`Qemu.unprotecting`). Source: target/s390x/kvm/pv.c of
+QEMU, commit c3a073c610. A helper process (`start_helper`) may share the address space, so that the end of QEMU is not
 the end of its memory: ``-run-with async-teardown=on``, commit c891c24b1a.
 
 Who holds what decides when things end. Each thread holds the address space and the table of open files. When the last

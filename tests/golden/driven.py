@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import lazydestroy as ld
-from lazydestroy.page import Content, Holder
+from lazydestroy.page import Content, Holder, Record
 from lazydestroy.uvcb import UVC
 
 COMMANDS = {
@@ -61,6 +61,7 @@ class DrivenMachine:
         self.outcome = ""
         self.letters: dict[int, str] = {}  # of configurations, and names of their CPUs
         self.mms: list[Any] = []
+        self._rows: dict[tuple[int, Record], str] = {}
         self._call, self._observer = self.m.uv.call, self.m.uv.observer
         self.m.uv.call, self.m.uv.observer = self._called, self._observed
 
@@ -120,17 +121,21 @@ class DrivenMachine:
         return pfn if self.m.kernel.pte_present(self.m.mm, self.m.memory.page(pfn)) else None
 
     def _pages(self) -> list[str]:
-        rows = []
+        memory, mm, rows = self.m.memory, self.m.mm, []
         for page in range(self.guest):
-            pfn = self._frame(page)
-            if pfn is None:
-                rows.append("absent")
-                continue
-            record = self.m.memory.record(pfn)
-            state = record.state.name.lower().replace("_", "-") + "+pinned" * record.pinned
-            content = record.content.name.lower() + (f":{self._letter(record.content_of)}" if record.content_of else "")
-            rows.append(f"{state} {self._letter(record.owner)} {content} {record.arch_1:d} {record.refs}")
+            pfn = mm.guest.slot(page)
+            record = memory.record(pfn)
+            row = self._rows.get((mm.number, record))
+            if row is None:
+                present = self.m.kernel.pte_present(mm, memory.page(pfn))
+                row = self._rows[mm.number, record] = self._row(record) if present else "absent"
+            rows.append(row)
         return rows
+
+    def _row(self, record: Record) -> str:
+        state = record.state.name.lower().replace("_", "-") + "+pinned" * record.pinned
+        content = record.content.name.lower() + (f":{self._letter(record.content_of)}" if record.content_of else "")
+        return f"{state} {self._letter(record.owner)} {content} {record.arch_1:d} {record.refs}"
 
     def _new_events(self) -> list[Any]:
         events = self.m.events[self.told :]

@@ -221,8 +221,11 @@ class Driven(DrivenMachine):
 # Comparing
 
 
-def difference(case: dict[str, Any], kernel: str, options: dict[str, Any]) -> str:
-    """Where a run first does something else than the data say, or `OTHERWISE`; empty if nowhere."""
+def difference(case: Case, kernel: str, options: dict[str, Any], notes: Counter[str] | None = None) -> str:
+    """Where a run first does something else than the data say, or `OTHERWISE`; empty if nowhere.
+
+    `notes` counts runs that are compared only up to such an operation.
+    """
     driven = Driven(series_of(kernel), options)
     for place, (operation, expected) in enumerate(spelled_out(case)):
         seen = driven.do(operation)
@@ -235,6 +238,8 @@ def difference(case: dict[str, Any], kernel: str, options: dict[str, Any]) -> st
             if seen[what] != value:
                 return f"step {place} {operation}: {what}: {first_of(value, seen[what])}"
         if operation == otherwise:
+            if notes is not None:
+                notes[f"compared up to {operation}: the Ultravisor answers otherwise in {case['scenario']!r}"] += 1
             return ""
     if case["end"] is not None:
         seen = driven.end()
