@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Arc, Rectangle
 
 from ..machine import Machine
 from ..units import expect
@@ -73,19 +73,33 @@ def in_words(row: Mapping[str, Any], old: set[str]) -> str:
     if row["state"] == "not present":
         return "not present"
     owner = f", owned by {row['owner']}{' (old)' if row['owner'] in old else ''}" if row["owner"] else ""
-    aside = "set aside, " if row["holder"] == "set aside" else ""
+    aside = {"set aside": "set aside, ", "free": "free, but "}.get(row["holder"], "")
     return f"{aside}{row['state']}{owner}, {row['content']}"
 
+
+WRONG = PALETTE["downtime"].colour
+"""Of what must not be: a page that is free while the Ultravisor guards it."""
 
 Box = tuple[float, float, float, float]
 """Left, top, width and height."""
 
 
-def draw_page(axes: Axes, box: Box, row: Mapping[str, Any], old: set[str], label: str, down: float = 0.5) -> None:
-    """Draw a page as a cell in the colour and hatch of what it is, its label `down` of the way from top to bottom."""
+def draw_page(
+    axes: Axes,
+    box: Box,
+    row: Mapping[str, Any],
+    old: set[str],
+    label: str,
+    down: float = 0.5,
+    lock: bool | None = None,
+) -> None:
+    """Draw a page as a cell in the colour and hatch of what it is, its label `down` of the way from top to bottom.
+
+    A page that is free and that the Ultravisor still guards has a lock; `lock` says otherwise.
+    """
     kind = kind_of_page(row, old)
     look = PALETTE.get(kind, PALETTE["free"])
-    missing = kind == "not present"
+    missing, lost = kind == "not present", row["holder"] == "free" and bool(row["owner"])
     left, top, width, height = box
     axes.add_patch(
         Rectangle(
@@ -94,8 +108,8 @@ def draw_page(axes: Axes, box: Box, row: Mapping[str, Any], old: set[str], label
             height,
             facecolor=look.colour,
             hatch="" if missing else look.hatch,
-            edgecolor=GREY,
-            linewidth=1,
+            edgecolor=WRONG if lost else GREY,
+            linewidth=2.5 if lost else 1,
             linestyle=":" if missing else "-",
         )
     )
@@ -111,6 +125,15 @@ def draw_page(axes: Axes, box: Box, row: Mapping[str, Any], old: set[str], label
         bbox={"boxstyle": "square,pad=0.18", "fc": "white", "ec": "none", "alpha": 0.9} if look.hatch else None,
         zorder=3,
     )
+    if lost if lock is None else lock:
+        draw_lock(axes, left + width - 0.16, top + 0.1)
+
+
+def draw_lock(axes: Axes, across: float, down: float) -> None:
+    """Draw a padlock of an eighth of an inch, on axes in inches, its body's upper edge at `down`."""
+    look: dict[str, Any] = {"edgecolor": "black", "zorder": 4}
+    axes.add_patch(Arc((across, down + 0.01), 0.09, 0.13, theta1=180, theta2=360, linewidth=1.4, **look))
+    axes.add_patch(Rectangle((across - 0.065, down), 0.13, 0.1, facecolor="black", linewidth=0, zorder=4))
 
 
 def _cell(axes: Axes, row: Mapping[str, Any], across: int, down: int, old: set[str]) -> None:

@@ -12,8 +12,8 @@ from matplotlib.patches import Rectangle
 
 from ..series import Trace
 from ..units import expect
-from .pages import draw_page, in_words, kind_of_page
-from .picture import GREY, PALETTE, WIDTH, Picture, styled
+from .pages import WRONG, draw_page, in_words, kind_of_page
+from .picture import GREY, WIDTH, Picture, styled
 from .words import capital
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MOMENTS = 16
 """Moments that are drawn at most: of a longer trace the first ones and the last ones."""
 
 PAGES = 6
-"""Pages that there is room for."""
+"""Pages of the guest that there is room for."""
 
 CELL, SMALL_CELL = 1.62, 0.82
 """Inches for a page: with room for a label in one line, and in two."""
@@ -37,7 +37,8 @@ EDGE, NUMBER, GAP = 0.08, 0.34, 0.06
 ROW, LINE, HEADS, CUT = 0.42, 0.175, 0.34, 0.3
 """Inches for a moment at least, for a line of text, for the names of columns, for a remark on what is left out."""
 
-WRONG = PALETTE["downtime"].colour
+LIST_PAGE = {"state": "non-secure", "owner": "", "content": "", "holder": "set aside"}
+"""What is drawn for pages that hold the list of those that are set aside."""
 
 
 class _Row(NamedTuple):
@@ -74,8 +75,10 @@ def plot_trace(trace: Trace) -> Picture:
     pages = len(trace.moments[-1].rows)
     if pages > PAGES:
         raise ValueError(f"trace: {pages} guest pages; there is room for {PAGES}")
-    cell = min(CELL, max(SMALL_CELL, (WIDTH - 2 * EDGE - TEXT) / pages))
-    left = WIDTH - EDGE - cell * pages
+    heads = [f"page {page}" for page in range(pages)]
+    heads += ["list page"] if any(moment.list_pages for moment in trace.moments) else []
+    cell = min(CELL, max(SMALL_CELL, (WIDTH - 2 * EDGE - TEXT) / len(heads)))
+    left = WIDTH - EDGE - cell * len(heads)
     moments = list(enumerate(trace.moments, 1))
     left_out = max(0, len(moments) - MOMENTS)
     if left_out:
@@ -86,7 +89,7 @@ def plot_trace(trace: Trace) -> Picture:
     picture = Picture(top + HEADS + sum(row.height for row in rows) + (CUT if left_out else 0) + 0.1)
     axes = _whole(picture)
     with styled():
-        _heads(axes, top, left, pages, cell)
+        _heads(axes, top, left, heads, cell)
         here = top + HEADS
         for place, row in enumerate(rows):
             if left_out and place == MOMENTS // 2:
@@ -126,12 +129,12 @@ def _whole(picture: Picture) -> Axes:
     return axes
 
 
-def _heads(axes: Axes, top: float, left: float, pages: int, cell: float) -> None:
+def _heads(axes: Axes, top: float, left: float, heads: list[str], cell: float) -> None:
     """Name the columns."""
     look: dict[str, Any] = {"fontsize": 10.5, "color": GREY, "va": "center"}
     axes.text(EDGE, top + 0.2, "what happens, and what is logged", **look)
-    for page in range(pages):
-        axes.text(left + cell * (page + 0.5), top + 0.2, f"page {page}", ha="center", **look)
+    for place, head in enumerate(heads):
+        axes.text(left + cell * (place + 0.5), top + 0.2, head, ha="center", **look)
 
 
 def _cut(axes: Axes, top: float, left_out: int) -> None:
@@ -157,7 +160,8 @@ def _draw(axes: Axes, top: float, left: float, cell: float, row: _Row) -> None:
         below = first + LINE * (len(row.text) + lines) / 2
         grey = WRONG if bad else GREY
         axes.text(EDGE + NUMBER, below, "\n".join(row.logged), fontsize=9.5, color=grey, **look)
-    for place, page in enumerate(row.moment.rows):
+    pages = [*row.moment.rows, *([LIST_PAGE] if row.moment.list_pages else [])]
+    for place, page in enumerate(pages):
         old = set(row.moment.old)
         box = (left + cell * place + GAP / 2, top + 0.04, cell - GAP, row.height - 0.08)
         draw_page(axes, box, page, old, _label(page, old, cell))
@@ -175,7 +179,10 @@ def _label(row: Mapping[str, Any], old: set[str], cell: float) -> str:
         words = str(row["content"])
         return words if cell == CELL else words.replace(" of ", "\nof ")
     owner = f"{row['owner']}{' (old)' if row['owner'] in old else ''}"
-    return f"{row['state']},{' ' if cell == CELL else chr(10)}{owner}"
+    if row["holder"] == "free":
+        return f"free, but{' ' if cell == CELL else chr(10)}{row['state']}"
+    one_line = cell == CELL or (cell > SMALL_CELL and len(owner) == 1)
+    return f"{row['state']},{' ' if one_line else chr(10)}{owner}"
 
 
 def _words(trace: Trace) -> str:
@@ -188,7 +195,7 @@ def _words(trace: Trace) -> str:
             f"{number}. {capital(moment.text)}.",
             *([f"Logged: {logged}."] if logged else []),
             *(["Here it goes wrong."] if moment.bad else []),
-            f"Then {pages}.",
+            f"Then {pages}{'; a list page is set aside' if moment.list_pages else ''}.",
         ]
     return f"{capital(trace.violation)}. A trace in {len(trace.moments)} moments. {' '.join(told)}"
 

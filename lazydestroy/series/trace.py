@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..layers import Series
 from ..machine import CLEAN_UP
+from ..page import Holder
 from ..uvcb import UVC
 from .failures import failure_of
-from .picture import Action, Bounds, failure_in
+from .picture import HELD, Action, Bounds, failure_in
 from .world import World, errors_as_findings
 
 if TYPE_CHECKING:
@@ -28,13 +29,16 @@ class Moment:
     actor : str
         At whose hand.
     rows : tuple of dict
-        The guest's pages afterwards, as `Machine.rows` gives them.
+        The guest's pages afterwards, as `Machine.rows` gives them. A page that was freed while the Ultravisor guards it
+        is there, too: its holder is "free".
     events : tuple of Event
         What was logged.
     old : frozenset of str
         Names of the configurations that have been set aside.
     bad : bool
         Whether this is where it goes wrong.
+    list_pages : int
+        Pages that are set aside and belong to no guest: they hold the list of those that do.
     """
 
     text: str
@@ -43,6 +47,7 @@ class Moment:
     events: tuple[Event, ...]
     old: frozenset[str]
     bad: bool = False
+    list_pages: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -116,6 +121,7 @@ class _Told:
     rows: tuple[dict[str, Any], ...] = ()
     events: tuple[Event, ...] = ()
     old: frozenset[str] = frozenset()
+    list_pages: int = 0
 
     @property
     def text(self) -> str:
@@ -134,6 +140,7 @@ class _Teller:
         self.intent = ""
         self.logged = 0
         self.named: set[str] = set()
+        self.frames: dict[int, int] = {}
         world.machine._log.clear()
 
     def act(self, action: Action) -> None:
@@ -145,7 +152,7 @@ class _Teller:
     def _listen(self, actor: str) -> None:
         """One step has been done."""
         machine = self.world.machine
-        done = [f"0x{number:X}" for number in machine._raised] + [_call(call) for call in machine._log]
+        done = [f"0x{number:X}" for number in machine._raised] + [short_call(call) for call in machine._log]
         if done and actor.startswith(CLEAN_UP):
             word, bracket, outcome = done[-1].partition(" (")
             done[-1] = word + self._where() + bracket + outcome
@@ -164,10 +171,33 @@ class _Teller:
             self.told.append(last)
         self.intent = ""
         last.done += done
-        last.rows = tuple(machine.rows())
+        last.rows = tuple(map(self._row, machine.rows()))
+        last.list_pages = self._list_pages()
         last.events += tuple(machine.events[self.logged :])
         last.old = frozenset(machine.name(handle) for handle in machine.old & machine.uv.configurations.keys())
         self.logged = len(machine.events)
+
+    def _row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A guest's page; if its frame was freed while the Ultravisor guards it, that frame."""
+        machine, page = self.world.machine, row["page"]
+        slot = machine.mm.guest.slot(page)
+        if slot >= 0:
+            self.frames[page] = slot
+        if row["state"] != "not present" or page not in self.frames:
+            return row
+        record = machine.memory.record(self.frames[page])
+        if record.holder != Holder.FREE or record.state not in HELD:
+            return row
+        state = record.state.name.lower().replace("_", "-")
+        found = {"state": state, "owner": machine.name(record.owner), "content": machine.describe(record)}
+        return {**row, **found, "holder": "free"}
+
+    def _list_pages(self) -> int:
+        """Pages that are set aside, and are none of the guest's."""
+        memory, guest = self.world.machine.memory, self.world.machine.mm.guest
+        aside = sum(pages for record, pages in memory.records().items() if record.holder == Holder.SET_ASIDE)
+        slots = (guest.slot(page) for page in range(self.world.bounds.pages))
+        return aside - sum(memory.record(slot).holder == Holder.SET_ASIDE for slot in slots if slot >= 0)
 
     def _where(self) -> str:
         """Which page the last step was about."""
@@ -187,7 +217,10 @@ class _Teller:
                 # others have acted meanwhile: say which of the vCPUs it was that began
                 first = began.pop(told.actor)
                 first.intent += f" ({first.actor})"
-        return [Moment(told.text, told.actor, told.rows, told.events, told.old, told is worth[-1]) for told in worth]
+        return [
+            Moment(told.text, told.actor, told.rows, told.events, told.old, told is worth[-1], told.list_pages)
+            for told in worth
+        ]
 
 
 def _intent(world: World, action: Action) -> str:
@@ -219,11 +252,11 @@ _CALLS = {
 }
 
 
-def _call(text: str) -> str:
+def short_call(text: str) -> str:
     """A call of the log, in a word where there is one."""
     name, _, outcome = text.partition(" ")
     word = next((word for command, word in _CALLS.items() if command.name == name), name)
     return f"{word} {outcome}".replace("(noop)", "(no effect)").strip()
 
 
-__all__ = ["Moment", "Trace", "told"]
+__all__ = ["Moment", "Trace", "short_call", "told"]
