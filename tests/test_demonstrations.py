@@ -152,7 +152,8 @@ def test_the_line_has_the_parameters_in_it():
 
 
 def test_what_is_drawn_fits_the_kind(shown):
-    assert shown.kind in ("bars", "timeline", "scaling", "memory")
+    assert shown.kind in ("bars", "timeline", "scaling", "memory", "fates")
+    assert (shown.kind == "fates") == (shown.fates is not None) == (shown.number in (3, 4, 6, 7))
     assert bool(shown.series) == (shown.kind == "scaling")
     assert all(measure.unit in ("pages", "calls", "ns", "bytes", "yes/no", "") for measure in shown.measures)
     if shown.kind in ("timeline", "memory"):

@@ -6,12 +6,13 @@ import io
 import itertools
 
 import pytest
+from matplotlib.patches import Arc, Rectangle
 from matplotlib.text import Annotation, Text
 from PIL import Image
 
 import lazydestroy as ld
 from lazydestroy.demonstrations import Demonstration, Measure
-from lazydestroy.plots import PALETTE, plot_demonstration, plot_trace
+from lazydestroy.plots import PALETTE, plot_demonstration, plot_fates, plot_trace
 from lazydestroy.plots.trace import MOMENTS, PAGES
 from lazydestroy.run import Event
 from lazydestroy.series.trace import Moment, Trace
@@ -180,13 +181,47 @@ def test_a_trace_of_many_pages_is_refused():
 def test_a_demonstration_is_drawn_with_its_finding_as_the_title(number):
     shown = demonstration(number)
     picture = shown.plot()
-    assert picture.title == shown.finding
+    assert picture.title == (shown.fates.title if shown.fates else shown.finding)
     assert shown.finding in picture.words
     assert all(measure.name.lower() in picture.words.lower() for measure in shown.measures)
     image = Image.open(io.BytesIO(picture.png()))
     assert image.width == 900
     assert len(picture.png()) <= FILE_MAX
     assert inside(picture)
+
+
+@pytest.mark.parametrize("number", [3, 4, 6, 7])
+def test_a_page_is_drawn_at_each_of_its_stations(number):
+    fates = demonstration(number).fates
+    picture = plot_fates(fates)
+    picture.image()
+    assert len(picture.title.split()) <= 12
+    for text in picture.findobj(Text):
+        assert not text.get_text() or picture.bbox.contains(*text.get_window_extent().min), text.get_text()
+    boxes = [patch for patch in picture.axes[0].patches if isinstance(patch, Rectangle) and patch.get_width() > 1]
+    assert len(boxes) == len(fates.without.stations) + len(fates.with_.stations)
+    assert [sign for sign in texts(picture) if sign in "✗✔"] == ["✗", "✔"]
+    assert inside(picture)
+
+
+def test_a_page_that_is_free_and_secure_is_drawn_with_a_lock_and_a_frame():
+    """Patch 6, and a bug of version 1: the page has left the address space, and is drawn all the same."""
+    found = ld.series.BUGS[5].check().trace
+    row = found.moments[-1].rows[1]
+    assert (row["holder"], row["state"], row["owner"]) == ("free", "secure", "A")
+    picture = plot_trace(found)
+    assert "free, but\nsecure" in texts(picture)
+    assert "page 1 free, but secure, owned by A" in picture.words
+    assert len(picture.findobj(Arc)) == 1
+    freed = [station for station in demonstration(6).fates.without.stations if station.holder == "free"]
+    assert [(station.state, station.owner, station.protected) for station in freed] == [("secure", "B", 0)]
+
+
+def test_a_list_page_that_stays_behind_is_drawn():
+    found = ld.series.check(ld.series.BUGS[4].kernel, failures=()).trace
+    assert [moment.list_pages for moment in found.moments][-2:] == [0, 1]
+    assert {"list page", "set aside"} <= set(texts(plot_trace(found)))
+    assert "list page" not in texts(plot_trace(trace()))
 
 
 @pytest.mark.parametrize("number", [1, 2, 5, 11])

@@ -15,6 +15,7 @@ from ..scenarios import reboot, shutdown
 from ..series import Patch, Series, v1
 from ..units import format_duration, format_size, shown, size, whole_number
 from ..uvcb import UVC
+from .fates import fates
 from .result import Demonstration
 
 Experiment = Callable[..., Demonstration]
@@ -146,6 +147,12 @@ class Compared:
             first, *details = finding
             fields |= {"finding": first, "details": tuple(details)}
         known = {"number": self.number, "title": v1[self.number].title, "parameters": self.parameters}
+        if fields.get("kind") == "fates":
+            # a page's story belongs to a finding that says the same
+            known |= (
+                {"fates": fates(self.number, self.without, self.with_)} if fields["shows"] else {"kind": "timeline"}
+            )
+            fields = {name: value for name, value in fields.items() if name not in known}
         return Demonstration(**{**known, "without": self.without, "with_": self.with_, **fields})
 
 

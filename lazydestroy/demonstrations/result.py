@@ -12,9 +12,10 @@ from ..rounded import counted
 from ..run import Run
 from ..series import Series
 from ..units import code, format_duration, format_size
+from .fates import Fates
 
 Unit = Literal["pages", "calls", "ns", "bytes", "yes/no", ""]
-Kind = Literal["bars", "timeline", "scaling", "memory"]
+Kind = Literal["bars", "timeline", "scaling", "memory", "fates"]
 Points = list[tuple[int, int]]
 
 
@@ -73,10 +74,12 @@ class Demonstration:
         What it comes to, in one sentence of 12 words at most, made of the measured values.
     shows : bool
         Whether the patch made the difference that it is for, by the measured values.
-    kind : {"bars", "timeline", "scaling", "memory"}
+    kind : {"bars", "timeline", "scaling", "memory", "fates"}
         How it is best drawn.
     details : tuple of str
         What else it comes to, in sentences made of the measured values.
+    fates : Fates or None
+        For "fates": what becomes of one page of a small machine.
     note : str
         What to know beside the finding; may be empty.
     series : dict of str to list of (int, int)
@@ -98,6 +101,7 @@ class Demonstration:
     kind: Kind = "bars"
     details: tuple[str, ...] = ()
     note: str = ""
+    fates: Fates | None = None
     series: Mapping[str, Points] = field(default_factory=dict)
     x_label: str = ""
     y_label: str = ""

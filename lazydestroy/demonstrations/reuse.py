@@ -52,7 +52,7 @@ def violations(
         )
     else:
         finding = _nothing_met(3, before, after)
-    return compared.found(runs=runs, measures=measures, finding=finding, shows=shows, kind="timeline")
+    return compared.found(runs=runs, measures=measures, finding=finding, shows=shows, kind="fates")
 
 
 @demonstrates(4, reboot)
@@ -100,7 +100,7 @@ def exceptions(
         measures=measures,
         finding=finding,
         shows=shows,
-        kind="timeline",
+        kind="fates",
         note=f"A boot loader that stays within the guest's first {low} meets no old page." if low_memory(after) else "",
     )
 
@@ -165,7 +165,7 @@ def forgotten_guest(
         measures=measures,
         finding=_of_forgotten_guest(measures, before, after),
         shows=bool(measures[0].without and not measures[0].with_) or bool(after.booted and not before.booted),
-        kind="timeline",
+        kind="fates",
     )
 
 
@@ -243,7 +243,7 @@ def refused_imports(
         measures=measures,
         finding=_of_refused_imports(sharing, unpacking),
         shows=(measures[0].with_ or 0) > (measures[0].without or 0),
-        kind="timeline",
+        kind="fates",
     )
 
 

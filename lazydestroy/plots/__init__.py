@@ -7,6 +7,7 @@ matplotlib.
 
 from .answer import plot_answer
 from .demonstration import plot_demonstration
+from .fates import plot_fates
 from .lanes import run_end
 from .lifecycle import plot_life_cycle
 from .memory import MemoryPanel
@@ -64,6 +65,7 @@ __all__ = [
     "memory_finding",
     "plot_answer",
     "plot_demonstration",
+    "plot_fates",
     "plot_life_cycle",
     "plot_map",
     "plot_memory",

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from ..demonstrations import Demonstration
 from ..run import Run
 from ..units import expect, format_duration, format_size
+from .fates import plot_fates
 from .lanes import run_end
 from .memory import MemoryPanel
 from .picture import DPI, GREY, HEAD, PALETTE, RIGHT, WIDTH, Picture, styled
@@ -57,6 +58,10 @@ def plot_demonstration(shown: Demonstration) -> Picture:
         If there is nothing to draw (no measures, and neither lines nor runs), or not one line for each kernel.
     """
     expect(Demonstration, shown, "shown", "what a patch's demonstrate() returned")
+    if shown.fates is not None:
+        picture = plot_fates(shown.fates)
+        picture.say_also(_words(shown))
+        return picture
     title = textwrap.wrap(shown.finding, 76)
     head = HEAD + TITLE_LINE * (len(title) - 1)
     runs = [run for run in shown.runs if isinstance(run, Run)]

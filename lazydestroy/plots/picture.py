@@ -169,6 +169,10 @@ class Picture(Figure):
         self._heading.set_text(title if "\n" in title else _shortened(title, TITLE_CHARACTERS))
         self._below.set_text(_shortened(below, 118))
 
+    def say_also(self, words: str) -> None:
+        """Add to the words."""
+        self.words = f"{self.words} {words}"
+
     def say_below(self, below: str, top: float) -> None:
         """Set the line below the title, `top` inches from the upper edge: the title may have several lines."""
         self._below.set_text(_shortened(below, 118))
