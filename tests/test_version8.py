@@ -73,7 +73,7 @@ def test_a_second_one_is_refused_and_disable_ends_both(kernel):
 @pytest.mark.parametrize(("kernel", "first"), [(v8, UVC.DESTR_SEC_STOR), (merged, UVC.DESTROY_SEC_CONF)], ids=repr)
 def test_an_ordinary_disable_walks_first(kernel, first):
     machine, called = protected(kernel)
-    machine.reboot()
+    machine.disable()
     order = [call for call in called if call != UVC.DESTROY_SEC_CPU]
     assert order[0] == first
     assert (order.count(UVC.DESTR_SEC_STOR), order.count(UVC.DESTROY_SEC_CONF)) == (PAGES, 1)
@@ -125,7 +125,7 @@ def test_if_the_next_guest_is_protected_the_leftover_is_ended_with_it(kernel, le
 @pytest.mark.parametrize(("kernel", "freed"), [(v8, False), (merged, True)], ids=repr)
 def test_the_notifier_keeps_the_mm_of_a_guest_that_ends_as_a_normal_one(kernel, freed):
     machine, _ = protected(kernel)
-    machine.reboot()
+    machine.disable()
     assert ended(machine) == (0, freed)
 
 
