@@ -23,6 +23,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from .costs import Costs
+from .designs import compare
 from .limits import NotEnoughMemory
 from .machine import Access, Machine
 from .questions import QUESTIONS, Answer, Question, ask
@@ -56,6 +57,7 @@ __all__ = [
     "Run",
     "Ultravisor",
     "ask",
+    "compare",
     "exercise",
     "exercises",
     "predict",

@@ -68,7 +68,7 @@ class AsyncCommands:
         """
         performing = self.qemu.performing
         self._need(performing, "no thread performs a clean-up: perform() first")
-        if task is not None and task not in performing:
+        if task is not None and not (isinstance(task, Task) and task in performing):
             raise ValueError(f"task={shown(task)}: use what perform() returned, as long as it runs, or None")
         self.qemu.kill_thread(task or performing[-1])
 

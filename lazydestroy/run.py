@@ -186,8 +186,8 @@ class Run:
         When each actor was done.
     final : dict of Record to int
         How many pages of the host have which record at the end.
-    longest_hold_ns : int
-        Longest time for which ``mmap_lock`` was held at a stretch.
+    longest_hold_ns, kvm_lock_hold_ns : int
+        Longest time for which ``mmap_lock`` was held at a stretch, and ``kvm->lock``.
     parameters : dict
         All inputs, and the version of the package.
     seconds : float
@@ -229,6 +229,7 @@ class Run:
     finished_ns: Mapping[str, int]
     final: Mapping[Any, int]
     longest_hold_ns: int
+    kvm_lock_hold_ns: int
     parameters: Mapping[str, Any]
     call: str
     seconds: float = field(default=0.0)

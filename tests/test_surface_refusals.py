@@ -114,9 +114,17 @@ def unprotected() -> ld.Machine:
     return made
 
 
+def performing() -> ld.Machine:
+    """A machine whose QEMU has a thread that cleans up."""
+    made = ld.small_machine(4, kernel=ld.series.linux_6_2)
+    made.reboot()
+    return made
+
+
 TINY = {"memory": "1 MiB", "host_memory": "8 MiB"}
 TINY_REBOOT = {**TINY, "low_memory": "256 KiB", "loader": 0, "image": "4 KiB"}
 RUN = ld.reboot(**TINY_REBOOT, film=True)
+COMPARED = ld.compare("1 MiB", host_memory="8 MiB")
 GIB = {"memory": "1 GiB", "pictures": ()}
 
 # name: function, what it is given besides
@@ -181,6 +189,11 @@ def cases():
     yield "Machine.observe-accessor", lambda value: machine().observe(value, 0, nothing()), "accessor"
     yield "Machine.observe-page", lambda value: machine().observe("host", value, nothing()), "page"
     yield "Machine.observe-flow", lambda value: machine().observe("my flow", 0, value), "flow"
+    yield "Machine.kill_thread-task", lambda value: performing().kill_thread(value), "task"
+    yield "compare-memory", ld.compare, "memory"
+    yield "compare-used", lambda value: ld.compare("1 MiB", used=value), "used"
+    yield "Comparison.runs-memory", lambda value: COMPARED.runs(memory=value), "memory"
+    yield "Comparison.plot-scenario", lambda value: COMPARED.plot(value), "scenario"
     yield "Machine.protect-image", lambda value: unprotected().protect(value), "image"
     for number in range(1, 13):
         own = [name for name in questions.accepted(number) if name not in parameters(ld.reboot)]
@@ -264,6 +277,6 @@ def test_a_wrong_value_is_refused_by_name(call, word):
 
 def test_nothing_public_is_left_out():
     data = {"Access", "Answer", "Event", "Interruption", "NotEnoughMemory", "Question", "Run", "UVC"}
-    elsewhere = {"Ultravisor", "ask", "predict", "quiz"}  # `cases` takes their parameters by itself
+    elsewhere = {"Ultravisor", "ask", "compare", "predict", "quiz"}  # `cases` takes their parameters by itself
     there = {name for name in ld.__all__ if callable(getattr(ld, name))}
     assert there == TABLE.keys() & there | data | elsewhere

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..machine import CLEAN_UP
 from ..run import Run
+from ..userspace.async_cleanup import ASYNC_CLEANUP, HELPER
 from .picture import PALETTE, Look
 
 
@@ -53,13 +55,23 @@ def lanes_of(run: Run) -> list[Lane]:
     lanes = [lane("QEMU", "QEMU", "does nothing")]
     if run.scenario != "shutdown":
         lanes.append(lane("guest's vCPUs", "vCPU", "never run", tuple(_standing_still(run, "vCPU 0" in rows))))
-    lanes.append(lane("clean-up thread", "clean-up thread", "there is none"))
+    lanes += [lane(name, name, "there is none") for name in _cleaners(run)]
     if run.parameters.get("demand"):
         lanes.append(lane("other process", "other process", "does nothing"))
     return lanes
 
 
-_LOOKS = {"vCPU": "guest"}
+def _cleaners(run: Run) -> list[str]:
+    """Who cleans up in the background: a kernel thread, or a thread of QEMU and, at a shutdown, a helper process."""
+    in_userspace = hasattr(run.parameters["kernel"].kernel, "kvm_pv_async_cleanup_prepare")
+    if run.scenario != "shutdown":
+        return [ASYNC_CLEANUP if in_userspace else CLEAN_UP]
+    helped = [HELPER] if in_userspace or run.parameters["helper"] else []
+    return helped if in_userspace else [*helped, CLEAN_UP]
+
+
+_LOOKS = {"vCPU": "guest", ASYNC_CLEANUP: CLEAN_UP, HELPER: CLEAN_UP}
+"""Whoever cleans up in the background has one colour."""
 
 
 def _standing_still(run: Run, busy: bool) -> Iterator[Stretch]:

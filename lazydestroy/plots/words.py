@@ -11,19 +11,31 @@ from ..scenarios import zombies_over_time
 from ..series import Series
 from ..units import format_count, format_duration, format_size
 from ..units import size as read_size
+from ..userspace.async_cleanup import ASYNC_CLEANUP
+from ..uvcb import UVC
 from .lanes import bands_of, lanes_of, run_end
-from .picture import ratio
+from .picture import TITLE_CHARACTERS, ratio
 
 
 def kernel_name(run: Run) -> str:
     """How a run's kernel is called in a picture."""
-    return name_of_kernel(run.parameters["kernel"], run.parameters["lazy_destroy"])
+    given = run.parameters
+    name = name_of_kernel(given["kernel"], given["lazy_destroy"])
+    parts = [
+        "" if given["async_destroy"] is None else f"async_destroy={int(given['async_destroy'])}",
+        "fast call" if UVC.DESTROY_SEC_CONF_FAST in run.uvcs else "",
+        {False: "", True: "helper"}.get(given.get("helper", False), "helper killed first"),
+    ]
+    return ", ".join([name, *filter(None, parts)])
 
 
 def name_of_kernel(kernel: Series, lazy_destroy: bool | None = None) -> str:
     """How a kernel is called in a picture."""
-    name = "before the series" if not kernel.layers else kernel.name
+    name = "before the series" if not kernel.layers else _NAMES.get(kernel.name, kernel.name)
     return name if lazy_destroy is None else f"{name}, lazy_destroy={int(lazy_destroy)}"
+
+
+_NAMES = {"linux_6_2": "Linux 6.2", "linux_latest": "Linux today"}
 
 
 def setting(run: Run) -> str:
@@ -127,7 +139,7 @@ def _moment(ns: int) -> str:
 
 def capital(words: str) -> str:
     """Words at the beginning of a sentence."""
-    return words if words.startswith("vCPU") else words[:1].upper() + words[1:]
+    return words if words.startswith(("vCPU", ASYNC_CLEANUP)) else words[:1].upper() + words[1:]
 
 
 def describe(run: Run) -> str:
@@ -169,14 +181,15 @@ def _amount(pages: Any) -> str:
 def comparison(runs: tuple[Run, ...]) -> str:
     """The finding of several runs: the first against the last."""
     first, last = runs[0].downtime_ns, runs[-1].downtime_ns
-    if len(runs) == 1 or not first or not last:
+    if len(runs) == 1 or not first or last is None:
         return finding(runs[-1])
     before, after = (f"{format_duration(ns)}" for ns in (first, last))
     which = "First downtime" if runs[0].scenario == "reboot_loop" else "Downtime"
     words = f"{which} {before} {kernel_name(runs[0])}, {after} with {kernel_name(runs[-1])}"
-    if first > last:
-        return f"{words}: {ratio(first / last)} times shorter"
-    return f"{words}: no shorter"
+    if not last:
+        return words
+    full = f"{words}: {ratio(first / last)} times shorter" if first > last else f"{words}: no shorter"
+    return full if len(full) <= TITLE_CHARACTERS else words
 
 
 def in_common(runs: tuple[Run, ...]) -> str:

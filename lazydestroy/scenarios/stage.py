@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import units
-from .._core import Memory, Task, step, take_free
+from .._core import Lock, Memory, Task, step, take_free
 from ..kernel.structs import Flow
 from ..limits import require_memory
 from ..machine import LOW_MEMORY
@@ -127,6 +127,7 @@ class Stage:
             machine.uv.fail(UVC.DESTROY_SEC_CONF, INJECTED_RC, handle=handle)
         machine.qemu.set_aside_running()
         machine.time_zero = machine.now
+        machine.kvm.lock = Lock("kvm->lock")  # how long it was held until here is of no interest
         self.first_frame = base
         self.setup = machine.engine.calls()
         self.setup_tasks = len(machine.engine.tasks)
@@ -260,6 +261,7 @@ class Stage:
             finished_ns={task.name: end for task, end in zip(tasks, ends, strict=True)},
             final=machine.memory.records(),
             longest_hold_ns=machine.mm.mmap_lock.longest_hold,
+            kvm_lock_hold_ns=machine.kvm.lock.longest_hold,
             parameters=self._parameters(),
             call=call_of(self.scenario, self.given),
             seconds=seconds,

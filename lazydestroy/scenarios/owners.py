@@ -1,0 +1,66 @@
+"""Who pays for a clean-up: whose CPU time it takes, and who owns memory that has not been given back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..machine import CLEAN_UP
+from ..run import Run
+from ..userspace.async_cleanup import ASYNC_CLEANUP, HELPER
+
+
+def cpu_time(run: Run, *actors: str) -> int:
+    """Nanoseconds of CPU time that actors took, that is, in which they did not wait.
+
+    Parameters
+    ----------
+    run : Run
+    *actors : str
+        How the actors' names begin, such as "clean-up thread"; without any, all actors count.
+    """
+    rows = run.timeline
+    busy = ~np.char.startswith(rows["activity"], "waits")
+    if actors:
+        busy &= np.any([np.char.startswith(rows["actor"], name) for name in actors], axis=0)
+    return int((rows["end"] - rows["start"])[busy].sum())
+
+
+def cpu_time_of_process(run: Run) -> int:
+    """Nanoseconds of CPU time that tear-down and clean-up took of the VM's own process, or of its helper.
+
+    That is what QEMU does until the downtime ends and when it exits, and all that its threads for PERFORM and its
+    helper do.
+    """
+    rows = run.timeline
+    end = run.end_ns if run.downtime_ns is None else run.downtime_ns
+    tearing = (rows["actor"] == "QEMU") & (rows["start"] < end) & ~np.char.startswith(rows["activity"], "waits")
+    own = int((rows["end"] - rows["start"])[tearing].sum())
+    return own + cpu_time(run, "QEMU exits", ASYNC_CLEANUP, HELPER)
+
+
+def cpu_time_of_nobody(run: Run) -> int:
+    """Nanoseconds of CPU time that kernel threads took: it is charged to no process."""
+    return cpu_time(run, CLEAN_UP)
+
+
+def unowned_memory(run: Run) -> Any:
+    """Pages of the guest that no process has: neither used nor free.
+
+    A page that was set aside is in no address space. When QEMU has gone, and its helper, if it had one, what is still
+    mapped is held by a kernel thread alone.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (rows,)
+        For each row of ``run.memory``.
+    """
+    memory = run.memory
+    if run.exited_ns is None:
+        return memory["set_aside"].copy()
+    last = max(run.exited_ns, run.finished_ns.get(HELPER, 0))
+    return memory["set_aside"] + np.where(memory["time"] >= last, memory["guest"], 0)
+
+
+__all__ = ["cpu_time", "cpu_time_of_nobody", "cpu_time_of_process", "unowned_memory"]
