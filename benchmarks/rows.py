@@ -51,6 +51,21 @@ def at_random(sizes: Sizes) -> Row:
     return _beside_bare_loop(sizes, "random", "at random")
 
 
+def merged(sizes: Sizes) -> Row:
+    """A lazy reboot on Linux 6.2, whose thread is QEMU's, beside version 1: CPU time."""
+
+    def each(kernel: ld.series.Series) -> float:
+        began = time.process_time()
+        run = ld.reboot(sizes.reboot, kernel=kernel)
+        took = time.process_time() - began
+        check_done(run.booted and run.cleanup_ns is not None, run.reproduce())
+        return took
+
+    mine, other = in_turns(lambda: each(ld.series.linux_6_2), lambda: each(ld.series.v1), sizes.repetitions)
+    work = f"lazy reboot of {format_size(sizes.reboot)} on Linux 6.2"
+    return Row(work, seconds(mine), f"{seconds(other)} version 1", mine / other, "×", 1.5)
+
+
 def _beside_bare_loop(sizes: Sizes, touch: str, words: str) -> Row:
     from . import bare
 
@@ -223,6 +238,7 @@ ROWS: dict[str, Callable[[Sizes], Row]] = {
     "simpy": simpy,
     "plain": plain,
     "random": at_random,
+    "merged": merged,
     "other-frames": other_frames,
     "memory": memory,
     "import": imports,

@@ -147,6 +147,7 @@ def test_all_rows_come_out(capsys):
             "SimPy",
             "plain Python",
             "at random",
+            "on Linux 6.2",
             "that gets other frames",
             "memory",
             "import",
