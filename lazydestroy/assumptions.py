@@ -551,6 +551,27 @@ def _of_scenarios() -> Iterator[Assumption]:
         "scenarios.rebooting.Rebooting.qemu",
     )
     yield assume(
+        "QEMU's way to reset a guest",
+        "that of QEMU 7.2 and later, on every kernel: it asks for the capability, leaves guests of up to "
+        f"{format_size(machine.SEGMENT_TABLE)} to KVM_PV_DISABLE, and starts PERFORM as soon as PREPARE has returned",
+        "target/s390x/kvm/pv.c, commit c3a073c610; the limit is that of the segment table, for which it was introduced "
+        "(`segment_table` changes both)",
+        "userspace.qemu.Qemu.unprotecting",
+    )
+    yield assume(
+        "a helper process at a shutdown",
+        "takes no memory and no time of its own until QEMU has gone; then it exits at once. QEMU's exit takes no time",
+        "the real one is told by a signal when its parent ends, and looks once a second whether that is gone "
+        "altogether (util/async-teardown.c, commit c891c24b1a)",
+        "userspace.async_cleanup.ThreadedProcess.start_helper",
+    )
+    yield assume(
+        "what keeps a VM with a helper",
+        "the mapped run area of a vCPU: the VM goes with the address space, when the helper has removed it",
+        "follows from generic KVM; no mail says so",
+        "userspace.async_cleanup.ThreadedProcess.start_helper",
+    )
+    yield assume(
         "a reboot loop",
         "the guest asks for the next reset as soon as it has done what its habit is; after an exit another process is "
         "started at once, as a management tool would do; to share a page takes no time",
@@ -559,7 +580,8 @@ def _of_scenarios() -> Iterator[Assumption]:
     )
     yield assume(
         "next instruction",
-        "the new guest runs as soon as KVM_PV_DISABLE has returned; `wait()` returns as soon as the VM is gone",
+        "the new guest runs as soon as KVM_PV_DISABLE, or PREPARE, has returned; `wait()` returns as soon as the VM is "
+        "gone",
         "what userspace does then is the same with and without the series",
         "scenarios.stage.Stage.downtime_ends",
     )
