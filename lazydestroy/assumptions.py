@@ -545,7 +545,7 @@ def _of_scenarios() -> Iterator[Assumption]:
         "scenarios.INJECTED_RC",
     )
     yield assume(
-        "QEMU after a KVM_PV_DISABLE that failed",
+        "QEMU after a KVM_PV_DISABLE or a PERFORM that failed",
         "exits, as hw/s390x/pv.c has it; a `Machine` driven by hand goes on, to show what the kernel would do next",
         "only an injected failure gets there",
         "scenarios.rebooting.Rebooting.qemu",

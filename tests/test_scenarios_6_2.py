@@ -192,6 +192,32 @@ def test_if_prepare_is_refused_qemu_says_so_and_disables():
     assert "async_cleanup" not in run.by_actor
 
 
+def test_if_the_thread_cannot_end_the_configuration_qemu_exits():
+    run = ld.reboot("16 MiB", kernel=MERGED, **SMALL, loader=0, image=PAGE, destroy_fails=True)
+    assert run.events[-1].text == "KVM_PV_ASYNC_CLEANUP_PERFORM answers -EIO: QEMU exits"
+    assert run.exited_ns is not None
+    assert run.cleanup_ns is None
+    assert not run.booted
+
+
+def test_pages_that_are_freed_secure_after_the_fast_call_are_never_clean():
+    """The golden data have it, too: if the count does not stay up, an exit frees every page secure."""
+
+    class CountedDownAtOnce(ld.series.Layer):
+        def kvm_s390_pv_deinit_vm_fast(self, kvm):
+            answer = yield from super().kvm_s390_pv_deinit_vm_fast(kvm)
+            kvm.mm.context.is_protected -= not answer.r
+            return answer
+
+    run, right = (
+        ld.shutdown("1 MiB", kernel=kernel, ultravisor=FAST) for kernel in (MERGED.plus(CountedDownAtOnce), MERGED)
+    )
+    assert run.secure_free == run.pages == 256
+    assert run.cleanup_ns is None
+    assert right.secure_free == 0
+    assert right.cleanup_ns == right.downtime_ns
+
+
 @pytest.mark.parametrize(
     ("scenario", "given", "words"),
     [

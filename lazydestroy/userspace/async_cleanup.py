@@ -12,7 +12,7 @@ holds its file, and so the VM: with a helper, the VM goes only when the address 
 
 from __future__ import annotations
 
-from errno import ENOTTY
+from errno import ENOTTY, errorcode
 from typing import TYPE_CHECKING
 
 from ..kernel.structs import Answer, Flow, Kvm, Mm
@@ -114,7 +114,9 @@ class ThreadedProcess(Process):
         self.ioctls -= 1
         self.answers[task] = answer
         self.performing.remove(task)
-        if answer.r and exits_on_error:
+        if answer.r and exits_on_error and self.alive:
+            name = errorcode[-answer.r]
+            self.machine.event("userspace", f"KVM_PV_ASYNC_CLEANUP_PERFORM answers -{name}: QEMU exits")
             self.kill()
         yield from self.leaving()
         return answer
