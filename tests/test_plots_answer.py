@@ -26,7 +26,7 @@ MOODS = ("good", "bad", "mixed", "plain", "none")
 
 
 def answer(*pictures) -> Answer:
-    return Answer(QUESTIONS[0], "A verdict.", {}, Table(("a",), ()), "yes", "So.", Assumptions(), pictures, {}, {})
+    return Answer(QUESTIONS[0], ("A verdict.",), {}, Table(("a",), ()), "yes", "So.", Assumptions(), pictures, {}, {})
 
 
 def drawing(*pictures):

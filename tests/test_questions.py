@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from wording import SENTENCE_WORDS, words_of
 
 import lazydestroy as ld
 from lazydestroy import questions as experiments
@@ -105,14 +106,21 @@ def test_an_answer_has_the_line_that_gives_it_again(first):
 
 def test_an_answer_as_text_has_all_that_its_reader_asks_for(first):
     text = re.sub(r"\s+", " ", repr(first))
-    for part in (first.question.asks, first.verdict, first.question.message_id, first.agreement, first.reproduce()):
+    for part in (
+        first.question.asks,
+        first.short,
+        *first.details,
+        first.question.message_id,
+        first.agreement,
+        first.reproduce(),
+    ):
         assert re.sub(r"\s+", " ", part) in text
     assert all(len(line) <= 100 for line in first.text(100).splitlines() if not line.startswith(("  ", "ld.")))
 
 
 def test_an_answer_as_html_escapes_and_has_the_verdict(first):
     html = first._repr_html_()
-    assert first.verdict in html
+    assert all(sentence in html for sentence in first.said)
     assert "<table>" in html
 
 
@@ -127,6 +135,24 @@ def test_what_an_answer_rests_on_is_among_the_assumptions():
     assert len(resting_on("destroy")) == 1
     with pytest.raises(ValueError, match="'colour' is no assumption"):
         resting_on("colour")
+
+
+REFUSED = {(4, BEFORE), (9, BEFORE), (11, BEFORE)}
+"""Questions that make no sense for a kernel."""
+
+
+@pytest.mark.parametrize(
+    ("number", "kernel"),
+    [(n, k) for k in (ld.series.v1, BEFORE) for n in range(1, 13) if (n, k) not in REFUSED],
+    ids=str,
+)
+def test_an_answer_is_short_and_so_are_its_details(number, kernel):
+    given = {name: value for name, value in SMALL.items() if name in accepted(number)}
+    found = ld.ask(number, kernel=kernel, **given)
+    assert found.verdict == " ".join(found.said) and found.text().startswith(found.short)
+    for sentence in found.said:
+        assert words_of(sentence) <= SENTENCE_WORDS, sentence
+        assert sentence.endswith((".", "?")) and "\n" not in sentence
 
 
 def test_a_table_lines_up():
@@ -146,7 +172,7 @@ def test_the_clean_up_thread_makes_all_calls_on_pages_above_what_is_cleared_at_o
     low = min(run.pages, (16 << 20) // 4096)
     assert found.claims == {"the clean-up thread makes Ultravisor Calls that do something": True}
     assert found.agrees == ("yes" if used else "refines")  # a guest that used nothing leaves nothing to set aside
-    assert found.verdict.startswith("Yes, on" if used else "In a reboot only, on")
+    assert found.short.startswith("Yes: " if used else "In a reboot only: ")
     assert run.foreground[ld.UVC.DESTR_SEC_STOR] == low
     assert by_cleanup(run)[ld.UVC.DESTR_SEC_STOR] >= run.pages - low
     assert by_cleanup(run)[ld.UVC.DESTROY_SEC_CONF] == 1
@@ -154,13 +180,13 @@ def test_the_clean_up_thread_makes_all_calls_on_pages_above_what_is_cleared_at_o
 
 def test_without_patch_9_the_answer_is_for_a_reboot_only():
     found = ld.ask(1, **SMALL, kernel=ld.series.v1.upto(8))
-    assert found.verdict.startswith("In a reboot only, on") and found.agrees == "refines"
+    assert found.short.startswith("In a reboot only: ") and found.agrees == "refines"
 
 
 @pytest.mark.parametrize("features, word", [((), "without"), ((63,), "without"), ("misc", "with"), ((0, 5), "with")])
 def test_the_answer_says_at_once_whether_the_ultravisor_has_misc(features, word):
     found = ld.ask(1, **SMALL, features=features)
-    assert found.verdict.startswith(f"Yes, on an Ultravisor {word} the misc feature: ")
+    assert found.details[0] == f"That holds for an Ultravisor {word} the misc feature."
 
 
 def test_calls_by_actor_add_up_to_all_calls_before_and_after():
@@ -173,8 +199,8 @@ def test_before_the_series_the_answer_is_no():
     found = ld.ask(1, **SMALL, kernel=BEFORE)
     assert not any(found.claims.values())
     assert found.agrees == "does not apply"
-    assert found.verdict.startswith("No")
-    assert "clean-up thread none" in found.verdict
+    assert found.short.startswith("No: ")
+    assert "The clean-up thread makes none." in found.details
 
 
 def test_calls_in_vain_do_not_count():
@@ -204,13 +230,13 @@ def test_before_the_series_there_are_never_two_configurations():
     found = ld.ask(5, **SMALL, kernel=BEFORE)
     assert not found.claims["two secure configurations exist at the same time"]
     assert found.values["old_set_aside_ns"] is None
-    assert "at no moment are there two" in found.verdict
+    assert "at no moment are there two" in found.short
     assert "set aside" not in found.verdict
 
 
 def test_without_a_protected_successor_there_is_one_configuration():
     found = ld.ask(5, **SMALL, new_guest="normal")
-    assert "no other configuration is created" in found.verdict
+    assert "No other configuration is created." in found.details
     assert len(found.evidence.rows) == 5
 
 

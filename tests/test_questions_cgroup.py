@@ -43,7 +43,7 @@ def test_before_shutdown_became_lazy_nothing_stays_charged(kernel):
 
 def test_a_guest_that_used_nothing_is_charged_nothing():
     found = ld.ask(8, **SMALL, used=0)
-    assert found.verdict == "Nothing was charged to begin with: the guest had used no memory."
+    assert found.short == "Nothing was charged to begin with: the guest had used no memory."
 
 
 def test_a_list_that_nobody_empties_stays_charged_for_ever():

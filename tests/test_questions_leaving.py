@@ -50,7 +50,7 @@ def test_a_batch_that_outlasts_the_exit_lets_the_exit_start_a_second_thread():
 def test_at_a_moment_of_ones_own():
     found = ld.ask(10, **SMALL, exit_at="10 ms")
     assert found.values["shown"].exit_ns == 10_000_000
-    assert "killed 10 ms after the reset" in found.verdict
+    assert "The process is killed 10 ms after the reset." in found.details
 
 
 def test_before_the_series_there_is_no_thread():

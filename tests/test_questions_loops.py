@@ -161,7 +161,7 @@ def test_a_kernel_that_has_a_bound_is_not_given_another():
 def test_a_host_too_small_for_all_the_storage_makes_the_answer_yes():
     found = ld.ask(6, **{**SMALL, "memory": "128 MiB"}, host_memory="136 MiB")
     assert found.values["found"]["at once"].ended == "no memory to donate"
-    assert found.verdict.startswith("Yes: a guest of 128 MiB")
+    assert found.short.startswith("Yes: a guest of 128 MiB")
 
 
 @pytest.mark.parametrize("begins_after", [0, 10**9])
@@ -192,4 +192,5 @@ def test_the_first_clean_up_has_the_most_to_do_and_so_the_pile_is_highest_at_fir
     found = ld.ask(6, **{**SMALL, "memory": "64 MiB", "times": 20})
     pile = found.values["found"]["at once"]
     assert 1 < pile.lasting < pile.zombies < pile.in_all == 20
-    assert f"up to {pile.zombies} zombies at a time ({pile.lasting} later, once one has gone)" in found.verdict
+    assert f"up to {pile.zombies} zombies at a time." in found.short
+    assert f"Once one has gone, there are {pile.lasting}." in found.details

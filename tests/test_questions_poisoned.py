@@ -110,9 +110,9 @@ def test_without_patch_1_every_later_vm_is_handed_the_table():
 
 
 def test_the_verdict_counts_the_later_vms():
-    verdict = ask(12, vms=1).verdict
-    assert "1 of 1 later VM is refused" in verdict
-    assert "none of 1 later VM is refused" in verdict
+    details = ask(12, vms=1).details
+    assert "Then 1 of 1 later VM is refused." in details
+    assert "Then none of 1 later VM is refused." in details
 
 
 @pytest.mark.parametrize("vms", [0, 101, True, "3"])

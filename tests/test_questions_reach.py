@@ -110,7 +110,8 @@ def test_an_ultravisor_that_does_not_look_is_found_out(monkeypatch):
     answer = ask(2)
     assert not answer.claims[SECRET]
     assert answer.values["secrets"] > 0
-    assert f"in {answer.values['secrets']} of {len(answer.values['cells'])} cases" in answer.verdict
+    assert f"In {answer.values['secrets']} cases" in answer.details[-1]
+    assert f"{len(answer.values['cells'])} cases were tried" in answer.details[-1]
     assert any(each.mood == "bad" for grid in answer.pictures for row in grid.cells for each in row)
 
 
@@ -245,9 +246,9 @@ def test_the_author_is_confirmed_and_refined():
 
 def test_the_verdict_is_made_of_measured_values():
     answer = ask(2, costs=ld.Costs().scaled(10))
-    assert "6 of 9" in answer.verdict and "31 µs to 60 µs" in answer.verdict
-    assert "at shutdown only the host kernel" in answer.verdict
-    assert "in none of 88 cases" in answer.verdict
+    assert "6 of 9" in answer.short and "31 µs to 60 µs" in answer.verdict
+    assert "At shutdown only the host kernel" in answer.verdict
+    assert answer.details[-1].startswith("Nobody but the old guest") and "88 cases" in answer.details[-1]
 
 
 def test_a_scenario_selects_what_is_shown_not_what_is_claimed():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..costs import Costs
 from ..machine import Access, Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE
+from ..rounded import about_duration, about_size
 from ..run import Run
 from ..scenarios import reboot
 from ..series import Series, v1
-from ..units import format_duration, format_size, size
+from ..units import format_duration, size
 from .answer import Answer, Table, resting_on
 from .common import kernel_words, listed
 from .pictures import Line, Lines
@@ -82,7 +83,7 @@ def waits(
     }
     return Answer(
         question=question,
-        verdict=_verdict(pages, filled, size(memory), touch, kernel),
+        said=_verdict(pages, filled, size(memory), touch, kernel),
         claims=claims,
         evidence=_table(pages, filled),
         agrees=_agrees(kept),
@@ -158,37 +159,45 @@ def _path(access: Access) -> str:
 
 def _verdict(
     pages: Mapping[tuple[str, str], Access], filled: Mapping[str, Filled], memory: int, touch: str, kernel: Series
-) -> str:
+) -> tuple[str, ...]:
     kept, shared, clean = (pages["protected", state] for state in STATES)
     plain = pages["normal", "kept"]
     if not kept.saw:
-        return f"With {kernel_words(kernel)} a protected guest that uses an old page never gets through: {_end(kept)}."
+        return (
+            "A protected guest that uses an old page never gets through.",
+            f"With {kernel_words(kernel)}: {_end(kept)}.",
+        )
     if kept.uvcs == clean.uvcs:
-        words = (
-            f"There is nothing more to wait for with {kernel_words(kernel)}: old pages are clean when the new guest "
-            "runs, "
-            f"and one costs a protected guest {format_duration(clean.ns)}"
-        )
+        sentences = [
+            f"There is nothing more to wait for with {kernel_words(kernel)}.",
+            "Old pages are clean when the new guest runs.",
+            f"One costs a protected guest {about_duration(clean.ns)}.",
+        ]
     else:
-        words = (
-            f"It waits, synchronously: a protected guest for {_worked(kept)}, {format_duration(kept.ns)} instead of "
-        )
-        words += format_duration(clean.ns)
+        sentences = [
+            f"It waits: an old page costs a protected guest {about_duration(kept.ns)}, not {about_duration(clean.ns)}.",
+            f"It waits for {_worked(kept)}.",
+        ]
         if not shared.saw:
-            words += f", and for a page that the old guest had shared for ever ({_end(shared)})"
+            sentences.append(f"For a page that the old guest had shared it waits forever ({_end(shared)}).")
         elif shared.uvcs != kept.uvcs:
-            words += f", and, if the old guest had shared the page, for {_worked(shared)}, {format_duration(shared.ns)}"
-        words += "; an unprotected one "
-        words += f"for {_worked(plain)}, {format_duration(plain.ns)}" if plain.saw else f"for ever ({_end(plain)})"
-    during, after = filled["protected"]
+            sentences.append(
+                f"For a page that the old guest had shared: for {_worked(shared)}, {about_duration(shared.ns)}."
+            )
+        waits = f"for {_worked(plain)}, {about_duration(plain.ns)}" if plain.saw else f"forever ({_end(plain)})"
+        sentences.append(f"An unprotected guest waits {waits}.")
+    return *sentences, *_of_all_memory(*filled["protected"], f"{about_size(memory)} ({_ORDERS[touch]})")
+
+
+def _of_all_memory(during: int | None, after: int | None, memory: str) -> Iterator[str]:
+    """How long a guest uses all its memory."""
     if during is None or after is None:
-        return f"{words}."
+        return
     if during == after:
-        return f"{words}; over {format_size(memory)} ({_ORDERS[touch]}) it loses no time during the clean-up."
-    return (
-        f"{words}; to use {format_size(memory)} ({_ORDERS[touch]}) takes a protected guest {_time(during)} during the "
-        f"clean-up and {_time(after)} after it."
-    )
+        yield f"Over {memory} it loses no time during the clean-up."
+        return
+    took, clean = about_duration(during), about_duration(after)
+    yield f"To use {memory}, it needs {took} during the clean-up, and {clean} after it."
 
 
 _ORDERS = {"sequential": "upwards", "reverse": "downwards", "random": "at random", "none": "it touches nothing"}

@@ -56,8 +56,8 @@ class Answer:
     Attributes
     ----------
     question : Question
-    verdict : str
-        The answer in a sentence made of the measured values.
+    said : tuple of str
+        The answer in sentences made of the measured values; the first one answers in short.
     claims : dict of str to bool
         What the verdict says, apart from its figures: statements, and whether the measured values bear them out. The
         statements are the same for all parameters.
@@ -81,7 +81,7 @@ class Answer:
     """
 
     question: Question
-    verdict: str
+    said: tuple[str, ...]
     claims: Mapping[str, bool]
     evidence: Table
     agrees: Agreement
@@ -91,6 +91,21 @@ class Answer:
     values: Mapping[str, Any]
     parameters: Mapping[str, Any]
     seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def short(self) -> str:
+        """The answer in one sentence, of 20 words at most."""
+        return self.said[0]
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What else there is to say, in sentences."""
+        return self.said[1:]
+
+    @property
+    def verdict(self) -> str:
+        """The whole answer: in short, and the details."""
+        return " ".join(self.said)
 
     def reproduce(self) -> str:
         """The line of code that gives this answer again (after ``import lazydestroy as ld``)."""
@@ -107,10 +122,11 @@ class Answer:
         """The whole answer for a terminal, `width` characters wide; the table may be wider. Always the same."""
         question = self.question
         parts = [
+            textwrap.fill(self.short, width, break_on_hyphens=False),
+            "",
             textwrap.fill(f"{question.number}. {question.asks}", width, break_on_hyphens=False),
             f"    {question.who}, {question.on}, {question.message_id}",
-            "",
-            _filled("Verdict", self.verdict, width),
+            *(_bullet(each, width) for each in self.details),
             "",
             textwrap.indent(repr(self.evidence), "  "),
             "",
@@ -134,15 +150,21 @@ class Answer:
 
     def _repr_html_(self) -> str:
         question, rests = self.question, self._rests_on()
+        details = "".join(f"<li>{escape(each)}</li>" for each in self.details)
         return (
             f"<div><p><b>{question.number}. {escape(question.asks)}</b><br><small>{escape(question.who)}, "
             f"{escape(question.on)}, <code>{escape(question.message_id)}</code></small></p>"
-            f"<p style='border-left:4px solid #0072B2;padding-left:0.7em'>{escape(self.verdict)}</p>"
+            f"<p style='border-left:4px solid #0072B2;padding-left:0.7em'><b>{escape(self.short)}</b></p>"
+            f"<ul>{details}</ul>"
             f"{self.evidence._repr_html_()}"
             f"<p>The author: {escape(question.answer)}<br>Agrees: <b>{self.agrees}</b>. {escape(self.agreement)}</p>"
             f"<details><summary>What it rests on</summary><p>{escape(rests)}</p></details>"
             f"<p><code>{escape(self.reproduce())}</code></p></div>"
         )
+
+
+def _bullet(text: str, width: int) -> str:
+    return textwrap.fill(f"* {text}", width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _filled(label: str, text: str, width: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..machine import CLEAN_UP, DESTROY_LOOP_THRESHOLD
+from ..rounded import about, about_count, about_duration
 from ..run import Run
 from ..scenarios import BYSTANDERS, reboot
 from ..series import Series, v1
@@ -106,7 +107,7 @@ def sizes_of_batches(
     }
     return Answer(
         question=question,
-        verdict=_verdict(values, claims),
+        said=_verdict(values, claims),
         claims=claims,
         evidence=_table(tried),
         agrees="not answered",
@@ -150,21 +151,29 @@ def _alike(times: Sequence[int | None]) -> bool:
     return len(known) == len(times) and max(known) <= min(known) * NEAR
 
 
-def _verdict(values: dict[str, Any], claims: dict[str, bool]) -> str:
+def _verdict(values: dict[str, Any], claims: dict[str, bool]) -> tuple[str, ...]:
     tried, present, near = values["tried"], values["present"], values["near"]
     first, last = tried[0], tried[-1]
-    words = (
-        f"with 32 the lock is held for at most {format_duration(present.hold_ns)}, "
-        f"{format_count(present.busy)} imports are disturbed, and the new guest has used its memory after "
-        f"{format_duration(present.used_ns)}; from {first.batch} to {format_count(last.batch)} the hold goes from "
-        f"{format_duration(first.hold_ns)} to {format_duration(last.hold_ns)} and the disturbed imports from "
-        f"{format_count(first.busy)} to {format_count(last.busy)}"
-    )
     if not claims["with 32 nothing takes more than 1 % longer than with the best"]:
-        return f"A parameter could gain something: {words}; 32 is more than 1 % slower than {near[0]}."
-    if len(near) == len(tried):
-        return f"A parameter would gain nothing: {words}; the time is the same to within 1 % for all of them."
-    return f"A parameter would gain nothing: {words}; with {near[0]} to {near[-1]} the time is the best to within 1 %."
+        short = f"A parameter could gain something: 32 is more than 1 % slower than {near[0]}."
+    else:
+        short = "A parameter would gain nothing: 32 is within 1 % of the best."
+    same = "the same" if len(near) == len(tried) else "the best"
+    which = "for all of them" if len(near) == len(tried) else f"with {near[0]} to {format_count(near[-1])}"
+    return (
+        short,
+        (
+            f"With 32, the lock is held for at most {about_duration(present.hold_ns)}, and "
+            f"{about(present.busy, 'imports')} are disturbed."
+        ),
+        f"The new guest has used its memory after {about_duration(present.used_ns)}.",
+        (
+            f"From {first.batch} to {format_count(last.batch)}, the hold goes from {about_duration(first.hold_ns)} to "
+            f"{about_duration(last.hold_ns)}."
+        ),
+        f"The disturbed imports go from {about_count(first.busy)} to {about_count(last.busy)}.",
+        f"To within 1 %, the time is {same} {which}.",
+    )
 
 
 def _table(tried: Sequence[Tried]) -> Table:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..machine import CLEAN_UP
-from ..rounded import counted
+from ..rounded import about, about_count, about_duration, counted
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series, v1
@@ -47,7 +47,7 @@ def in_the_background(question: Question, *, memory: int | str = "64 GiB", kerne
     ends = sum(calls[UVC.DESTROY_SEC_CONF] for calls in worked.values())
     return Answer(
         question=question,
-        verdict=_verdict(runs, by_thread, worked),
+        said=_verdict(runs, by_thread, worked),
         claims=claims,
         evidence=_table(runs),
         agrees="yes" if all(worked.values()) else "refines" if held else "no",
@@ -80,22 +80,36 @@ def idle_by_cleanup(run: Run) -> Counter[UVC]:
     return sum((calls for actor, calls in run.idle_by_actor.items() if actor.startswith(CLEAN_UP)), Counter())
 
 
-def _verdict(runs: Mapping[str, Run], by_thread: Mapping[str, Counter[UVC]], worked: Mapping[str, Counter[UVC]]) -> str:
-    until = {"reboot": "before the new guest runs", "shutdown": "before wait() returns"}
-    parts = []
+def _verdict(
+    runs: Mapping[str, Run], by_thread: Mapping[str, Counter[UVC]], worked: Mapping[str, Counter[UVC]]
+) -> tuple[str, ...]:
+    some = [name for name, calls in worked.items() if calls]
+    if len(some) == len(runs):
+        short = f"Yes: the clean-up thread makes the calls, {' and '.join(_SCENE[name] for name in some)}."
+    elif some:
+        short = f"{_capital(_SCENE[some[0]])} only: there the clean-up thread makes the calls."
+    else:
+        short = "No: the clean-up thread makes no call that does something."
+    sentences = [short, f"That holds for an Ultravisor {_misc(runs)} the misc feature."]
     for name, run in runs.items():
         before, total = sum(run.foreground.values()), sum(by_thread[name].values())
         idle = total - sum(worked[name].values())
-        scene = f"in a {name}" if name == "reboot" else "at shutdown"
-        ends = "never" if run.downtime_ns is None else format_duration(run.downtime_ns)
-        words = (
-            f"{scene} the foreground makes {counted(before, 'calls')} {until[name]} ({ends}), and the clean-up thread "
+        ends = "never" if run.downtime_ns is None else f"after {about_duration(run.downtime_ns)}"
+        sentences.append(
+            f"{_capital(_SCENE[name])}, the foreground makes {about(before, 'calls')}; {_UNTIL[name]} {ends}."
         )
-        words += counted(total, "calls") if total else "none"
-        parts.append(words + (f", {format_count(idle)} of them without effect or refused" if idle else ""))
-    some = [name for name, calls in worked.items() if calls]
-    answer = "Yes" if len(some) == len(runs) else f"In a {some[0]} only" if some else "No"
-    return f"{answer}, on an Ultravisor {_misc(runs)} the misc feature: {'; '.join(parts)}."
+        in_vain = f", {about_count(idle)} of them without effect or refused" if idle else ""
+        sentences.append(f"The clean-up thread makes {about(total, 'calls') if total else 'none'}{in_vain}.")
+    return tuple(sentences)
+
+
+_SCENE = {"reboot": "in a reboot", "shutdown": "at shutdown"}
+
+_UNTIL = {"reboot": "the new guest runs", "shutdown": "wait() returns"}
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _misc(runs: Mapping[str, Run]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..page import PAGE_SHIFT
+from ..rounded import about_duration, about_size
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series, v1
@@ -56,7 +57,7 @@ def charged(question: Question, *, memory: int | str = "64 GiB", kernel: Series 
     held = list(claims.values())
     return Answer(
         question=question,
-        verdict=_verdict(values, claims, kernel),
+        said=_verdict(values, claims, kernel),
         claims=claims,
         evidence=_table(values["runs"]),
         agrees=("refines" if held[1] else "yes") if held[0] else "no",
@@ -87,23 +88,33 @@ def _size(pages: int) -> str:
     return format_size(pages << PAGE_SHIFT)
 
 
-def _verdict(values: Mapping[str, Any], claims: Mapping[str, bool], kernel: Series) -> str:
+def _verdict(values: Mapping[str, Any], claims: Mapping[str, bool], kernel: Series) -> tuple[str, ...]:
     least, start, after = values["reboot_least"], values["start"], values["after_wait"]
     if not start:
-        return "Nothing was charged to begin with: the guest had used no memory."
+        return "Nothing was charged to begin with: the guest had used no memory.", "So nothing can stay charged."
     part = (
         "Yes, in a reboot" if claims["in a reboot all that was charged stays charged"] else "Not all of it in a reboot"
     )
-    words = f"{part}: of {_size(start)} at least {_size(least)} are charged at every moment; at shutdown "
+    reboot = f"In a reboot, of {_about(start)} at least {_about(least)} are charged at every moment."
     if not after:
-        return f"{words}no: when wait() returns, nothing is charged any more with {kernel_words(kernel)}."
-    until = values["until_ns"]
-    if until is None:
-        return f"{words}for ever: {_size(values['end'])} are charged to a process that is gone, and stay so."
+        return (
+            f"{part}; at shutdown nothing is charged any more when wait() returns.",
+            reboot,
+            f"That is so with {kernel_words(kernel)}.",
+        )
+    until, later = values["until_ns"], "They stay charged forever."
+    if until is not None:
+        later = f"The last page is given back {about_duration(until - values['wait_ns'])} later."
     return (
-        f"{words}too, for a while: when wait() returns, {_size(after)} are still charged to a process that is gone, "
-        f"and the last page is given back {format_duration(until - values['wait_ns'])} later."
+        f"{part}; at shutdown {_about(after)} stay charged to a process that is gone.",
+        reboot,
+        "At shutdown, that is what is still charged when wait() returns.",
+        later,
     )
+
+
+def _about(pages: int) -> str:
+    return about_size(pages << PAGE_SHIFT)
 
 
 def _agreement(held: list[bool], values: Mapping[str, Any]) -> str:

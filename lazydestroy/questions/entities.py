@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..rounded import about_duration
 from ..run import Run
 from ..scenarios import reboot
 from ..series import Series, v1
@@ -49,7 +50,7 @@ def which_guest(question: Question, *, memory: int | str = "16 GiB", kernel: Ser
     }
     return Answer(
         question=question,
-        verdict=_verdict(run, both),
+        said=_verdict(run, both),
         claims=claims,
         evidence=_table(run),
         agrees="yes" if len(set(ends.values())) == len(ends) else "refines",
@@ -77,22 +78,28 @@ def _when(ns: int | None) -> str:
     return "never" if ns is None else format_duration(ns)
 
 
-def _verdict(run: Run, both: int) -> str:
+def _verdict(run: Run, both: int) -> tuple[str, ...]:
     old, *later = run.configurations
-    guest = "never has a successor" if run.downtime_ns is None else f"has a successor after {_when(run.downtime_ns)}"
     gone = address_space_gone(run)
-    vm = "which stays" if run.exited_ns is None else f"which ends after {_when(run.exited_ns)}"
+    guest = "never has a successor" if run.downtime_ns is None else f"has a successor after {_when(run.downtime_ns)}"
+    vm = "stays" if run.exited_ns is None else f"ends after {_when(run.exited_ns)}"
     space = "stays as well" if gone is None else f"is removed after {_when(gone)}"
-    aside = "" if old.set_aside_ns is None else f" which is set aside after {_when(old.set_aside_ns)} and"
+    aside = "" if old.set_aside_ns is None else f"is set aside after {_when(old.set_aside_ns)}, and "
     destroyed = "is never destroyed" if old.destroyed_ns is None else f"is destroyed after {_when(old.destroyed_ns)}"
-    words = f"Three things: the guest OS, which {guest}; the KVM VM, {vm} (its address space {space}); and the secure "
-    words += f"configuration {old.name},{aside}{' which' if not aside else ''} {destroyed}"
-    if not later:
-        return f"{words}; no other configuration is created."
-    words += f", while its successor {later[0].name} exists from {_when(later[0].created_ns)} on"
+    there = "at no moment are there two configurations."
     if both:
-        return f"{words}: for {format_duration(both)} one VM has two configurations."
-    return f"{words}: at no moment are there two."
+        there = f"for {about_duration(both)}, one VM has two configurations."
+    sentences = [
+        f"Three: guest OS, KVM VM, secure configuration; {there}",
+        f"The guest OS {guest}.",
+        f"The KVM VM {vm}; its address space {space}.",
+        f"The secure configuration {old.name} {aside}{destroyed}.",
+    ]
+    if later:
+        sentences.append(f"Its successor {later[0].name} exists from {_when(later[0].created_ns)} on.")
+    else:
+        sentences.append("No other configuration is created.")
+    return tuple(sentences)
 
 
 def _table(run: Run) -> Table:

@@ -9,6 +9,7 @@ from .. import units
 from ..costs import Costs
 from ..machine import Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE, Holder
+from ..rounded import about_duration, about_size
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series, v1
@@ -92,7 +93,7 @@ def exhausted(
     }
     return Answer(
         question=question,
-        verdict=_exhausted_verdict(values, kernel),
+        said=_exhausted_verdict(values, kernel),
         claims=claims,
         evidence=_exhausted_table(values, gone, gone_before, kernel),
         agrees=_agrees(claims),
@@ -171,31 +172,40 @@ def swappable(kernel: Series, costs: Costs | None) -> dict[str, Swappable]:
     return found
 
 
-def _exhausted_verdict(values: Mapping[str, Any], kernel: Series) -> str:
+def _exhausted_verdict(values: Mapping[str, Any], kernel: Series) -> tuple[str, ...]:
     turning, aside = values["turning_rate"], values["set_aside"]
-    extra = format_size(values["reboot_extra"] << PAGE_SHIFT)
-    parts = [f"In a reboot no: it leaves at most {extra} less memory free than before the series"]
+    extra = about_size(values["reboot_extra"] << PAGE_SHIFT)
+    reboot = f"In a reboot, at most {extra} less memory is free than before the series."
     if not aside:
-        parts.append(f"at shutdown no either: {kernel_words(kernel)} sets nothing aside here")
-        return "; ".join(parts) + "."
-    again = "never"
-    if values["same_size_ns"] is not None:
-        again = f"{format_duration(values['same_size_ns'])} after the kill"
-    before = "never" if values["same_size_before_ns"] is None else format_duration(values["same_size_before_ns"])
-    parts.append(
-        f"at shutdown yes, for a while: wait() returns after {format_duration(values['wait_ns'])}, when up to "
-        f"{format_size(aside << PAGE_SHIFT)} are set aside; there is memory for another guest of that size {again} "
-        f"(before the series after {before}, which is when wait() returned)"
-    )
-    if turning.yes is None:
-        parts.append(f"but a process that takes as much finds what it asks for, {turning}")
-    else:
-        spared = [name for name, each in values["others"].items() if each.killed_ns is None]
-        parts.append(
-            f"a process that then takes as much at {rate_words(turning.yes)} or faster is killed for want of it"
-            + (f", and with {' or '.join(spared)} it is not" if spared else "")
+        return (
+            "No: memory runs short neither in a reboot nor at shutdown.",
+            reboot,
+            f"At shutdown, {kernel_words(kernel)} sets nothing aside here.",
         )
-    return "; ".join(parts) + "."
+    short = "In a reboot no; at shutdown yes, for a while: "
+    short += "a process may be killed for want of memory." if turning.yes is not None else "much is set aside."
+    again, before = (_since_the_kill(values[name]) for name in ("same_size_ns", "same_size_before_ns"))
+    sentences = [
+        short,
+        reboot,
+        (
+            f"At shutdown, wait() returns after {about_duration(values['wait_ns'])}; up to "
+            f"{about_size(aside << PAGE_SHIFT)} are set aside then."
+        ),
+        f"There is memory for another guest of that size {again}, instead of {before}.",
+    ]
+    if turning.yes is None:
+        sentences.append(f"A process that takes as much finds what it asks for, {turning}.")
+        return tuple(sentences)
+    sentences.append(f"A process that takes as much at {rate_words(turning.yes)} or faster is killed.")
+    spared = [name for name, each in values["others"].items() if each.killed_ns is None]
+    if spared:
+        sentences.append(f"With {' or '.join(spared)} it is not.")
+    return tuple(sentences)
+
+
+def _since_the_kill(ns: int | None) -> str:
+    return "never" if ns is None else f"{about_duration(ns)} after the kill"
 
 
 def _exhausted_table(values: Mapping[str, Any], gone: Run, gone_before: Run, kernel: Series) -> Table:

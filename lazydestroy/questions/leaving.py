@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .. import units
 from ..machine import CLEAN_UP
+from ..rounded import about, about_count, about_duration
 from ..run import Run
 from ..scenarios import reboot
 from ..series import Series, v1
@@ -106,7 +107,7 @@ def exits(
     }
     return Answer(
         question=question,
-        verdict=_verdict(values, kernel),
+        said=_verdict(values, kernel),
         claims=claims,
         evidence=_table(values),
         agrees="not answered",
@@ -165,35 +166,42 @@ def _time(ns: int | None) -> str:
     return "never" if ns is None else format_duration(ns)
 
 
-def _verdict(values: Mapping[str, Any], kernel: Series) -> str:
+def _verdict(values: Mapping[str, Any], kernel: Series) -> tuple[str, ...]:
     shown, alone, two = values["shown"], values["alone"], values["two_threads"]
     if not shown.threads:
-        return f"With {kernel_words(kernel)} there is no thread that could leave: all is clean when the new guest runs."
+        return (
+            f"With {kernel_words(kernel)} there is no thread that could leave.",
+            "All is clean when the new guest runs.",
+        )
+    killed = f"The process is killed {about_duration(shown.exit_ns)} after the reset."
     if not shown.exports and not shown.aside:
         return (
-            f"Killed {format_duration(shown.exit_ns)} after the reset, the process leaves nothing to be done: the "
-            "thread "
-            f"has walked {format_count(shown.walked)} pages, and all is clean after {_time(shown.clean_ns)}."
+            "The process that is killed leaves nothing to be done.",
+            killed,
+            f"The thread has walked {about(shown.walked, 'pages')}, and all is clean after {_about(shown.clean_ns)}.",
         )
-    who = " and ".join(f"{actor} ({format_count(pages)} pages)" for actor, pages in shown.exports.items())
-    words = (
-        f"After the batch at hand: killed {format_duration(shown.exit_ns)} after the reset, the thread has walked "
-        f"{format_count(shown.walked)} of {format_count(alone.pages)} pages"
-    )
-    if who:
-        words += f"; then every page is exported by the {who}"
-        words += f", of which {format_count(shown.in_vain)} were clean already" if shown.in_vain else ""
-    words += f", {format_count(shown.aside)} are set aside" if shown.aside else ""
-    words += (
-        f"; wait() returns {_after(shown.gone_ns, shown.exit_ns)}, and all is clean after {_time(shown.clean_ns)} "
-        "instead of "
-        f"{_time(alone.cleanup_ns)}"
-    )
+    stopped = _stopped(values["runs"][shown.exit_ns], shown)
+    when = "after the batch at hand" if stopped else "when it has walked all"
+    clean, usual = _about(shown.clean_ns), _about(alone.cleanup_ns)
+    sentences = [
+        f"The thread stops {when}; all is clean after {clean} instead of {usual}.",
+        killed,
+        f"The thread has walked {about_count(shown.walked)} of {about(alone.pages, 'pages')} then.",
+    ]
+    sentences += [f"The {actor} exports {about(pages, 'pages')}." for actor, pages in shown.exports.items()]
+    if shown.in_vain:
+        sentences.append(f"Of these, {about_count(shown.in_vain)} were clean already.")
+    if shown.aside:
+        sentences.append(f"Set aside are {about(shown.aside, 'pages')}.")
+    sentences.append(f"wait() returns {_after(shown.gone_ns, shown.exit_ns)}.")
     if two.threads > 1:
-        words += (
-            f"; with a batch of {format_count(_LARGE['destroy_loop_threshold'])} the exit itself starts another thread"
-        )
-    return words + "."
+        batch = format_count(_LARGE["destroy_loop_threshold"])
+        sentences.append(f"With a batch of {batch}, the exit itself starts another thread.")
+    return tuple(sentences)
+
+
+def _about(ns: int | None) -> str:
+    return "never" if ns is None else about_duration(ns)
 
 
 def _after(gone: int | None, exit_ns: int) -> str:

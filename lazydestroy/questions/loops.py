@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .. import units
 from ..costs import Costs
 from ..machine import Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE
-from ..rounded import counted
+from ..rounded import about_duration, about_size, counted
 from ..run import Run
 from ..scenarios import HABITS, donated_over_time, reboot_loop, zombies_over_time
 from ..scenarios.looping import LIMIT, NO_DONATION, OUT_OF_MEMORY
@@ -179,7 +179,7 @@ def loops(
     }
     return Answer(
         question=question,
-        verdict=_verdict(values, guest, kernel, times),
+        said=_verdict(values, guest, kernel, times),
         claims=claims,
         evidence=_table(values),
         agrees="refines" if worst.zombies > 1 else "yes",
@@ -293,79 +293,78 @@ _HOW: Mapping[str, str] = {
 }
 
 
-def _verdict(values: Mapping[str, Any], guest: int, kernel: Series, times: int) -> str:
-    found, size = values["found"], format_size(guest)
+def _verdict(values: Mapping[str, Any], guest: int, kernel: Series, times: int) -> tuple[str, ...]:
+    found, size = values["found"], about_size(guest)
     worst = found[values["worst"]]
     if worst.zombies <= 1:
-        words = (
-            f"No: with {kernel_words(kernel)} a guest of {size} that is reset {counted(times, 'times')} never leaves "
-            f"more than {counted(worst.zombies, 'zombies')} at a time, whatever it does before"
+        return (
+            f"No: a guest of {size} never leaves more than {counted(worst.zombies, 'zombies')} at a time.",
+            f"That is so with {kernel_words(kernel)}, over {counted(times, 'resets')}, whatever the guest does before.",
+            *_ended(found),
         )
-        return "; ".join([words, *_ended(found)]) + "."
-    parts = [_piles_up(values, size, times), *_ended(found), _stopped(values, kernel), _with_designs(values)]
-    return "; ".join(part for part in parts if part) + "."
+    return (
+        *_piles_up(values, size, times),
+        *_ended(found),
+        *_stopped(values, kernel),
+        *_with_designs(values),
+    )
 
 
-def _piles_up(values: Mapping[str, Any], size: str, times: int) -> str:
+def _piles_up(values: Mapping[str, Any], size: str, times: int) -> Iterator[str]:
     """What the habits lead to, and whether the guest met a limit that others need, too."""
     found = values["found"]
     worst = found[values["worst"]]
     harm = any(each.ended in (LIMIT, NO_DONATION, OUT_OF_MEMORY) for each in found.values())
-    words = (
-        f"{'Yes' if harm else 'Not with this much room'}: a guest of {size}, reset {counted(times, 'times')}, "
-        f"{_HOW[values['worst']]}, leaves up to {counted(worst.zombies, 'zombies')} at a time"
-    )
-    words += ", none of which is gone when the last one comes" if worst.grows else ""
+    zombies = counted(worst.zombies, "zombies")
+    yield f"{'Yes' if harm else 'Not with this much room'}: a guest of {size} leaves up to {zombies} at a time."
+    yield f"It is reset {counted(times, 'times')}, {_HOW[values['worst']]}."
+    if worst.grows:
+        yield "None of the zombies is gone when the last reset comes."
     if worst.lasting is not None and worst.lasting < worst.zombies:
-        words += f" ({format_count(worst.lasting)} later, once one has gone)"
-    others = [f"{format_count(found[each].zombies)} {_HOW[each]}" for each in ("at once", "fill") if each in found]
-    others = [other for other in others if not other.endswith(_HOW[values["worst"]])]
-    return f"{words}, which hold {format_size(worst.donated)} of donated storage ({', '.join(others)})"
+        yield f"Once one has gone, there are {format_count(worst.lasting)}."
+    yield f"Together they hold {about_size(worst.donated)} of donated storage."
+    for habit in ("at once", "fill"):
+        if habit in found and habit != values["worst"]:
+            yield f"Reset {_HOW[habit]}, the guest leaves {counted(found[habit].zombies, 'zombies')}."
 
 
 def _ended(found: Mapping[str, Pile]) -> list[str]:
     """Loops that came to an early end, as things are here."""
     return [
-        f"reset {_HOW[habit]}, it comes no further than reset {each.resets}: {each.ended}"
+        f"Reset {_HOW[habit]}, the guest comes no further than reset {each.resets}: {each.ended}."
         for habit, each in found.items()
         if each.ended
     ]
 
 
-def _stopped(values: Mapping[str, Any], kernel: Series) -> str:
+def _stopped(values: Mapping[str, Any], kernel: Series) -> Iterator[str]:
     """What ends it, if not the kernel; and what that means for others."""
     limits, turning = values["limits"], values["turning_size"]
     if not limits["Ultravisor"].ended:
-        return ""
-    words = (
-        f"but {kernel_words(kernel)} has no bound of its own: an Ultravisor that has room for "
-        f"{counted(values['room'], 'configurations')} refuses the guest after "
-        f"{counted(limits['Ultravisor'].resets, 'resets')}"
-    )
-    words += f" (guests from {units.format_size(turning)} on)" if turning else ""
+        return
+    room, resets = counted(values["room"], "configurations"), counted(limits["Ultravisor"].resets, "resets")
+    yield f"{kernel_words(kernel)} has no bound of its own."
+    yield f"An Ultravisor with room for {room} refuses the guest after {resets}."
+    if turning:
+        yield f"It does so for guests from {about_size(turning)} on."
     if values["neighbour"].refused:
-        words += ", and then any other guest of the host, too"
-        words += ", until a clean-up has ended" if values["neighbour"].comes_up else ""
+        until = ", until a clean-up has ended" if values["neighbour"].comes_up else ""
+        yield f"Then it refuses any other guest of the host, too{until}."
     if "host" in limits and limits["host"].ended:
-        words += f"; a host with room for half of the storage refuses it after {format_count(limits['host'].resets)}"
-    return words
+        resets = counted(limits["host"].resets, "resets")
+        yield f"A host with room for half of the storage refuses the guest after {resets}."
 
 
-def _with_designs(values: Mapping[str, Any]) -> str:
+def _with_designs(values: Mapping[str, Any]) -> Iterator[str]:
     designs, at_once = values["designs"], values["found"]["at once"]
     if not designs or at_once.zombies <= 1:
-        return ""
+        return
     merged, one = designs[MERGED], designs[ONE]
-    words = (
-        "the design that was merged bounds those that wait for their clean-up to begin, and QEMU lets none wait: "
-        f"{counted(merged.zombies, 'zombies')}; with one at a time there is {format_count(one.zombies)}"
-    )
+    yield "The design that was merged bounds what waits for its clean-up to begin, and QEMU lets nothing wait."
+    yield f"So it leaves {counted(merged.zombies, 'zombies')}; a kernel that allows one at a time leaves {one.zombies}."
     if one.slowest_ns is not None and at_once.slowest_ns is not None:
-        words += (
-            f", and a reset takes up to {format_duration(one.slowest_ns)} instead of "
-            f"{format_duration(at_once.slowest_ns)}"
-        )
-    return words
+        slow, fast = about_duration(one.slowest_ns), about_duration(at_once.slowest_ns)
+        yield f"With one at a time, a reset takes up to {slow} instead of {fast}."
 
 
 def _agreement(found: Mapping[str, Pile], worst: Pile) -> str:

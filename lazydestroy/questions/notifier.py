@@ -13,7 +13,7 @@ from typing import Any
 from .. import units
 from ..costs import Costs
 from ..page import PAGE_SIZE
-from ..rounded import counted
+from ..rounded import about, about_duration, about_size
 from ..run import Run
 from ..scenarios import shutdown
 from ..series import OomNotifier, Series, v1
@@ -97,7 +97,7 @@ def notified(
     }
     return Answer(
         question=question,
-        verdict=_notified_verdict(values, len(without)),
+        said=_notified_verdict(values, len(without)),
         claims=claims,
         evidence=_notified_table(values, kernel),
         agrees=_notified_agrees(killed, still),
@@ -156,28 +156,32 @@ def freed_in_a_wait(run: Run) -> int:
     return min(aside, aside * OOM_WAIT // (run.cleanup_ns - run.downtime_ns))
 
 
-def _notified_verdict(values: Mapping[str, Any], cases: int) -> str:
+def _notified_verdict(values: Mapping[str, Any], cases: int) -> tuple[str, ...]:
     killed, still, longest = values["killed_without"], values["killed_with"], values["longest_wait"]
     if not killed:
-        return f"There is nothing to do for a notifier: in none of {cases} cases does a process run out of memory."
-    of = f"in {killed} of {cases} cases a process is killed for want of memory"
-    if longest is None:
-        return f"No: {of}, and with the notifier of version 2 in {still}."
-    cost = values["turning_cost"]
-    words = (
-        f"Yes: {of}, and with the notifier of version 2 in {still or 'none'}; instead the process waits, in steps of "
-        f"{format_duration(OOM_WAIT)}, in each of which about {counted(values['freed_in_a_wait'], 'pages')} are "
-        "freed; at "
-        f"worst {format_duration(longest.waited_ns)} in all (a guest of {format_size(longest.memory)}, "
-        f"{format_rate(longest.rate)})"
-    )
-    if cost and cost["yes"] is not None:
-        words += (
-            f"; it stops helping when a destroy takes so long, about {format_duration(cost['yes'])}, that no list "
-            "page is "
-            "done in one wait"
+        return (
+            "There is nothing to do for a notifier here.",
+            f"In none of {cases} cases does a process run out of memory.",
         )
-    return words + "."
+    of = f"With version 2's notifier, a process is killed in {still or 'none'} of {cases} cases instead of {killed}."
+    if longest is None:
+        return f"No: {of[0].lower()}{of[1:]}", "Nobody waits for memory that a thread frees."
+    sentences = [
+        f"Yes: {of[0].lower()}{of[1:]}",
+        (
+            f"Instead the process waits, in steps of {about_duration(OOM_WAIT)}, each of which frees "
+            f"{about(values['freed_in_a_wait'], 'pages')}."
+        ),
+        f"At worst it waits for {about_duration(longest.waited_ns)}.",
+        f"That is with a guest of {about_size(longest.memory)} at {format_rate(longest.rate)}.",
+    ]
+    cost = values["turning_cost"]
+    if cost and cost["yes"] is not None:
+        sentences += [
+            f"It stops helping when one destroy takes about {about_duration(cost['yes'])}.",
+            "Then no list page is done in one wait.",
+        ]
+    return tuple(sentences)
 
 
 def _notified_table(values: Mapping[str, Any], kernel: Series) -> Table:

@@ -6,7 +6,7 @@ whose configuration was destroyed as it should be. What differs is what the mark
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -369,7 +369,7 @@ def poisoned(question: Question, *, kernel: Series = v1, costs: Costs | None = N
     claims = _claims(found, after[kernel_words(kernel)])
     return Answer(
         question=question,
-        verdict=_verdict(values),
+        said=_verdict(values),
         claims=claims,
         evidence=_table(found, after),
         agrees=_agrees(claims, possible),
@@ -406,22 +406,25 @@ def _claims(found: Found, after: Later) -> dict[str, bool]:
     }
 
 
-def _verdict(values: Mapping[str, Any]) -> str:
+def _verdict(values: Mapping[str, Any]) -> tuple[str, ...]:
     found: Found = values["tried"]
     refused = [use for use in FORBIDDEN if found[use][0].refused == CRST_PAGES and not found[use][1].refused]
-    words = (
-        f"The mark that stays: with it none of the {CRST_PAGES} pages can be {_or(refused)}, and without it each can"
-        if refused
-        else "Nothing that was tried: the mark makes no difference"
-    )
-    others = [use for use in values["possible"] if use not in (RESET, GUEST_PAGE)]
-    if others:
-        words += f"; it can still be {listed(others)}"
+    if refused:
+        sentences = [
+            f"The mark that stays: with it, {len(refused)} of {len(FORBIDDEN)} uses by another VM are refused.",
+            f"None of its {CRST_PAGES} pages can be {_or(refused)}.",
+            "Without the mark, each can.",
+        ]
+    else:
+        sentences = ["Nothing that was tried: the mark makes no difference."]
+    sentences += [f"The table can still be {use}." for use in values["possible"] if use not in (RESET, GUEST_PAGE)]
     if GUEST_PAGE in values["possible"]:
-        words += f" (or {GUEST_PAGE}: no public source says, and the model lets it pass)"
+        sentences.append(f"Whether it can be {GUEST_PAGE}, no public source says; the model lets it pass.")
     if RESET in values["possible"]:
-        words += "; a reset of the machine takes the mark away"
-    return f"{words}; {'; '.join(_later_words(name, each) for name, each in values['later'].items())}."
+        sentences.append("A reset of the machine takes the mark away.")
+    for name, each in values["later"].items():
+        sentences += _later_words(name, each)
+    return tuple(sentences)
 
 
 def _or(uses: list[str]) -> str:
@@ -429,12 +432,11 @@ def _or(uses: list[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _later_words(name: str, each: Later) -> str:
+def _later_words(name: str, each: Later) -> Iterator[str]:
     whose = {"free": "goes back to the allocator", "leaked": "is leaked"}.get(each.holder, f"is {each.holder}")
-    refused = (
-        f"{each.refused or 'none'} of {counted(each.vms, 'later VMs')} {'is' if each.refused < 2 else 'are'} refused"
-    )
-    return f"with {name} the table {whose}, and {refused}"
+    vms = counted(each.vms, "later VMs")
+    yield f"With {name} the table {whose}."
+    yield f"Then {each.refused or 'none'} of {vms} {'is' if each.refused < 2 else 'are'} refused."
 
 
 def _agrees(claims: Mapping[str, bool], possible: tuple[str, ...]) -> Agreement:

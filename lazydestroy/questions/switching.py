@@ -83,7 +83,7 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
     values = {"found": found, "harmed": harmed, "tried": len(MOMENTS) * 2, "stranded": stranded(found[returned])}
     return Answer(
         question=question,
-        verdict=_verdict(values, off, on, kernels, returned),
+        said=_verdict(values, off, on, kernels, returned),
         claims=claims,
         evidence=_table(found),
         agrees="not answered",
@@ -223,38 +223,32 @@ def _verdict(
     on: Mapping[str, list[Change]],
     kernels: Mapping[str, Series],
     returned: str,
-) -> str:
+) -> tuple[str, ...]:
     tried = values["tried"]
-    parts = []
     if off[returned]:
+        sentences = [
+            f"Not as the patch stands: turning it off does harm in {len(off[returned])} of {counted(tried, 'tries')}.",
+            f"That is with the return in place that version 1 forgot ({_moments(off[returned])}).",
+        ]
+        if values["stranded"]:
+            sentences.append(f"Of {PAGES} pages, {values['stranded']} are then set aside forever.")
         kinds = {name for change in off[returned] for name in values["found"][returned][change]} - {_STRANDED}
-        what = (
-            [f"{counted(values['stranded'], 'pages')} of {PAGES} are set aside for ever"] if values["stranded"] else []
-        )
-        parts.append(
-            f"Not as the patch stands: with its return in place, turning it off does harm in {len(off[returned])} of "
-            f"{tried} tries ({_moments(off[returned])}): {listed([*what, *sorted(kinds)])}"
-        )
+        sentences += [f"The harm: {kind}." for kind in sorted(kinds)]
     else:
-        parts.append(f"As far as tried it could be: turning it off does no harm in any of {tried} tries")
+        sentences = [f"As far as tried it could be: turning it off does no harm in any of {counted(tried, 'tries')}."]
     own = next(iter(kernels))
     if own != returned:
-        does = "does no more harm than its own bugs" if not off[own] else f"does harm in {len(off[own])}"
-        parts.append(
-            f"{own} itself, without the return, "
-            f"{does}{': its second tear-down empties the list' if not off[own] else ''}"
-        )
-    parts.append(
-        "turning it on never does harm"
-        if not any(on.values())
-        else f"turning it on does harm in up to {max(map(len, on.values()))} of {tried} tries"
-    )
+        does = f"does harm in {len(off[own])}" if off[own] else "does no more harm than its own bugs"
+        sentences.append(f"{own} itself, without the return, {does}.")
+        if not off[own]:
+            sentences.append("Its second tear-down empties the list.")
+    if any(on.values()):
+        sentences.append(f"Turning it on does harm in up to {max(map(len, on.values()))} of {counted(tried, 'tries')}.")
+    else:
+        sentences.append("Turning it on never does harm.")
     fixed = len(values["harmed"][FIXED])
-    parts.append(
-        "with all bugs of version 1 mended "
-        f"{'no change does' if not fixed else f'{fixed} of {2 * tried} changes do'} harm"
-    )
-    return "; ".join(parts) + "."
+    changes = f"{fixed} of {2 * tried} changes do" if fixed else "no change does"
+    return *sentences, f"With all bugs of version 1 fixed, {changes} harm."
 
 
 def _said(trouble: Trouble) -> str:

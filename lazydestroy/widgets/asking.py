@@ -112,7 +112,7 @@ class Asker(Controlled):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """As a widget; where there is no kernel, as the verdict."""
         data = super()._repr_mimebundle_(**options)
-        data["text/plain"] = f"[controls, and an answer: {self.answer.verdict if self.answer else self.message}]"
+        data["text/plain"] = f"[controls, and an answer: {self.answer.short if self.answer else self.message}]"
         return data
 
 

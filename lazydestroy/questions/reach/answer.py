@@ -55,7 +55,7 @@ def reached(
     shown = SCENARIO_WORDS[scenario]
     return Answer(
         question=question,
-        verdict=verdict(cells, values, kernel, shown),
+        said=verdict(cells, values, kernel, shown),
         claims=claims,
         evidence=table(cells, shown),
         agrees=agrees(values),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...rounded import about_duration
 from ...series import Series
-from ...units import format_duration
 from ..answer import Agreement
 from ..common import kernel_words, listed
 from .accessors import ACCESSORS, NEW_GUESTS
@@ -14,47 +14,73 @@ from .attempt import Scenario
 from .outcome import Reach
 
 
-def verdict(cells: tuple[Reach, ...], values: Mapping[str, Any], kernel: Series, shown: tuple[Scenario, ...]) -> str:
-    """Who gets through to a page that waits, and whether anybody reads a secret, in one sentence."""
-    parts = [_reboot_words(values["reboot"], kernel)] if "reboot" in shown else []
-    parts += [_shutdown_words(values["shutdown"], kernel)] if "shutdown" in shown else []
+def verdict(
+    cells: tuple[Reach, ...], values: Mapping[str, Any], kernel: Series, shown: tuple[Scenario, ...]
+) -> tuple[str, ...]:
+    """Who gets through to a page that waits, and whether anybody reads a secret: in short, then in detail."""
     secrets = values["secrets"]
-    parts.append(
-        f"in {secrets or 'none'} of {len(cells)} cases does anybody but the old guest itself read plaintext that it "
-        "had not shared"
-    )
-    words = "; ".join(parts)
-    return f"{words[0].upper()}{words[1:]}."
+    sentences = [*_in_short(values, shown)]
+    sentences += _reboot_words(values["reboot"], kernel) if "reboot" in shown else []
+    sentences += _shutdown_words(values["shutdown"], kernel) if "shutdown" in shown else []
+    whose = "Nobody but the old guest reads" if not secrets else f"In {secrets} cases, another than the old guest reads"
+    sentences.append(f"{whose} what it had not shared; {len(cells)} cases were tried.")
+    return tuple(sentences)
 
 
-def _reboot_words(reboot: Mapping[str, Any], kernel: Series) -> str:
+def _in_short(values: Mapping[str, Any], shown: tuple[Scenario, ...]) -> Iterator[str]:
+    """Who reaches a page that waits, and what is read there."""
+    reached = {name: len(values[name]["through"]) for name in shown if values[name]["waits"]}
+    reads = "none reads a secret" if not values["secrets"] else f"secrets are read in {values['secrets']} cases"
+    if not any(reached.values()):
+        yield f"Nobody reaches a page that waits for clean-up; {reads}."
+    elif len(reached) == 1 or not reached["shutdown"]:
+        name = next(name for name, number in reached.items() if number)
+        yield f"{_WHEN[name]}, {reached[name]} of {_everybody()} reach a page that waits for clean-up; {reads}."
+    else:
+        yield (
+            f"{reached['reboot']} of {_everybody()} reach a page that waits in a reboot, "
+            f"{reached['shutdown']} at shutdown; {reads}."
+        )
+
+
+_WHEN = {"reboot": "In a reboot", "shutdown": "At shutdown"}
+
+
+def _everybody() -> int:
+    """How many accessors need no help of a hostile host."""
+    return sum(not who.by_hand for who in ACCESSORS.values())
+
+
+def _reboot_words(reboot: Mapping[str, Any], kernel: Series) -> Iterator[str]:
     if not reboot["waits"]:
-        return f"in a reboot no: {kernel_words(kernel)} cleans all pages before the new guest runs, so that none waits"
-    everybody = sum(not who.by_hand for who in ACCESSORS.values())
+        yield f"In a reboot, {kernel_words(kernel)} cleans all pages before the new guest runs, so that none waits."
+        return
     through = reboot["through"]
-    words = f"in a reboot yes: {len(through)} of {everybody} who need no help of a hostile host get through to a page "
-    words += "that waits for clean-up"
+    yield f"In a reboot, {len(through)} of {_everybody()} who need no help of a hostile host get through."
     if through:
-        fast, slow = (format_duration(reboot[name]) for name in ("fastest_ns", "slowest_ns"))
+        fast, slow = (about_duration(reboot[name]) for name in ("fastest_ns", "slowest_ns"))
         times = fast if fast == slow else f"{fast} to {slow}"
-        words += f" ({listed(through)}), in {times}, and each reads {_read(reboot)}"
+        yield f"They are: {listed(through)}."
+        yield f"That takes {times}, and each reads {_read(reboot)}."
     again = reboot["same_frame"]
     if again:
         gets = "gets" if len(again) == 1 else "get"
-        words += f"; the {' and the '.join(again)} {gets} no new page, but the old one's frame"
+        yield f"The {' and the '.join(again)} {gets} no new page, but the old one's frame."
     for accessor, state, note in reboot["stopped"]:
-        words += f"; the {accessor} on a page {state} ends with: {note}"
-    return words
+        yield f"The {accessor} on a page {state} ends with: {note}."
 
 
-def _shutdown_words(shutdown: Mapping[str, Any], kernel: Series) -> str:
+def _shutdown_words(shutdown: Mapping[str, Any], kernel: Series) -> Iterator[str]:
     if not shutdown["waits"]:
-        return f"at shutdown no: {kernel_words(kernel)} sets no page aside"
+        yield f"At shutdown, {kernel_words(kernel)} sets no page aside."
+        return
     through = shutdown["through"]
     if not through:
-        return "at shutdown no: nobody gets through to a page that is set aside"
+        yield "At shutdown, nobody gets through to a page that is set aside."
+        return
     space = "an address space still maps it" if shutdown["mapped"] else "no address space maps it any more"
-    return f"at shutdown only the {listed(through)} does, by its frame number ({space}), and reads {_read(shutdown)}"
+    yield f"At shutdown only the {listed(through)} reaches a page, by its frame number; {space}."
+    yield f"It reads {_read(shutdown)}."
 
 
 def _read(found: Mapping[str, Any]) -> str:
