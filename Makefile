@@ -63,7 +63,8 @@ lint: $(VENV)/.has-lint
 	$(VENV)/bin/ruff format --check .
 	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint $(CORE)
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python tools/lessons.py
+	$(VENV)/bin/python -m tools.lessons
+	$(VENV)/bin/python -m tools.hover
 
 clean:
 	rm -rf $(VENV) build dist lazydestroy.egg-info lazydestroy/_core.c lazydestroy/_core*.so

@@ -1,24 +1,13 @@
-"""What `tools/lessons.py` measures: minutes, words, sentences; and the lessons hold its rules."""
+"""What `tools.lessons` measures: minutes, words, sentences; and the lessons hold its rules."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 
 import pytest
 from refresh_notebooks import FOLDER, ROOT
 
-
-def load():
-    spec = importlib.util.spec_from_file_location("tools_lessons", ROOT / "tools" / "lessons.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load()
+from tools import lessons as tool
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Measure the lessons: how long they take, how long their sentences are, and phrases that are no English.
 
-    python tools/lessons.py            print the table, and what breaks a rule
-    python tools/lessons.py --write    write the measured minutes into the lessons, too
+    python -m tools.lessons            print the table, and what breaks a rule
+    python -m tools.lessons --write    write the measured minutes into the lessons, too
 
 A lesson says in its first cell how long it takes: ``**Time:** 15 minutes to read, 40 with its exercises.`` That is
 measured: 200 words a minute, half a minute for a code cell, one for a prediction; and for an exercise, by its stars, 2,
@@ -132,7 +132,7 @@ def prose(markdown: str) -> str:
     text = re.sub(r"<[^>]+>", "", text)
     text = re.sub(r"^\|?[\s:|-]+\|?$", "", text, flags=re.MULTILINE)  # below the head of a table
     text = re.sub(r"^[ \t]*[#>]+[ \t]", "", text, flags=re.MULTILINE)
-    return re.sub(r"[*_]+(?=\S)|(?<=\S)[*_]+", "", text)
+    return re.sub(r"\*+(?=\S)|(?<=\S)\*+|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", "", text)
 
 
 def sentences_of(markdown: str) -> Iterator[str]:
@@ -192,7 +192,7 @@ def breaches(lesson: Lesson) -> Iterator[str]:
     if lesson.name.split("/")[0] in TIMED and lesson.stated != lesson.minutes:
         reading, everything = lesson.minutes
         wanted = f"{reading} minutes" + (f" to read, {everything} with its exercises" if everything else "")
-        yield f"its first cell should say **Time:** {wanted}. (python tools/lessons.py --write writes that)"
+        yield f"its first cell should say **Time:** {wanted}. (python -m tools.lessons --write writes that)"
     lengths = lesson.lengths
     if lengths and sum(lengths) / len(lengths) > SENTENCE_MEAN_MAX:
         yield f"its sentences have {sum(lengths) / len(lengths):.1f} words on average, {SENTENCE_MEAN_MAX} at most"
