@@ -217,12 +217,6 @@ def test_a_reboot_leaves_the_rest_to_a_thread_of_the_process():
     assert (m.mm.mm_users, m.mm.context.is_protected, m.uv.configurations) == (1, 0, {})
 
 
-def test_a_guest_that_is_destroyed_in_the_foreground_anyway_is_ended_at_once():
-    m = machine(linux_6_2, low_memory="64 KiB")
-    m.reboot()
-    assert not m.tasks and not m.uv.configurations
-
-
 def test_an_ordinary_disable_destroys_the_configuration_first_and_pays_for_the_walk():
     m = machine(linux_6_2)
     assert did(m, m.resetting()).rc == 1
@@ -324,7 +318,8 @@ def test_without_preparation_the_second_reboot_is_as_slow_as_ever():
 def test_19_small_guests():
     for kernel, bad in ((latest, 0), (latest.without(19), 1)):
         m = machine(kernel, segment_table="1 MiB")
-        m.reboot()
+        assert bool(m.prepare().r) != bad
+        m.perform()
         m.run()
         m.exit()
         assert bool(told(m, "use after free", "gmap")) == bad
