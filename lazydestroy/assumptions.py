@@ -348,9 +348,41 @@ def _of_kernel() -> Iterator[Assumption]:
 
     yield assume(
         "users of an address space",
-        "one for the process, however many threads it has, and one for each clean-up thread that holds it",
-        "in Linux each thread is a user; they all end together, so that one stands for them",
+        "one for the process, however many vCPUs it has; one for each clean-up thread, the kernel's or QEMU's "
+        "with PERFORM; one for a helper process",
+        "in Linux each thread is a user; QEMU's others all end together, so that one stands for them",
         "userspace.starting.address_space",
+    )
+    yield assume(
+        "what a VM waits for before it goes",
+        "the last descriptor, and with a helper process the end of the address space as well",
+        "each vCPU's run area is mapped, and a mapping holds its file. It is reasoned from KVM's code, and read in no "
+        "mail. Version 1's clean-up threads are taken not to hold the VM so",
+        "userspace.async_cleanup.ThreadedProcess.leaving",
+    )
+    yield assume(
+        "where a task may be interrupted in a call on a configuration or CPU",
+        "Linux 6.2: between the answer and the kernel's note of it. Before the series, and in version 1: nowhere",
+        "the kernel may be rescheduled there (`uv_call_sched`), and could before",
+        "kernel.uv.KernelUv.uv_call_sched",
+    )
+    yield assume(
+        "a notifier that is not registered",
+        "only by fault injection",
+        "registering takes every lock of the address space, and a signal at that moment interrupts it: rare",
+        "host.frames.HostFrames.fail_allocation",
+    )
+    yield assume(
+        "the top-level table of a gmap that is freed, since Linux 6.14",
+        "freed with the gmap, even marked, if there is no copy of it",
+        "the list that kept it from being freed has gone (ef0c8ef8485d); inferred from the commit's text",
+        "series.merged.m23_no_list_of_tables.NoListOfTables",
+    )
+    yield assume(
+        "SIDA pages",
+        "one for each secure CPU from Linux 5.16 on; not modelled before",
+        "only then does it matter: a CPU that is not created leaks its page (d4074324b07a)",
+        "series.merged.m01_sida.NoDoubleFreeOfSida",
     )
     yield assume(
         "references to a page",

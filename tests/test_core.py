@@ -739,6 +739,73 @@ def test_a_walk_that_is_told_to_stop_before_it_begins_does_no_batch(engine_optio
     assert (task.value, lock.taken) == ([0], 0)
 
 
+@pytest.mark.parametrize("engine_options", [{}, {"windows": False}, {"tabled": False}])
+@pytest.mark.parametrize(
+    ("pages", "done"), [((100,), 32), ((20,), 20), ((10, 100), 32), ((32, 40), 32), ((100, 5), 32)]
+)
+def test_a_walk_that_asks_after_each_batch_does_the_first_whatever_it_hears(engine_options, pages, done):
+    memory, _ = used_table(sum(pages))
+    tables = [Table(memory, 1, sum(pages[:place]), each) for place, each in enumerate(pages)]
+    engine, lock = Engine(memory, **engine_options), Lock("L")
+
+    def each(page):
+        engine.charge(1)
+        page.arch_1 = True
+
+    walked = walk(
+        tables[0],
+        0,
+        pages[0],
+        lambda page, gaddr: engine.gather(page),
+        each=each,
+        batch=32,
+        lock=lock,
+        stop=lambda: True,
+        after=True,
+        beyond=tables[1:],
+    )
+    task = engine.spawn(one(walked), "walker")
+    engine.run()
+    visited = [pfn for pfn in range(memory.pages) if memory.record(pfn).arch_1]
+    assert (len(visited), lock.taken, task.clock) == (done, 1, done)
+
+
+@pytest.mark.parametrize("killed_at", [0, 1, 31, 32, 33, 64, 65, 127, 128, 200])
+def test_a_walk_that_is_told_to_stop_at_some_moment_ends_at_the_same_page_however_it_is_run(killed_at):
+    def ended(**engine_options):
+        memory, table = used_table(128)
+        engine, lock, told = Engine(memory, **engine_options), Lock("L"), []
+
+        def each(page):
+            engine.charge(1)
+            page.arch_1 = True
+
+        def telling():
+            yield killed_at
+            memory.context_changed()
+            told.append(True)
+
+        walked = walk(
+            table,
+            0,
+            128,
+            lambda page, gaddr: engine.gather(page),
+            each=each,
+            batch=32,
+            lock=lock,
+            stop=lambda: bool(told),
+            after=True,
+        )
+        engine.spawn(telling(), "killer")
+        task = engine.spawn(one(walked), "walker")
+        engine.run()
+        return sum(memory.record(pfn).arch_1 for pfn in range(128)), lock.taken, task.clock
+
+    # a look that comes at the very moment comes after it: the killer is the older task
+    batches = min(4, max(1, -(-killed_at // 32)))
+    assert ended() == ended(windows=False) == ended(tabled=False) == (32 * batches, batches, 32 * batches)
+
+
 def test_a_walk_that_has_the_lock_finishes_its_batch_although_it_is_told_to_stop():
     memory, table = used_table(9)
     engine, lock, seen = Engine(memory), Lock("L"), []
