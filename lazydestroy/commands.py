@@ -43,9 +43,13 @@ class AsyncCommands:
         return self.qemu.start_perform()
 
     def disable(self: Machine) -> Answer:
-        """End the guest's configuration, and all that is set aside or left over: KVM_PV_DISABLE."""
+        """End the guest's configuration, and all that is set aside or left over: KVM_PV_DISABLE.
+
+        For a guest that isn't protected the kernel answers -EINVAL, and ends nothing. `reboot` doesn't ask then.
+        """
         self._need(self.alive, "the process has exited")
-        answer: Answer = self._do(self.resetting(), "QEMU")
+        flow = self.resetting() if self.kvm.pv.handle else self.kernel.kvm_pv_disable(self.kvm)
+        answer: Answer = self._do(flow, "QEMU")
         return answer
 
     def kill_thread(self: Machine, task: Task | None = None) -> None:

@@ -1,6 +1,7 @@
 """What `reboot`, `reboot_loop` and `shutdown` promise of Linux 6.2: closed forms, conservation, who does the work."""
 
 from collections import Counter
+from errno import EINVAL
 
 import numpy as np
 import pytest
@@ -230,3 +231,17 @@ def test_pages_that_are_freed_secure_after_the_fast_call_are_never_clean():
 def test_what_is_not_accepted_is_named(scenario, given, words):
     with pytest.raises(ValueError, match=f"^{words}"):
         scenario("1 MiB", **given)
+
+
+def test_a_leftover_waits_until_a_guest_is_protected_again() -> None:
+    """KVM_PV_DISABLE of a normal guest is refused, and ends no leftover."""
+    m = ld.small_machine(4, kernel=ld.series.linux_6_2)
+    m.prepare()
+    thread = m.perform()
+    m.kill_thread(thread)
+    m.run()
+    assert m.disable().r == -EINVAL
+    assert len(m.uv.configurations) == 1
+    m.protect()
+    assert m.disable().r == 0
+    assert not m.uv.configurations
