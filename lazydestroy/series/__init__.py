@@ -3,6 +3,8 @@
 ``v1`` stacks all eleven on the kernel before; ``v1.upto(n)``, ``v1.without(n, ...)`` and ``v1.plus(layer)`` give other
 kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searches for what breaks a kernel.
 
+``linux_6_2`` has what was merged, one file a commit, and ``linux_latest`` what was changed since.
+
 `VERSIONS` tells what became of the series, from version 1 to what Linux has. ``v4`` is version 4, lazy destroy for
 reboot alone; ``v8`` is version 8, the first form of what was merged. `OomNotifier`, `OnePrepared` and `OneAtATime` are
 layers for ``plus``: other designs.

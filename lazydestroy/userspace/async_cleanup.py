@@ -173,7 +173,7 @@ class ThreadedProcess(Process):
         """Start a process that shares the address space (clone with CLONE_VM), but not the files.
 
         `mapped`: whether a vCPU's run area is mapped, and so holds the VM. `follows`: whether the helper exits by
-        itself when QEMU is gone, as QEMU's does; else somebody runs `helper_exiting`.
+        itself when QEMU is gone, as QEMU's does; else run `helper_exiting`.
         """
         self.machine.kernel.mmget(self.mm)
         self.helper, self.mapped, self.helper_follows = True, mapped, follows

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AvoidStalls(Layer):
-    """Make the call that imports a page once, and let whoever asked for the page try again if it answers "busy".
+    """Make the call that imports a page once, and let the caller try again if it answers "busy".
 
     Before, the call was repeated while the page-table entry was locked, for as long as the Ultravisor was busy. A host
     with many guests reported stalls. Version 3 of the series brought this.

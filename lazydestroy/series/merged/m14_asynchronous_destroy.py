@@ -24,7 +24,7 @@ class AsynchronousDestroy(Layer):
     Two commands: KVM_PV_ASYNC_CLEANUP_PREPARE sets the VM's configuration aside, so that the next guest can start;
     KVM_PV_ASYNC_CLEANUP_PERFORM, called from another thread, destroys its memory and then the configuration itself. One
     configuration at a time can be set aside and not begun. One whose clean-up was interrupted is a *leftover*: it goes
-    on a list, and whoever ends the VM's configuration, or the VM, ends it too.
+    on a list, and the kernel ends it with the VM's next configuration, or with the VM.
 
     The kernel decides nothing and starts nothing. So the time is charged to the thread of the VM's own process, and no
     memory is without an owner. That is what reviewers of version 1 had asked for.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class AsyncDestroyParameter(Layer):
     """``async_destroy``, a module parameter that cannot be changed at run time: 0 turns the two commands off.
 
-    It is 1 by default, which harms nobody: userspace has to ask for it.
+    It is 1 by default. That is safe, because userspace has to ask for the commands anyway.
     """
 
     number = 18

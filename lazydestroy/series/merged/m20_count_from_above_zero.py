@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class CountFromAboveZero(Layer):
     """Do not raise a count that is 0: a VM that was never protected has nothing to end.
 
-    Raised for a moment, the count told whoever unmapped a page just then that the address space has configurations, and
-    so to make calls. On a host without an Ultravisor these do not exist: rare crashes. The model's host has one; the
-    calls are only needless here.
+    Before, the count was 1 for a moment. A CPU that unmapped a page just then made an Ultravisor Call for it. On a host
+    without an Ultravisor that call does not exist, and the kernel crashed, if rarely. The model's host has an
+    Ultravisor, so here the call is only needless.
     """
 
     number = 20

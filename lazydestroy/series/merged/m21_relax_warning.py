@@ -16,8 +16,8 @@ AP_QUEUES_BOUND = 0x104
 class RelaxWarning(Layer):
     """Do not warn if DESTROY_SEC_CONF_FAST is refused with rc 0x104.
 
-    That is no fault of anybody: crypto queues are bound to the guest, and the ordinary call at the end works. The model
-    has no crypto queues; an injected failure stands for them.
+    The Ultravisor answers that while crypto queues are bound to the guest, and the ordinary call at the end works. The
+    model has no crypto queues; an injected failure stands for them.
     """
 
     number = 21
