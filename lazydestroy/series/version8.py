@@ -71,19 +71,20 @@ class AsyncDisable(AsynchronousDestroy):
     def kvm_s390_pv_deinit_vm(self: Kernel, kvm: Kvm) -> Flow:
         """End a VM's configuration, its memory first, and then whatever is left over. Returns an `Answer`."""
         answer: Answer = yield from super().kvm_s390_pv_deinit_vm(kvm)
-        if self.kvm_s390_pv_cleanup_leftovers(kvm):
+        if (yield from self.kvm_s390_pv_cleanup_leftovers(kvm)):
             answer.r = -EIO
         return answer
 
-    def kvm_s390_pv_cleanup_leftovers(self: Kernel, kvm: Kvm) -> int:
-        """End what is set aside, and every leftover: 0, or 1 if the Ultravisor refused one of them."""
+    def kvm_s390_pv_cleanup_leftovers(self: Kernel, kvm: Kvm) -> Flow:
+        """End what is set aside, and every leftover. Returns 0, or 1 if the Ultravisor refused one of them."""
         pv, failed = kvm.pv, 0
         if pv.set_aside is not None:
             pv.need_cleanup = (pv.set_aside, *pv.need_cleanup)
             pv.set_aside = None
         while pv.need_cleanup:
             leftover, *others = pv.need_cleanup
-            failed |= bool(self.kvm_s390_pv_dispose_one_leftover(kvm, leftover).r)
+            answer = yield from self.kvm_s390_pv_dispose_one_leftover(kvm, leftover)
+            failed |= bool(answer.r)
             pv.need_cleanup = tuple(others)
         return failed
 
@@ -98,11 +99,13 @@ class AsyncDisable(AsynchronousDestroy):
         self.machine.engine.release(kvm.lock)
         self.machine.engine.doing("destroys pages")
         killed = yield from self.s390_uv_destroy_range_interruptible(kvm.mm)
-        r = 0 if killed else self.kvm_s390_pv_dispose_one_leftover(kvm, left).r
+        answer = Answer()
+        if not killed:
+            answer = yield from self.kvm_s390_pv_dispose_one_leftover(kvm, left)
         yield kvm.lock.write()
         if killed:
             kvm.pv.need_cleanup = (left, *kvm.pv.need_cleanup)
-        return Answer(r)
+        return Answer(answer.r)
 
 
 __all__ = ["AsyncDisable"]
