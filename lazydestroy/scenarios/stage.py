@@ -13,7 +13,7 @@ from .. import units
 from .._core import Lock, Memory, Task, step, take_free
 from ..kernel.structs import Flow
 from ..limits import require_memory
-from ..machine import LOW_MEMORY
+from ..machine import LOW_MEMORY, Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE, Content, Holder, Page, Record, State
 from ..run import Configuration, Run
 from ..ultravisor import HARMFUL, NOOP, REFUSED, Ultravisor
@@ -38,6 +38,25 @@ from .parameters import (
     part,
 )
 from .result import by_command, interruptions_of, memory_of, timeline_of
+
+
+def use_memory(machine: Machine, pages: int, shared: int = 0) -> None:
+    """Let the protected guest have touched its first pages, and opened the highest of them to the host, in no time."""
+    handle, base = machine.kvm.pv.handle, machine.mm.guest.base
+    secure = Record(
+        state=State.SECURE,
+        owner=handle,
+        content=Content.PLAINTEXT,
+        content_of=handle,
+        arch_1=True,
+        refs=1,
+        holder=Holder.MAPPED,
+        mm=machine.mm.number,
+        charged=True,
+    )
+    machine.memory.change(lambda _: Record(), base, 1)
+    machine.memory.change(lambda _: secure, base, pages)
+    machine.memory.change(lambda _: secure._replace(state=State.SHARED), base + pages - shared, shared)
 
 
 class Stage:
@@ -108,27 +127,13 @@ class Stage:
         if self.helper == KILLED_FIRST:
             machine.kill_helper()
         handle = machine.kvm.pv.handle
-        secure = Record(
-            state=State.SECURE,
-            owner=handle,
-            content=Content.PLAINTEXT,
-            content_of=handle,
-            arch_1=True,
-            refs=1,
-            holder=Holder.MAPPED,
-            mm=machine.mm.number,
-            charged=True,
-        )
-        base, opened = machine.mm.guest.base, self.shared
-        machine.memory.change(lambda _: Record(), base, 1)
-        machine.memory.change(lambda _: secure, base, self.pages)
-        machine.memory.change(lambda _: secure._replace(state=State.SHARED), base + self.pages - opened, opened)
+        use_memory(machine, self.pages, self.shared)
         if self.given["destroy_fails"]:
             machine.uv.fail(UVC.DESTROY_SEC_CONF, INJECTED_RC, handle=handle)
         machine.qemu.set_aside_running()
         machine.time_zero = machine.now
         machine.kvm.lock = Lock("kvm->lock")  # how long it was held until here is of no interest
-        self.first_frame = base
+        self.first_frame = machine.mm.guest.base
         self.setup = machine.engine.calls()
         self.setup_tasks = len(machine.engine.tasks)
         self.setup_steps = machine.engine.steps_done
