@@ -153,11 +153,13 @@ class Patch:
         Raises
         ------
         ValueError
-            If a parameter or its value is not accepted, or this is no patch of version 1.
+            If a value is not accepted, or this is neither a patch of version 1 nor a commit of ``linux_latest``.
+        TypeError
+            If there is no such parameter: says which ones there are.
         """
-        from .demonstrations import demonstrate, number_of
+        from .demonstrations import demonstrate
 
-        return demonstrate(number_of(self), **parameters)
+        return demonstrate(self, **parameters)
 
     def __repr__(self) -> str:
         from .series.reading import patch_text

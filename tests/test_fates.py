@@ -16,7 +16,7 @@ ENDS = {
 
 
 def of(number):
-    return fates(number, *kernels(number))
+    return fates(number, *kernels(ld.series.v1, number))
 
 
 @pytest.mark.parametrize("number", ENDS)

@@ -26,8 +26,8 @@ def trace():
 
 
 @functools.cache
-def demonstration(number):
-    return ld.series.v1[number].demonstrate()
+def demonstration(number, series=ld.series.v1):
+    return series[number].demonstrate()
 
 
 def texts(picture):
@@ -177,9 +177,12 @@ def test_a_trace_of_many_pages_is_refused():
         plot_trace(dataclasses.replace(found, moments=(dataclasses.replace(found.moments[0], rows=many),)))
 
 
-@pytest.mark.parametrize("number", range(1, 12))
-def test_a_demonstration_is_drawn_with_its_finding_as_the_title(number):
-    shown = demonstration(number)
+DEMONSTRATED = [(series, patch.number) for series in (ld.series.v1, ld.series.linux_latest) for patch in series]
+
+
+@pytest.mark.parametrize(("series", "number"), DEMONSTRATED, ids=lambda value: getattr(value, "name", value))
+def test_a_demonstration_is_drawn_with_its_finding_as_the_title(series, number):
+    shown = demonstration(number, series)
     picture = shown.plot()
     assert picture.title == (shown.fates.title if shown.fates else shown.finding)
     assert shown.finding in picture.words

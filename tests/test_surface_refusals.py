@@ -205,11 +205,11 @@ def cases():
     yield "how_sure-factors", lambda value: questions.how_sure(12, factors=value, each=()), "factors"
     yield "how_sure-number", questions.how_sure, "number"
     yield "resting_on-names", questions.resting_on, "assumption"
-    for number in range(1, 12):
-        own = [*sorted(demonstrations.accepted(number) - set(parameters(ld.reboot))), "memory", "costs"]
+    for patch in (*V1, *ld.series.linux_latest):
+        own = [*sorted(demonstrations.accepted(patch) - set(parameters(ld.reboot))), "memory", "costs"]
         for each in own:
-            call = lambda value, n=number, p=each: V1[n].demonstrate(**{"memory": "1 MiB", p: value})  # noqa: E731
-            yield f"demonstrate {number}-{each}", call, each
+            call = lambda value, shown=patch, p=each: shown.demonstrate(**{"memory": "1 MiB", p: value})  # noqa: E731
+            yield f"demonstrate {'m' if patch.commit else 'p'}{patch.number}-{each}", call, each
     yield "demonstrate-number", partial(demonstrations.demonstrate, memory="1 MiB"), "number"
     for name in ld.exercises.EXERCISES:
         yield f"check {name}", ld.exercise(name).check, name

@@ -237,11 +237,13 @@ def test_a_diff_tells_version_1_from_version_4():
     assert len(v4[8].source().parts) == 2
 
 
-def test_a_patch_of_version_4_is_demonstrated_as_that_of_version_1():
-    with pytest.raises(ValueError, match=r"patch 13 .* use ld\.series\.v1\[8\]\.demonstrate\(\)"):
+def test_a_patch_of_version_4_is_demonstrated_as_what_it_is_made_from():
+    with pytest.raises(ValueError, match=r"=13 .* use ld\.series\.v1\[8\]\.demonstrate\(\)$"):
         v4[13].demonstrate()
-    with pytest.raises(ValueError, match=r"patch 2 .* has no demonstration: only those of version 1 have$"):
+    with pytest.raises(ValueError, match=r"=2 .* use ld\.series\.linux_6_2\[1\]\.demonstrate\(\)$"):
         v4[2].demonstrate()
+    with pytest.raises(ValueError, match=r"=1 .* the commits of linux_latest have demonstrations$"):
+        v4[1].demonstrate()
 
 
 def test_a_layer_is_in_a_kernel_in_whatever_form():

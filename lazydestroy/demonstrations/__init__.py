@@ -1,8 +1,10 @@
-"""What each of the eleven patches is good for: two kernels that differ in it, the same experiment on both, a finding.
+"""What each patch is good for: two kernels that differ in it, the same experiment on both, a finding.
 
 `demonstrate` runs one. The experiments are grouped by what they are about: `teardown` has the patches that show on the
 kernel before lazy destroy (1, 2, 5), `reuse` those about pages that have two owners one after the other (3, 4, 6, 7,
-11), `lazy` those about time (8, 9, 10). `comparison` says which two kernels are compared, and `result` what comes out.
+11), `lazy` those about time (8, 9, 10). A commit that was merged and does what one of these does shares its experiment.
+The other commits: `ending` has what Linux 5.16 and 6.0 changed in how a VM ends, `asynchronous` the commands of Linux
+6.2, and `mended` what was fixed since. `comparison` says which two kernels are compared, and `result` what comes out.
 Nothing is drawn here.
 """
 
@@ -10,19 +12,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..series import Patch
 from ..units import plain
-from . import lazy, reuse, teardown
-from .comparison import DEMONSTRATIONS, accepted, compared, experiment, number_of
+from . import asynchronous, ending, lazy, mended, reuse, teardown
+from .comparison import DEMONSTRATIONS, MERGED, accepted, compared, place_of, registered
 from .result import Demonstration, Measure
 
 
-def demonstrate(number: int, **parameters: Any) -> Demonstration:
+def demonstrate(number: int | Patch, **parameters: Any) -> Demonstration:
     """Run the experiment of one patch: without it, and with it.
 
     Parameters
     ----------
-    number : int
-        Number of the patch, 1 to 11.
+    number : int or Patch
+        Number of a patch of version 1, 1 to 11; or a patch, such as ``ld.series.linux_6_2[14]``.
     **parameters
         Those of the experiment; all take ``costs``, and ``memory``, the size of the guest. `accepted` lists them. What
         they mean is said where they go: `lazydestroy.reboot`, `lazydestroy.shutdown`, or the experiment itself.
@@ -35,7 +38,7 @@ def demonstrate(number: int, **parameters: Any) -> Demonstration:
     Raises
     ------
     ValueError
-        If there is no such patch, or a value is not accepted: says which, and what is.
+        If there is no such patch, it has no demonstration, or a value is not accepted: says which, and what is.
     TypeError
         If the experiment has no such parameter: says which ones it has.
     NotEnoughMemory
@@ -50,22 +53,23 @@ def demonstrate(number: int, **parameters: Any) -> Demonstration:
     names = accepted(number)
     for name in parameters:
         if name not in names:
-            raise TypeError(
-                f"the demonstration of patch {number} has no parameter {name!r}; it takes {', '.join(sorted(names))}"
-            )
-    number = int(number)
+            of = f"the demonstration of patch {place_of(number)[1]}"
+            raise TypeError(f"{of} has no parameter {name!r}; it takes {', '.join(sorted(names))}")
     parameters = {name: plain(value, name) for name, value in parameters.items()}
-    return experiment(number)(compared(number, parameters), **parameters)
+    return registered(number).experiment(compared(number, parameters), **parameters)
 
 
 __all__ = [
     "DEMONSTRATIONS",
+    "MERGED",
     "Demonstration",
     "Measure",
     "accepted",
+    "asynchronous",
     "demonstrate",
+    "ending",
     "lazy",
-    "number_of",
+    "mended",
     "reuse",
     "teardown",
 ]

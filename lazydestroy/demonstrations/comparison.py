@@ -6,13 +6,13 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..page import PAGE_SIZE
 from ..rounded import counted
 from ..run import Event, Run
 from ..scenarios import reboot, shutdown
-from ..series import Patch, Series, v1
+from ..series import Patch, Series, linux_6_2, linux_latest, v1
 from ..units import format_duration, format_size, shown, size, whole_number
 from ..uvcb import UVC
 from .fates import fates
@@ -21,90 +21,120 @@ from .result import Demonstration
 Experiment = Callable[..., Demonstration]
 Scenario = Callable[..., Run]
 
-DEMONSTRATIONS: dict[int, Experiment] = {}
-"""The experiments, by number of the patch."""
 
-_SCENARIOS: dict[int, tuple[Scenario | None, tuple[str, ...]]] = {}
-"""To which scenario each experiment hands its further parameters, and which of that one's it chooses itself."""
+class Registered(NamedTuple):
+    """An experiment, the scenario that gets its further parameters, and which of that one's it chooses itself."""
+
+    experiment: Experiment
+    scenario: Scenario | None
+    chooses: tuple[str, ...]
+
+
+DEMONSTRATIONS: dict[int, Registered] = {}
+"""The experiments of version 1's patches, by number."""
+
+MERGED: dict[int, Registered] = {}
+"""Those of `linux_latest`. Where a commit does what a patch of version 1 does, it is the same experiment."""
 
 _NOT_TO_CHOOSE = (
-    *("kernel", "lazy_destroy", "progress", "_engine"),
-    *("bystander", "exit_at", "demand", "demand_total", "demand_from", "destroy_fails", "destroy_needs_no_cpus"),
+    *("kernel", "lazy_destroy", "async_destroy", "progress", "_engine"),
+    *("helper", "bystander", "exit_at", "demand", "demand_total", "demand_from"),
+    *("destroy_fails", "destroy_needs_no_cpus"),
 )
 """Parameters of the scenarios that ask questions of their own."""
 
 
 def demonstrates(
-    number: int, scenario: Scenario | None = None, chooses: tuple[str, ...] = ()
+    number: int | None,
+    scenario: Scenario | None = None,
+    chooses: tuple[str, ...] = (),
+    merged: int | None = None,
 ) -> Callable[[Experiment], Experiment]:
-    """Register an experiment. `scenario` gets its further parameters, but for those that it `chooses` itself."""
+    """Register the experiment of a patch of version 1, of a commit that was merged, or of both.
+
+    `scenario` gets its further parameters, but for those that it `chooses` itself.
+    """
 
     def register(function: Experiment) -> Experiment:
-        DEMONSTRATIONS[number] = function
-        _SCENARIOS[number] = scenario, chooses
+        registered = Registered(function, scenario, chooses)
+        if number is not None:
+            DEMONSTRATIONS[number] = registered
+        if merged is not None:
+            MERGED[merged] = registered
         return function
 
     return register
 
 
-def experiment(number: int) -> Experiment:
+def place_of(patch: int | Patch) -> tuple[Series, int]:
+    """The series and the number under which a patch is demonstrated; a mere number is one of version 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no such patch, or it has no demonstration: says which patch it is made from, if it is.
+    """
+    if not isinstance(patch, Patch):
+        try:
+            return v1, whole_number(patch, "number", 1, max(DEMONSTRATIONS))
+        except ValueError:
+            raise ValueError(f"number={shown(patch)}: use the number of a patch, 1 to {max(DEMONSTRATIONS)}") from None
+    known = [(series, each) for series in (v1, linux_6_2, linux_latest) for each in series]
+    for series, each in known:
+        if each.layer is patch.layer:
+            return series, each.number
+    own = (f"ld.series.{series.name}[{each.number}]" for series, each in known if issubclass(patch.layer, each.layer))
+    origin = next(own, None)
+    raise ValueError(
+        f"number={patch.number} ({patch.title}): only the patches of version 1 and the commits of linux_latest have "
+        f"demonstrations" + (f"; this one is made from {origin}: use {origin}.demonstrate()" if origin else "")
+    )
+
+
+def registered(patch: int | Patch) -> Registered:
     """The experiment of a patch.
 
     Raises
     ------
     ValueError
-        If there is no such patch.
+        If there is no such patch, or it has none.
     """
-    try:
-        return DEMONSTRATIONS[whole_number(number, "number", 1, max(DEMONSTRATIONS))]
-    except ValueError:
-        raise ValueError(f"number={shown(number)}: use the number of a patch, 1 to {max(DEMONSTRATIONS)}") from None
+    series, number = place_of(patch)
+    return (DEMONSTRATIONS if series is v1 else MERGED)[number]
 
 
-def accepted(number: int) -> frozenset[str]:
+def accepted(patch: int | Patch) -> frozenset[str]:
     """Names of the parameters that the experiment of a patch takes."""
-    own = inspect.signature(experiment(number)).parameters.values()
+    experiment, scenario, chooses = registered(patch)
+    own = inspect.signature(experiment).parameters.values()
     names = {each.name for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY}
-    scenario, chooses = _SCENARIOS[int(number)]
     if scenario is not None:
         names |= inspect.signature(scenario).parameters.keys() - {*chooses, *_NOT_TO_CHOOSE}
     return frozenset(names)
 
 
-def number_of(patch: Patch) -> int:
-    """The number under which a patch is demonstrated.
-
-    Raises
-    ------
-    ValueError
-        If it is no patch of version 1: says which of version 1's patches it is made from, if it is.
-    """
-    for other in v1:
-        if other.layer is patch.layer:
-            return other.number
-        if issubclass(patch.layer, other.layer):
-            instead = (
-                f"; it is made from patch {other.number} of version 1: use ld.series.v1[{other.number}].demonstrate()"
-            )
-            break
-    else:
-        instead = ""
-    raise ValueError(
-        f"patch {patch.number} ({patch.title}) has no demonstration: only those of version 1 have{instead}"
-    )
-
-
-def kernels(number: int) -> tuple[Series, Series]:
+def kernels(series: Series, number: int) -> tuple[Series, Series]:
     """The kernels without and with a patch that show what it is for; they differ in that patch only.
 
-    3, 4, 6 and 7 only prepare the ground for 8, so they are taken out of the whole series; 11 edits what 7 adds, so it
-    goes with it. The others show as soon as they are applied.
+    Most show as soon as they are applied. Others prepare the ground for a later one, so they are taken out of the whole
+    series, and with them what edits them.
     """
-    if number in (3, 4, 6):
-        return v1.without(number), v1
-    if number == 7:
-        return v1.without(7, 11), v1.without(11)
-    return v1.upto(number - 1), v1.upto(number)
+    if series is v1:
+        return _taken_out(v1, number, {3: (), 4: (), 6: (), 7: (11,)}) or (v1.upto(number - 1), v1.upto(number))
+    if series is linux_latest:
+        return linux_latest.without(number), linux_latest
+    whole = {5: (), 6: (), 8: (), 9: (16,), 10: (), 11: (17,)}
+    # QEMU uses the commands of 14 only where 15 says that they are there
+    last = 15 if number == 14 else number
+    return _taken_out(linux_6_2, number, whole) or (linux_6_2.upto(number - 1), linux_6_2.upto(last))
+
+
+def _taken_out(series: Series, number: int, whole: Mapping[int, tuple[int, ...]]) -> tuple[Series, Series] | None:
+    """The whole series without a patch and with it, both without what edits it; None for a patch not in `whole`."""
+    if number not in whole:
+        return None
+    edits = whole[number]
+    return series.without(number, *edits), series.without(*edits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +143,8 @@ class Compared:
 
     Attributes
     ----------
+    belongs : Series
+        The series that the patch belongs to.
     number : int
         Number of the patch.
     without, with_ : Series
@@ -120,10 +152,17 @@ class Compared:
         As given to `demonstrate`.
     """
 
+    belongs: Series
     number: int
     without: Series
     with_: Series
     parameters: Mapping[str, Any]
+
+    @property
+    def story(self) -> int:
+        """Number of the patch of version 1 that has the same experiment; without one, its own number."""
+        own = (DEMONSTRATIONS if self.belongs is v1 else MERGED)[self.number]
+        return next((number for number, other in DEMONSTRATIONS.items() if other is own), self.number)
 
     def reboot(self, **given: Any) -> tuple[Run, Run]:
         """Reboot on both kernels."""
@@ -146,19 +185,23 @@ class Compared:
         if not isinstance(finding, str):
             first, *details = finding
             fields |= {"finding": first, "details": tuple(details)}
-        known = {"number": self.number, "title": v1[self.number].title, "parameters": self.parameters}
+        title = self.belongs[self.number].title
+        known = {"number": self.number, "title": title, "parameters": self.parameters, "belongs": self.belongs}
         if fields.get("kind") == "fates":
             # a page's story belongs to a finding that says the same
             known |= (
-                {"fates": fates(self.number, self.without, self.with_)} if fields["shows"] else {"kind": "timeline"}
+                {"fates": fates(self.number, self.without, self.with_, self.story)}
+                if fields["shows"]
+                else {"kind": "timeline"}
             )
             fields = {name: value for name, value in fields.items() if name not in known}
         return Demonstration(**{**known, "without": self.without, "with_": self.with_, **fields})
 
 
-def compared(number: int, parameters: Mapping[str, Any]) -> Compared:
+def compared(patch: int | Patch, parameters: Mapping[str, Any]) -> Compared:
     """What an experiment gets."""
-    return Compared(number, *kernels(number), parameters)
+    series, number = place_of(patch)
+    return Compared(series, number, *kernels(series, number), parameters)
 
 
 # What experiments ask of a run

@@ -272,22 +272,25 @@ _STORIES: Mapping[int, tuple[str, Callable[[Series], Fate]]] = {
 }
 
 
-def fates(number: int, without: Series, with_: Series) -> Fates:
+def fates(number: int, without: Series, with_: Series, story: int | None = None) -> Fates:
     """Follow a page on two kernels.
 
     Parameters
     ----------
     number : int
-        Number of a patch: 3, 4, 6 or 7.
+        Number of the patch.
     without, with_ : Series
         Kernels without the patch and with it.
+    story : int, optional
+        Number of the patch of version 1 whose story it is: 3, 4, 6 or 7; default: `number`.
 
     Returns
     -------
     Fates
     """
-    scene, story = _STORIES[number]
-    return Fates(number, scene, story(without), story(with_), counted=number == 6)
+    told = number if story is None else story
+    scene, follow = _STORIES[told]
+    return Fates(number, scene, follow(without), follow(with_), counted=told == 6)
 
 
 __all__ = ["Fate", "Fates", "Station", "fates"]

@@ -40,7 +40,7 @@ def reboot_time(
     touch, **more
         As for `lazydestroy.reboot`. The new guest is a normal one.
     """
-    lengths = _lengths(memory)
+    lengths = sizes_of(memory)
     pairs = {
         length: compared.reboot(memory=exact_size(length), new_guest="normal", touch=touch, **more)
         for length in lengths
@@ -55,7 +55,7 @@ def reboot_time(
         Measure("destroys in all", "calls", *(run.uvcs[UVC.DESTR_SEC_STOR] for run in (before, after))),
         Measure("of these without effect", "calls", *(run.noop_uvcs[UVC.DESTR_SEC_STOR] for run in (before, after))),
     )
-    shows = _less(measures[0]) and _less(measures[1])
+    shows = less(measures[0]) and less(measures[1])
     lines: dict[str, Points] = {
         name: [(length, ns) for length, pair in pairs.items() if (ns := pair[which].downtime_ns) is not None]
         for which, name in enumerate(("without patch 8", "with patch 8"))
@@ -75,7 +75,7 @@ def reboot_time(
     )
 
 
-def _lengths(memory: int | str | Iterable[int | str]) -> list[int]:
+def sizes_of(memory: int | str | Iterable[int | str]) -> list[int]:
     """The sizes of memory to measure, in bytes, the largest last."""
     if isinstance(memory, str) or not isinstance(memory, Iterable):
         pages = size(memory, "memory", multiple_of=PAGE_SIZE) // PAGE_SIZE
@@ -87,10 +87,10 @@ def _lengths(memory: int | str | Iterable[int | str]) -> list[int]:
 
 
 def _of_reboot_time(length: int, measures: tuple[Measure, ...], after: Run, with_it: Points) -> tuple[str, ...]:
-    before_it, then = (_soon(ns) for ns in measures[0][2:])
+    before_it, then = (soon(ns) for ns in measures[0][2:])
     if not after.pages:
         return "Patch 8 leaves nothing to a thread here.", "The old guest had made no page secure."
-    if not _less(measures[1]):
+    if not less(measures[1]):
         return (
             "Patch 8 leaves no page to the thread here.",
             (
@@ -99,7 +99,7 @@ def _of_reboot_time(length: int, measures: tuple[Measure, ...], after: Run, with
             ),
             f"The new guest runs after {then} with the patch, and after {before_it} without.",
         )
-    if not _less(measures[0]):
+    if not less(measures[0]):
         fewer = (measures[1].without or 0) - (measures[1].with_ or 0)
         return (
             "With patch 8, the new guest runs no sooner at these costs.",
@@ -114,12 +114,12 @@ def _of_reboot_time(length: int, measures: tuple[Measure, ...], after: Run, with
     )
 
 
-def _soon(ns: int | bool | None) -> str:
+def soon(ns: int | bool | None) -> str:
     """Write a time in short."""
     return "never" if ns is None else about_duration(ns)
 
 
-def _less(measure: Measure) -> bool:
+def less(measure: Measure) -> bool:
     """Whether there is less of it with the patch."""
     return measure.with_ is not None and (measure.without is None or measure.with_ < measure.without)
 
@@ -153,7 +153,7 @@ def shutdown_time(compared: Compared, *, memory: int | str = "64 GiB", **more: A
         runs=(before, after),
         measures=measures,
         finding=_of_shutdown_time(measures, after),
-        shows=_less(measures[0]) and _less(exported),
+        shows=less(measures[0]) and less(exported),
         kind="memory",
         note="What is set aside belongs to no process, cannot be swapped, and is free only when the thread is done "
         "with it.",
@@ -179,11 +179,11 @@ def _exports_without_list_pages(kernel: Series, costs: Costs | None) -> int:
 
 def _of_shutdown_time(measures: tuple[Measure, ...], after: Run) -> tuple[str, ...]:
     time, exported = measures[:2]
-    before_it, then = (_soon(ns) for ns in time[2:])
+    before_it, then = (soon(ns) for ns in time[2:])
     returns = f"wait() returns after {then} with the patch, and after {before_it} without."
     if not after.pages:
         return "Patch 9 makes no difference here.", "The old guest had made no page secure: nothing is exported."
-    if not _less(exported):
+    if not less(exported):
         return "Patch 9 sets nothing aside here.", f"It exports {exported.text[1]}, as many as without it.", returns
     room = after.parameters["list_page_capacity"] + 1
     share = (
@@ -192,7 +192,7 @@ def _of_shutdown_time(measures: tuple[Measure, ...], after: Run) -> tuple[str, .
         else f"more than one in {format_count(room)}"
     )
     fewer = f"The kernel exports {exported.text[1]} instead of {format_count(exported.without or 0)}, {share}, first."
-    if not _less(time):
+    if not less(time):
         return "With patch 9, wait() returns no sooner at these costs.", fewer, returns
     return f"With patch 9, wait() returns after {then}, not {before_it}.", fewer, "It sets the others aside."
 
@@ -225,7 +225,7 @@ def turned_off(
     after = reboot(kernel=kernel, lazy_destroy=False, **given)
     runs = (before, after)
     measures = (
-        Measure("clean-up after the new guest has started", "ns", *map(_after_the_start, runs)),
+        Measure("clean-up after the new guest has started", "ns", *map(after_the_start, runs)),
         Measure("old pages that are not clean then", "pages", *map(uncleaned, runs)),
         Measure("until the new guest runs", "ns", before.downtime_ns, after.downtime_ns),
         Measure("destroys without effect", "calls", *(run.noop_uvcs[UVC.DESTR_SEC_STOR] for run in runs)),
@@ -245,7 +245,7 @@ def turned_off(
     )
 
 
-def _after_the_start(run: Run) -> int | None:
+def after_the_start(run: Run) -> int | None:
     """How long the clean-up goes on after the end of the downtime."""
     if run.cleanup_ns is None or run.downtime_ns is None:
         return None
@@ -269,7 +269,7 @@ def _of_turned_off(measures: tuple[Measure, ...]) -> tuple[str, ...]:
             f"The clean-up goes on for {clean_up.text[1]} after the new guest has started.",
             f"Without the patch, that is {clean_up.text[0]}.",
         )
-    before_it, then = (_soon(ns) for ns in time[2:])
+    before_it, then = (soon(ns) for ns in time[2:])
     found = (
         "With lazy_destroy=0, the old guest is gone before the new one starts.",
         f"The new guest starts after {then} instead of {before_it}.",

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from ..machine import Machine
 from ..rounded import counted
 from ..run import Run
-from ..series import Series
+from ..series import Series, v1
 from ..units import code, format_duration, format_size
 from .fates import Fates
 
@@ -88,6 +88,8 @@ class Demonstration:
         For "scaling": the axes, and in what units the points are.
     parameters : dict
         What it was asked for.
+    belongs : Series
+        The series that the patch belongs to: version 1, ``linux_6_2``, or ``linux_latest``.
     """
 
     number: int
@@ -108,6 +110,7 @@ class Demonstration:
     x_unit: str = ""
     y_unit: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    belongs: Series = v1
 
     @property
     def short(self) -> str:
@@ -117,7 +120,7 @@ class Demonstration:
     def reproduce(self) -> str:
         """The line of code that makes this demonstration again (after ``import lazydestroy as ld``)."""
         given = ", ".join(f"{name}={code(value)}" for name, value in self.parameters.items())
-        return f"ld.series.v1[{self.number}].demonstrate({given})"
+        return f"{self.belongs!r}[{self.number}].demonstrate({given})"
 
     def lines(self) -> tuple[str, ...]:
         """The two lines of code that make its runs again, one by one; none for machines driven by hand."""

@@ -14,13 +14,14 @@ from ..page import PAGE_SIZE
 from ..rounded import about, about_count, about_duration, counted
 from ..run import Event, Run
 from ..scenarios import reboot
+from ..series import v1
 from ..units import exact_size, format_count, format_size, size
 from ..uvcb import UVC
 from .comparison import Compared, by_vcpus, demonstrates, ended, event, low_memory, uncleaned, why_not
 from .result import Demonstration, Measure
 
 
-@demonstrates(3, reboot, ("new_guest",))
+@demonstrates(3, reboot, ("new_guest",), merged=5)
 def violations(
     compared: Compared, *, memory: int | str = "4 GiB", touch: str = "reverse", **more: Any
 ) -> Demonstration:
@@ -46,16 +47,16 @@ def violations(
     shows = killed is not None and after.booted
     if killed is not None and shows:
         finding: tuple[str, ...] = (
-            "Without patch 3, touching an old page kills the new guest.",
+            f"Without patch {compared.number}, touching an old page kills the new guest.",
             f"Its process gets a signal at the first 0x3F, {about_duration(killed.time_ns)} after the reset.",
             f"With the patch the guest comes up, and its touches destroy {about(measures[3].with_ or 0, 'pages')}.",
         )
     else:
-        finding = _nothing_met(3, before, after)
+        finding = _nothing_met(compared.number, before, after)
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows, kind="fates")
 
 
-@demonstrates(4, reboot)
+@demonstrates(4, reboot, merged=6)
 def exceptions(
     compared: Compared, *, memory: int | str = "4 GiB", touch: str = "reverse", new_guest: str = "normal", **more: Any
 ) -> Demonstration:
@@ -88,12 +89,12 @@ def exceptions(
     shows = stopped is not None and after.booted
     if stopped is not None and shows:
         finding: tuple[str, ...] = (
-            "Without patch 4, the unprotected guest stops at its first old page.",
+            f"Without patch {compared.number}, the unprotected guest stops at its first old page.",
             f"It gets an addressing exception at the first 0x3D, {about_duration(stopped.time_ns)} after the reset.",
             f"With the patch the guest comes up, and its touches export {about(measures[3].with_ or 0, 'pages')}.",
         )
     else:
-        finding = _nothing_met(4, before, after)
+        finding = _nothing_met(compared.number, before, after)
     low = format_size(low_memory(after))
     return compared.found(
         runs=runs,
@@ -125,7 +126,7 @@ def _no_difference(number: int, why: str) -> tuple[str, ...]:
     return f"Patch {number} makes no difference here.", f"{why[:1].upper()}{why[1:]}."
 
 
-@demonstrates(6, reboot, ("new_guest",))
+@demonstrates(6, reboot, ("new_guest",), merged=8)
 def forgotten_guest(
     compared: Compared,
     *,
@@ -154,51 +155,58 @@ def forgotten_guest(
         Bytes a second that another process allocates from that moment on.
     """
     given = {"memory": memory, "touch": touch, "features": features, "demand": demand, "new_guest": "protected"}
+    cleaned, cleans = _CLEANED[compared.belongs is v1]
     runs = before, after = compared.reboot(**given, exit_at="end", demand_from="exit", **more)
     measures = (
         Measure("next owner of a page faults forever", "yes/no", *(bool(event(run, "endless fault")) for run in runs)),
-        Measure("pages exported or set aside at the end", "pages", *map(_made_accessible_at_exit, runs)),
+        Measure(f"pages {cleaned} at the end", "pages", *map(_made_accessible_at_exit, runs)),
         Measure("the new guest came up", "yes/no", before.booted, after.booted),
     )
     return compared.found(
         runs=runs,
         measures=measures,
-        finding=_of_forgotten_guest(measures, before, after),
+        finding=_of_forgotten_guest(compared.number, cleans, measures, before, after),
         shows=bool(measures[0].without and not measures[0].with_) or bool(after.booted and not before.booted),
         kind="fates",
     )
 
 
+_CLEANED = {True: ("exported or set aside", "exports or sets aside"), False: ("destroyed", "destroys")}
+"""What becomes of a guest's pages when its process ends: with version 1, and with what was merged."""
+
+
 def _made_accessible_at_exit(run: Run) -> int:
-    """Pages that the end of the process exports itself, or sets aside for the second thread to destroy."""
-    exports = run.by_actor.get("QEMU exits", Counter())[UVC.CONV_FROM_SEC_STOR]
-    return exports + run.by_actor.get(f"{CLEAN_UP} 2", Counter())[UVC.DESTR_SEC_STOR]
+    """Pages that the end of the process exports or destroys itself, or sets aside for the second thread to destroy."""
+    exits, thread = (run.by_actor.get(actor, Counter()) for actor in ("QEMU exits", f"{CLEAN_UP} 2"))
+    return exits[UVC.CONV_FROM_SEC_STOR] + exits[UVC.DESTR_SEC_STOR] + thread[UVC.DESTR_SEC_STOR]
 
 
-def _of_forgotten_guest(measures: tuple[Measure, ...], before: Run, after: Run) -> tuple[str, ...]:
+def _of_forgotten_guest(
+    number: int, cleans: str, measures: tuple[Measure, ...], before: Run, after: Run
+) -> tuple[str, ...]:
     fault, cleaned, _ = measures
     if fault.without and not fault.with_:
         return (
-            "Without patch 6, the next owner of a page faults forever.",
+            f"Without patch {number}, the next owner of a page faults forever.",
             "The end of the old configuration makes the kernel forget the new one.",
-            (
-                f"So the end of its process exports or sets aside {cleaned.text[0]} instead of "
-                f"{format_count(cleaned.with_ or 0)}."
-            ),
+            (f"So the end of its process {cleans} {cleaned.text[0]} instead of {format_count(cleaned.with_ or 0)}."),
         )
     if after.booted and not before.booted:
-        return "Only with patch 6 does the new guest come up.", f"What ends it without the patch: {ended(before)}."
+        return (
+            f"Only with patch {number} does the new guest come up.",
+            f"What ends it without the patch: {ended(before)}.",
+        )
     for run, which in ((before, "without"), (after, "with")):
         if not run.booted:
-            return f"The new guest doesn't come up {which} patch 6.", f"What ended it: {ended(run)}."
+            return f"The new guest doesn't come up {which} patch {number}.", f"What ended it: {ended(run)}."
     if cleaned.without:
         why = "the old configuration was gone before the new one set the flag"
-        left = f"Without the patch, too, the end of its process exports or sets aside {cleaned.text[0]}."
-        return *_no_difference(6, why), left
-    return _no_difference(6, "the other process was given no page that was secure")
+        left = f"Without the patch, too, the end of its process {cleans} {cleaned.text[0]}."
+        return *_no_difference(number, why), left
+    return _no_difference(number, "the other process was given no page that was secure")
 
 
-@demonstrates(7, reboot, ("new_guest", "shared", "image_at"))
+@demonstrates(7, reboot, ("new_guest", "shared", "image_at"), merged=9)
 def refused_imports(
     compared: Compared,
     *,
@@ -241,7 +249,7 @@ def refused_imports(
     return compared.found(
         runs=sharing,
         measures=measures,
-        finding=_of_refused_imports(sharing, unpacking),
+        finding=_of_refused_imports(compared.number, sharing, unpacking),
         shows=(measures[0].with_ or 0) > (measures[0].without or 0),
         kind="fates",
     )
@@ -255,20 +263,24 @@ def _exports_for_new_guest(run: Run) -> int:
     return by_vcpus(run)[UVC.CONV_FROM_SEC_STOR] + run.by_actor.get("QEMU", Counter())[UVC.CONV_FROM_SEC_STOR]
 
 
-def _of_refused_imports(sharing: tuple[Run, Run], unpacking: tuple[Run, Run]) -> tuple[str, ...]:
+def _of_refused_imports(number: int, sharing: tuple[Run, Run], unpacking: tuple[Run, Run]) -> tuple[str, ...]:
     killed, stopped = _refused(sharing[0]), _refused(unpacking[0])
     if killed and killed.kind == "signal" and stopped and sharing[1].booted and unpacking[1].booted:
         return (
-            "Without patch 7, both new guests fail; with it, both come up.",
+            f"Without patch {number}, both new guests fail; with it, both come up.",
             "The Ultravisor refuses to import a page that the old guest had shared.",
             f"That kills the new guest, {about_duration(killed.time_ns)} after the reset.",
             "It refuses an old page where the image belongs, too: that guest never starts.",
         )
     up = [sum(run.booted for run in pair) for pair in zip(sharing, unpacking, strict=True)]
-    first = _of_one_import(sharing, killed, "after one that had shared pages")
-    second = _of_one_import(unpacking, stopped, "whose image lies on old pages")
-    short = f"Patch 7 lets {up[1]} of 2 guests come up instead of {up[0]}."
-    return short if up[0] < up[1] else "Patch 7 makes no difference here.", f"A guest {first}.", f"A guest {second}."
+    first = _of_one_import(number, sharing, killed, "after one that had shared pages")
+    second = _of_one_import(number, unpacking, stopped, "whose image lies on old pages")
+    short = f"Patch {number} lets {up[1]} of 2 guests come up instead of {up[0]}."
+    return (
+        short if up[0] < up[1] else f"Patch {number} makes no difference here.",
+        f"A guest {first}.",
+        f"A guest {second}.",
+    )
 
 
 def _refused(run: Run) -> Event | None:
@@ -279,18 +291,18 @@ def _refused(run: Run) -> Event | None:
 _NO_IMPORT = "no import met a page that was still the old one's"
 
 
-def _of_one_import(pair: tuple[Run, Run], refused: Event | None, which: str) -> str:
+def _of_one_import(number: int, pair: tuple[Run, Run], refused: Event | None, which: str) -> str:
     before, after = pair
     if not after.booted:
-        return f"{which} doesn't come up with patch 7 either ({ended(after)})"
+        return f"{which} doesn't come up with patch {number} either ({ended(after)})"
     if refused is not None:
-        return f"{which} doesn't come up without patch 7 ({ended(before)}), but with it"
+        return f"{which} doesn't come up without patch {number} ({ended(before)}), but with it"
     if not before.booted:
-        return f"{which} meets another end without patch 7 ({ended(before)})"
-    return f"{which} comes up with patch 7 and without: {why_not(after, _NO_IMPORT)}"
+        return f"{which} meets another end without patch {number} ({ended(before)})"
+    return f"{which} comes up with patch {number} and without: {why_not(after, _NO_IMPORT)}"
 
 
-@demonstrates(11, reboot, ("new_guest",))
+@demonstrates(11, reboot, ("new_guest",), merged=16)
 def feature_bit(
     compared: Compared, *, memory: int | str = "4 GiB", touch: str = "reverse", features: Any = "misc", **more: Any
 ) -> Demonstration:
@@ -313,19 +325,22 @@ def feature_bit(
         Measure("until the new guest has used its memory", "ns", *map(_used_after, runs)),
         Measure("until the old guest is gone", "ns", before.cleanup_ns, after.cleanup_ns),
     )
-    exports, useless, used, _ = measures
+    number, (exports, useless, used, _) = compared.number, measures
     shows = (exports.without or 0) > (exports.with_ or 0)
     if shows:
         finding: tuple[str, ...] = (
-            f"Patch 11 saves the new guest {about((exports.without or 0) - (exports.with_ or 0), 'exports')}.",
+            f"Patch {number} saves the new guest {about((exports.without or 0) - (exports.with_ or 0), 'exports')}.",
             f"Of these, {about_count((useless.without or 0) - (useless.with_ or 0))} had no effect.",
             f"The new guest has used its memory after {used.text[1]} instead of {used.text[0]}.",
         )
     elif not exports.without:
-        finding = _no_difference(11, "no page was imported while there were two configurations")
+        finding = _no_difference(number, "no page was imported while there were two configurations")
     else:
         why = "this Ultravisor does not have the feature"
-        finding = (*_no_difference(11, why), f"With the patch there are {exports.text[1]} for exports, too.")
+        finding = (
+            *_no_difference(number, why),
+            f"With the patch there are {exports.text[1]} for exports, too.",
+        )
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows)
 
 

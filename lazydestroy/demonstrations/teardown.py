@@ -31,7 +31,7 @@ class _Poisoned(NamedTuple):
     leaked: int
 
 
-@demonstrates(1)
+@demonstrates(1, merged=4)
 def poisoned_table(
     compared: Compared, *, memory: int | str = "1 GiB", vms: int = 3, costs: Costs | None = None
 ) -> Demonstration:
@@ -60,17 +60,17 @@ def poisoned_table(
         Measure("of them, VMs that were given the marked table", "", before.got_the_table, after.got_the_table),
         Measure("pages leaked", "pages", before.leaked, after.leaked),
     )
-    shows = before.refused > 0 == after.refused
+    shows, later = before.refused > 0 == after.refused, "VM" if vms == 1 else "VMs"
     if shows:
         finding: tuple[str, ...] = (
-            f"Without patch 1, the Ultravisor refuses {before.refused} of {vms} later {'VM' if vms == 1 else 'VMs'}.",
+            f"Without patch {compared.number}, the Ultravisor refuses {before.refused} of {vms} later {later}.",
             f"Of these VMs, {before.got_the_table} were given the marked table.",
             f"With the patch, {after.got_the_table} are, and no VM is refused.",
             f"Instead of {format_count(before.leaked)} pages, {format_count(after.leaked)} are leaked.",
         )
     else:
         finding = (
-            "Patch 1 makes no difference here.",
+            f"Patch {compared.number} makes no difference here.",
             f"Later VMs that are refused: {before.refused} without the patch, {after.refused} with it.",
         )
     return compared.found(
@@ -116,7 +116,7 @@ def _end(machine: Machine) -> None:
     machine.run()
 
 
-@demonstrates(2, reboot, ("new_guest",))
+@demonstrates(2, reboot, ("new_guest",), merged=3)
 def stale_flags(compared: Compared, *, memory: int | str = "4 GiB", io: float = 1.0, **more: Any) -> Demonstration:
     """Patch 2, properly handle page flags: I/O on the pages of a normal guest that follows a protected one.
 
@@ -143,7 +143,7 @@ def stale_flags(compared: Compared, *, memory: int | str = "4 GiB", io: float = 
     if shows:
         saved = about((useless.without or 0) - (useless.with_ or 0), "calls")
         finding: tuple[str, ...] = (
-            f"Patch 2 saves {saved} on the new guest's first I/O.",
+            f"Patch {compared.number} saves {saved} on the new guest's first I/O.",
             (
                 f"A stale flag costs two of them: an attempt to pin the page ({measures[1].text[0]}), and an export "
                 f"({measures[2].text[0]})."
@@ -152,7 +152,7 @@ def stale_flags(compared: Compared, *, memory: int | str = "4 GiB", io: float = 
         )
     else:
         finding = (
-            "Patch 2 makes no difference here: I/O met no stale flag.",
+            f"Patch {compared.number} makes no difference here: I/O met no stale flag.",
             f"The old guest had used {counted(before.pages, 'pages')}.",
             f"Without the patch the I/O makes {useless.text[0]}.",
         )
@@ -162,7 +162,7 @@ def stale_flags(compared: Compared, *, memory: int | str = "4 GiB", io: float = 
 _IO = "I/O"
 
 
-@demonstrates(5, reboot, ("new_guest", "touch", "used", "bystander"))
+@demonstrates(5, reboot, ("new_guest", "touch", "used", "bystander"), merged=7)
 def lock_hold(
     compared: Compared,
     *,
@@ -210,17 +210,17 @@ def lock_hold(
     return compared.found(
         runs=runs,
         measures=measures,
-        finding=_of_lock_hold(measures, before.pages, untouched),
+        finding=_of_lock_hold(compared.number, measures, before.pages, untouched),
         shows=(after.longest_hold_ns < before.longest_hold_ns),
         note="kvm->lock is another lock: it is held until the end of the configuration, with the patch and without.",
     )
 
 
-def _of_lock_hold(measures: tuple[Measure, ...], pages: int, hole: int) -> tuple[str, ...]:
+def _of_lock_hold(number: int, measures: tuple[Measure, ...], pages: int, hole: int) -> tuple[str, ...]:
     hold, wait, over_hole, _ = measures
     if (hold.with_ or 0) >= (hold.without or 0):
         return (
-            "Patch 5 makes no difference at these costs.",
+            f"Patch {number} makes no difference at these costs.",
             f"To destroy {counted(pages, 'pages')}, mmap_lock is held for at most {hold.text[0]} without the patch.",
             f"With it, for {hold.text[1]}.",
         )
@@ -228,7 +228,7 @@ def _of_lock_hold(measures: tuple[Measure, ...], pages: int, hole: int) -> tuple
     waits = [f"up to {about_duration(ns)}" if ns else "not at all" for ns in (wait.with_, wait.without)]
     still = f"Over a hole of {about_size(hole)} it is held for {about_duration(over_hole.with_ or 0)}."
     return (
-        f"With patch 5, mmap_lock is held for {short} instead of {long_}.",
+        f"With patch {number}, mmap_lock is held for {short} instead of {long_}.",
         f"Threads that map memory wait {waits[0]} instead of {waits[1]}.",
         *([still] if hole else []),
     )

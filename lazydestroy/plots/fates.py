@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
 from ..demonstrations.fates import ABOUT_A_PAGE, Fate, Fates, Station
+from ..series import v1
 from ..units import expect
 from .pages import draw_page
 from .picture import GREY, PALETTE, WIDTH, Picture, styled
@@ -62,7 +63,7 @@ def _row(axes: Axes, fate: Fate, top: float, step: float, counted: bool) -> None
         owner = {station.owner} if station.old else set()
         draw_page(axes, (left, top, PAGE, BOX), station._asdict(), owner, _label(station), lock=station.locked)
         if counted:
-            name = "counter" if fate.kernel.numbers.count(6) else "flag"
+            name = "counter" if v1[6].layer in fate.kernel else "flag"
             look: dict[str, Any] = {"fontsize": 10.5, "ha": "center", "va": "center", "color": GREY}
             axes.text(left + PAGE / 2, top + BOX + COUNT / 2, f"{name}: {station.protected}", **look)
     left = EDGE + step * len(fate.stations)
@@ -120,7 +121,7 @@ def _words(fates: Fates) -> str:
         parts = []
         for station in fate.stations:
             after = f"{station.after.replace(chr(10), ', ')}, " if station.after else ""
-            counter = f", {'counter' if 6 in fate.kernel.numbers else 'flag'} {station.protected}" * fates.counted
+            counter = f", {'counter' if v1[6].layer in fate.kernel else 'flag'} {station.protected}" * fates.counted
             parts.append(f"{after}the page is {_label(station).replace(chr(10), ', ')}{counter}")
         parts.append(": ".join(filter(None, (fate.last.replace(chr(10), ", "), fate.outcome))))
         told.append(f"{name}: {'; '.join(parts)}.")

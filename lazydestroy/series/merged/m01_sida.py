@@ -60,3 +60,37 @@ class NoDoubleFreeOfSida(Layer):
         self.machine.give_back(vcpu.sida, 1)
         vcpu.sida = 0
         return super().cpu_ended(vcpu, cc, rc, rrc)
+
+
+class FreeSidaAgain(Layer):
+    """The SIDA pages of the kernel before, and how they were freed: for a comparison with `NoDoubleFreeOfSida`.
+
+    KVM_PV_DISABLE freed the page of each vCPU, whether the vCPU still had a secure CPU or not. Inferred from what the
+    commit replaces in ``kvm_s390_pv_destroy_cpu``.
+    """
+
+    title = "SIDA pages, freed a second time"
+    files = ("arch/s390/kvm/pv.c",)
+
+    def kvm_s390_pv_create_cpu(self: Kernel, vcpu: Vcpu) -> int:
+        """The CPU gets a SIDA page as well."""
+        if vcpu.handle:
+            return super().kvm_s390_pv_create_cpu(vcpu)
+        sida = self.machine.memory.find_run(1)
+        if sida is None:
+            return -ENOMEM
+        self.machine.take(sida, 1, Content.ZERO)
+        rc = super().kvm_s390_pv_create_cpu(vcpu)
+        if rc:
+            self.machine.give_back(sida, 1)
+        else:
+            vcpu.sida = sida
+        return rc
+
+    def kvm_s390_pv_destroy_cpu(self: Kernel, vcpu: Vcpu) -> tuple[int, int, int]:
+        """The page is freed in any case. Without a secure CPU it has been freed before."""
+        if not vcpu.handle:
+            self.machine.event("use after free", f"the SIDA page of vCPU {vcpu.vcpu_id} is freed again")
+        answer = super().kvm_s390_pv_destroy_cpu(vcpu)
+        self.machine.give_back(vcpu.sida, 1)
+        return answer
