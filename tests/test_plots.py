@@ -246,6 +246,19 @@ def test_a_page_map_shows_old_pages_set_aside_ones_and_takes_a_title():
     assert plot_pages(machine, "After the end").title == "After the end"
 
 
+def test_list_pages_are_drawn_with_the_numbers_that_they_hold():
+    machine = ld.small_machine(list_page_capacity=3)
+    machine.exit()
+    picture = plot_pages(machine)
+    assert picture.title.endswith("2 list pages")
+    assert picture.words.endswith("a list page: pages 5, 6, 7; a list page: pages 1, 2, 3.")
+    while "page 7" not in machine.step():
+        pass
+    assert plot_pages(machine).words.endswith("a list page: pages 1, 2, 3.")
+    machine.run()
+    assert "list page" not in plot_pages(machine).words
+
+
 def test_a_page_map_of_many_pages_is_refused():
     with pytest.raises(ValueError, match=f"{MAP_PAGES}"):
         plot_pages(ld.Machine("1 MiB"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -16,6 +18,8 @@ from .words import capital
 
 def plot_pages(machine: Machine, title: str | None = None) -> Picture:
     """The guest's pages as a map: a cell a page, with its state, its owner and what a reader would find.
+
+    Pages that hold the list of those that are set aside have a row of their own, each with the numbers that it holds.
 
     Parameters
     ----------
@@ -40,7 +44,8 @@ def plot_pages(machine: Machine, title: str | None = None) -> Picture:
         raise ValueError(f"machine: {machine.guest_pages} guest pages; a page map can be read up to {MAP_PAGES}")
     rows = machine.rows()
     across = min(8, len(rows))
-    down = -(-len(rows) // across)
+    lists = list_pages(machine)
+    down = -(-len(rows) // across) + bool(lists)
     picture = Picture(0.66 + 1.02 * down + 0.06)
     axes = picture.panel(0.66, 1.02 * down)
     axes.set_position((0.008, 0.06 / picture.get_figheight(), 0.984, axes.get_position().height))
@@ -50,13 +55,41 @@ def plot_pages(machine: Machine, title: str | None = None) -> Picture:
     with styled():
         for row in rows:
             _cell(axes, row, row["page"] % across, row["page"] // across, old)
-    words = "; ".join(f"page {row['page']}: {in_words(row, old)}" for row in rows)
-    picture.say(title or _counted(rows, old), _guest_now(machine, old), f"The guest's pages. {capital(words)}.")
+        for place, numbers in enumerate(lists[:across]):
+            _list_cell(axes, numbers, place, down - 1)
+    words = [f"page {row['page']}: {in_words(row, old)}" for row in rows]
+    words += [f"a list page: {_numbers(numbers)}" for numbers in lists]
+    also = f"; {len(lists)} list page{'s' if len(lists) > 1 else ''}" if lists else ""
+    picture.say(
+        title or _counted(rows, old) + also,
+        _guest_now(machine, old),
+        f"The guest's pages. {capital('; '.join(words))}.",
+    )
     return picture
 
 
 MAP_PAGES = 64
 """Pages that `plot_pages` draws at most."""
+
+
+LIST_PAGE = {"state": "non-secure", "owner": "", "content": "", "holder": "set aside"}
+"""What is drawn for a page that holds the list of those that are set aside."""
+
+
+def list_pages(machine: Machine) -> list[list[int]]:
+    """The numbers of the guest's pages that each list page holds, the newest list page first."""
+    listed = machine.mm._context.deferred_list
+    if not listed.list_pages:
+        return []
+    pages = {machine.mm.guest.slot(page): page for page in range(machine.guest_pages)}
+    numbers = [pages[frame] for frame in listed.frames if frame in pages]
+    newest = len(numbers) - (listed.list_pages - 1) * listed.capacity
+    cuts = [0, *range(newest, len(numbers) + 1, listed.capacity)]
+    return [numbers[start:end] for start, end in pairwise(cuts)]
+
+
+def _numbers(pages: list[int]) -> str:
+    return f"page{'s' if len(pages) > 1 else ''} {', '.join(map(str, pages))}" if pages else "empty"
 
 
 def kind_of_page(row: Mapping[str, Any], old: set[str]) -> str:
@@ -152,6 +185,11 @@ def _cell(axes: Axes, row: Mapping[str, Any], across: int, down: int, old: set[s
         bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"},
         zorder=4,
     )
+
+
+def _list_cell(axes: Axes, numbers: list[int], across: int, down: int) -> None:
+    label = "\n".join(["list page:", *textwrap.wrap(_numbers(numbers), 14, max_lines=3, placeholder=" …")])
+    draw_page(axes, (across + 0.03, down + 0.03, 0.94, 0.94), LIST_PAGE, set(), label)
 
 
 def _counted(rows: list[dict[str, Any]], old: set[str]) -> str:

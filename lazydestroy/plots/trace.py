@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from ..series import Trace
 from ..units import expect
-from .pages import WRONG, draw_page, in_words, kind_of_page
+from .pages import LIST_PAGE, WRONG, draw_page, in_words, kind_of_page
 from .picture import GREY, WIDTH, Picture, styled
 from .words import capital
 
@@ -36,9 +36,6 @@ EDGE, NUMBER, GAP = 0.08, 0.34, 0.06
 
 ROW, LINE, HEADS, CUT = 0.42, 0.175, 0.34, 0.3
 """Inches for a moment at least, for a line of text, for the names of columns, for a remark on what is left out."""
-
-LIST_PAGE = {"state": "non-secure", "owner": "", "content": "", "holder": "set aside"}
-"""What is drawn for pages that hold the list of those that are set aside."""
 
 
 class _Row(NamedTuple):
