@@ -292,6 +292,24 @@ def test_a_colour_means_the_same_in_every_picture():
         assert {PALETTE[name].colour for name in names} <= colours(picture.png()), picture.title
 
 
+def test_the_memory_of_several_runs_says_when_each_wait_ends():
+    before, after = (ld.shutdown("4 GiB", kernel=kernel) for kernel in (ld.series.v1.upto(0), ld.series.v1_fixed))
+    picture = plot_memory(before, after)
+    assert picture.title == "wait() returns after 0.11 s, not 3.3 s, with 4 GiB set aside"
+    assert [text for text in texts(picture) if text.startswith("wait() returns:")] == [
+        "wait() returns: 3.3 s",
+        "wait() returns: 0.11 s",
+    ]
+    assert "before the series" in texts(picture)
+    assert "v1_fixed" in texts(picture)
+    picture.image()
+
+
+def test_a_process_that_ends_early_is_the_story_of_its_memory():
+    run = ld.reboot("4 GiB", kernel=ld.series.v1_fixed, new_guest="normal", touch="none", exit_at="1 s")
+    assert plot_memory(run).title.startswith("The process is gone after 1 s; its memory is back after ")
+
+
 # What others rely on
 
 

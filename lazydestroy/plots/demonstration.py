@@ -11,14 +11,14 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ..demonstrations import Demonstration
+from ..rounded import about_duration
 from ..run import Run
-from ..units import expect, format_duration, format_size
+from ..units import expect, format_size
 from .fates import plot_fates
-from .lanes import run_end
-from .memory import MemoryPanel
+from .memories import draw_memories, memories_height
 from .picture import DPI, GREY, HEAD, PALETTE, RIGHT, WIDTH, Picture, styled
-from .runs import NAME, timelines, write_name
-from .words import capital, describe, kernel_name
+from .runs import timelines
+from .words import capital, describe
 
 if TYPE_CHECKING:
     from ..demonstrations import Measure
@@ -72,7 +72,8 @@ def plot_demonstration(shown: Demonstration) -> Picture:
     elif shown.kind == "timeline" and len(runs) == 2:
         picture = timelines(runs, head)
     elif shown.kind == "memory" and len(runs) == 2:
-        picture = _memories(runs, head)
+        picture = Picture(head + memories_height(runs))
+        draw_memories(picture, runs, head, [f"{which} patch {shown.number}" for which in ("without", "with")])
     else:
         picture = _bars(shown, head)
     picture.say("\n".join(title), "", _words(shown))
@@ -139,20 +140,6 @@ def _pair(axes: Axes, measure: Measure, narrow: bool, room: float) -> None:
     axes.spines["left"].set_visible(False)
 
 
-# Memory over time, one above the other
-
-
-def _memories(runs: list[Run], head: float) -> Picture:
-    height, below = 1.9, 0.72
-    picture = Picture(head + 2 * (height + NAME + below) + 0.1)
-    end, top = max(map(run_end, runs)), head
-    for run in runs:
-        MemoryPanel(picture.panel(top + NAME, height)).show(run, end)
-        write_name(picture, kernel_name(run), top + NAME * 0.6)
-        top += height + NAME + below
-    return picture
-
-
 # Lines
 
 
@@ -170,7 +157,7 @@ class _Scale(NamedTuple):
 
     def write(self, value: float) -> str:
         """A value of this axis, for a reader."""
-        writers = {"bytes": format_size, "ns": format_duration}
+        writers = {"bytes": format_size, "ns": about_duration}
         return writers.get(self.unit, "{:,}".format)(round(value))
 
     def set(self, axis: Axis) -> None:

@@ -67,11 +67,12 @@ class MemoryPanel(Panel):
         return float(self.axes.bbox.height * amount / (top - bottom))
 
     def _legend(self, shown: list[Look]) -> None:
-        """What the areas are, the uppermost first."""
+        """What the areas are, the uppermost first; in a low panel, too, below the time axis and its name."""
+        inches = self.axes.bbox.height / self.axes.figure.dpi
         legend = self.axes.legend(
             handles=[Patch(label=look.label, **_area(look)) for look in reversed(shown)],
             loc="upper left",
-            bbox_to_anchor=(-LEFT / (RIGHT - LEFT) + 0.01, -0.25),
+            bbox_to_anchor=(-LEFT / (RIGHT - LEFT) + 0.01, -max(0.25, 0.48 / inches)),
             borderpad=0,
             borderaxespad=0,
             ncols=4,

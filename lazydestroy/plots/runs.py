@@ -9,6 +9,7 @@ from matplotlib.text import Text
 from ..run import Run
 from ..units import expect
 from .lanes import lanes_of, run_end
+from .memories import describe_memories, draw_memories, memories_height, memory_comparison
 from .memory import MemoryPanel
 from .picture import HEAD, LANE, Picture
 from .timeline import START, TimelinePanel
@@ -111,19 +112,40 @@ def write_name(picture: Picture, name: str, top: float) -> Text:
     return picture.text(0.008, place, name, fontsize=12, fontweight="bold", va="center")
 
 
-def plot_memory(run: Run) -> Picture:
-    """What the host's memory was used for during a run, stacked, over time.
+def plot_memory(*runs: Run) -> Picture:
+    """What the host's memory was used for, stacked, over time; of several runs one above the other on one time scale.
 
     Parameters
     ----------
-    run : Run
+    *runs : Run
+        At least one.
 
     Returns
     -------
     Picture
+
+    Raises
+    ------
+    ValueError
+        If there is none.
     """
-    expect(Run, run, "run", "a run, such as ld.reboot('4 GiB')")
+    if not runs:
+        raise ValueError("runs=(): give at least one run")
+    for run in runs:
+        expect(Run, run, "runs", "a run, such as ld.reboot('4 GiB')")
+    if len(runs) > 1:
+        return _memories(runs)
+    run = runs[0]
     picture = Picture(HEAD + 2.6 + 1.0)
     MemoryPanel(picture.panel(HEAD, 2.6)).show(run)
     picture.say(memory_finding(run), setting(run), f"{memory_finding(run)}. {describe_memory(run)}")
+    return picture
+
+
+def _memories(runs: tuple[Run, ...]) -> Picture:
+    names = [kernel_name(run) for run in runs]
+    picture = Picture(HEAD + memories_height(runs))
+    draw_memories(picture, runs, HEAD, names)
+    title = memory_comparison(runs)
+    picture.say(title, f"{in_common(runs)}  ·  on one time scale", f"{title}. {describe_memories(runs, names)}")
     return picture

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..page import PAGE_SHIFT
+from ..rounded import about_duration
 from ..run import Run
 from ..scenarios import zombies_over_time
 from ..series import Series
@@ -215,6 +216,9 @@ def memory_finding(run: Run) -> str:
         return f"Up to {_amount(aside)} are set aside, and at {format_duration(out_of_memory.time_ns)} nothing is free"
     if aside:
         return f"Up to {_amount(aside)} set aside, neither used nor free; at least {_amount(least)} stay free"
+    if run.exited_ns is not None and run.cleanup_ns is not None and run.cleanup_ns > run.exited_ns:
+        gone, back = about_duration(run.exited_ns), about_duration(run.cleanup_ns)
+        return f"The process is gone after {gone}; its memory is back after {back}"
     return f"Nothing is set aside; at least {_amount(least)} stay free"
 
 
