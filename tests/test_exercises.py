@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 import lazydestroy as ld
 from lazydestroy import exercises
 from lazydestroy.exercises import NumberExercise, PatchExercise, Progress, session
-from lazydestroy.exercises.families import FAMILIES
+from lazydestroy.exercises.families import FAMILIES, searching
 from lazydestroy.exercises.families.searching import MISSING_PATCH
 from lazydestroy.exercises.numbers import COUNT, SIZE, TIME, Draw
+from lazydestroy.series.world import World
 
 SEEDS = (0, 1, 2, 3, "s1234567", "Ada")
 
@@ -260,13 +261,42 @@ def test_a_refused_answer_is_no_try_and_does_not_lead_through_our_code():
 
 
 def test_the_missing_patch_cannot_be_mistaken():
-    """No two kernels that lack different patches are told by the same trace."""
-    told = {}
+    """No two kernels that lack different patches are told by the same trace, and what it ends with says which it is."""
+    told, ends = {}, {}
     for seed in range(30):
         problem = NumberExercise(MISSING_PATCH, seed)
-        story = problem.text
-        told.setdefault(story, set()).add(problem.numbers["missing"])
-    assert len(told) >= 5 and all(len(missing) == 1 for missing in told.values())
+        missing = problem.numbers["missing"]
+        trace = searching._trace(problem.numbers)
+        told.setdefault(str(trace), set()).add(missing)
+        ends.setdefault(re.sub(r"0x\w{4,}|\b0x0\b", "", trace.violation), set()).add(missing)
+    assert len(told) >= 20
+    assert all(len(missing) == 1 for missing in (*told.values(), *ends.values()))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_missing_patch_is_what_does_the_harm(seed):
+    """What was done step by step, done again on the kernel with the patch, does no harm."""
+    numbers = NumberExercise(MISSING_PATCH, seed).numbers
+    bounds = searching._bounds(searching.kernel_of(numbers), numbers)
+    world = World(ld.series.v1_fixed, bounds)
+    for action in searching._trace(numbers).actions:
+        if world.wrong or action not in world.actions():
+            break
+        world.act(action)
+    assert not world.wrong
+
+
+def test_the_traces_of_the_missing_patch_are_printed_in_no_lesson():
+    printed = [
+        " ".join("".join(output.get("text", output.get("data", {}).get("text/plain", ""))).split())
+        for path in sorted((Path(__file__).parent.parent / "notebooks").rglob("*.ipynb"))
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for output in cell.get("outputs", ())
+        if "missing-patch" not in cell["id"] and "missing" not in cell["id"]
+    ]
+    for seed in range(8):
+        story = " ".join(str(searching._trace(NumberExercise(MISSING_PATCH, seed).numbers)).split())
+        assert not any(story in text for text in printed)
 
 
 # Progress
