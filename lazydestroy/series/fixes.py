@@ -190,14 +190,31 @@ class Bug:
         return check(self.kernel, **self.bounds)
 
 
-def bugs_of(v1: Series) -> tuple[Bug, ...]:
+class Bugs(tuple[Bug, ...]):
+    """Bugs that the model can show, as a table in a notebook."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{bug.name} (patch {_patches(bug)}): {bug.what} (fixed: {bug.mended})" for bug in self)
+
+    def _repr_html_(self) -> str:
+        rows = ((bug.name, _patches(bug), bug.what, bug.mended) for bug in self)
+        return html_table(("bug", "patch", "what happens", "fixed"), (map(escape, row) for row in rows))
+
+
+def _patches(bug: Bug | OtherBug) -> str:
+    return ", ".join(map(str, bug.patches))
+
+
+def bugs_of(v1: Series) -> Bugs:
     """The bugs of version 1, which is `v1`."""
     found = []
     for number, (fix, (name, patches, what, mended, bounds)) in enumerate(zip(FIXES, _BUGS, strict=True)):
         others = tuple(other for other in FIXES if other is not fix)
         kernel = Series((*v1.layers, *others), f"BUGS[{number}].kernel")
         found.append(Bug(name, patches, what, mended, fix, kernel, bounds))
-    return tuple(found)
+    return Bugs(found)
 
 
 _BUGS: tuple[tuple[str, tuple[int, ...], str, str, dict[str, Any]], ...] = (
@@ -289,16 +306,12 @@ class OtherBugs(tuple[OtherBug, ...]):
 
     def __repr__(self) -> str:
         return "\n".join(
-            f"patch {_numbers(bug)}: {bug.what} (fixed: {bug.fixed}; not here: {bug.why_not})" for bug in self
+            f"patch {_patches(bug)}: {bug.what} (fixed: {bug.fixed}; not here: {bug.why_not})" for bug in self
         )
 
     def _repr_html_(self) -> str:
-        rows = ((_numbers(bug), bug.what, bug.fixed, bug.why_not) for bug in self)
+        rows = ((_patches(bug), bug.what, bug.fixed, bug.why_not) for bug in self)
         return html_table(("patch", "what is wrong", "fixed", "why not here"), (map(escape, row) for row in rows))
-
-
-def _numbers(bug: OtherBug) -> str:
-    return ", ".join(map(str, bug.patches))
 
 
 OTHER_BUGS = OtherBugs(
@@ -361,4 +374,4 @@ OTHER_BUGS = OtherBugs(
 )
 """What else is known to be wrong with version 1. Source: the mails of the later versions, and Linux' history."""
 
-__all__ = ["FIXES", "OTHER_BUGS", "Bug", "OtherBug", "OtherBugs", "bugs_of"]
+__all__ = ["FIXES", "OTHER_BUGS", "Bug", "Bugs", "OtherBug", "OtherBugs", "bugs_of"]
