@@ -5,7 +5,7 @@ import pytest
 import lazydestroy as ld
 from lazydestroy.demonstrations.comparison import kernels
 from lazydestroy.demonstrations.fates import fates
-from lazydestroy.plots import plot_fates
+from lazydestroy.plots import plot_fates, scale
 
 ENDS = {
     3: ("B's process is killed", "B gets through"),
@@ -71,3 +71,22 @@ def test_where_a_patch_makes_no_difference_the_title_says_both():
 def test_a_finding_that_the_story_would_contradict_is_drawn_otherwise():
     shown = ld.series.v1[3].demonstrate(memory="64 MiB")
     assert not shown.shows and shown.fates is None and shown.kind == "timeline"
+
+
+def test_pictures_are_larger_for_a_projector():
+    picture = plot_fates(of(3))
+    usual = picture.image()
+    assert scale(1.25) == 1.0
+    try:
+        large = picture.image()
+        assert (large.width, large.height) == (round(usual.width * 1.25), round(usual.height * 1.25))
+    finally:
+        assert scale() == 1.25
+    assert picture.png() == plot_fates(of(3)).png()
+
+
+@pytest.mark.parametrize("size", [0, 0.4, 3.1, "large", None])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(ValueError, match="size=.*0.5 to 3"):
+        scale(size)
+    assert scale() == 1.0

@@ -13,7 +13,7 @@ from .lifecycle import plot_life_cycle
 from .memory import MemoryPanel
 from .pagemap import MapPanel, describe_map, map_finding, map_picture, plot_map
 from .pages import plot_pages
-from .picture import PALETTE, Look, Picture, png_of, styled, words_html
+from .picture import PALETTE, Look, Picture, png_of, scale, styled, words_html
 from .runs import plot_memory, plot_run, plot_timeline, write_name
 from .scaling import ScalingPanel, describe_scaling, downtimes, plot_scaling, scaling_finding
 from .timeline import TimelinePanel
@@ -77,6 +77,7 @@ __all__ = [
     "plot_waiting",
     "png_of",
     "run_end",
+    "scale",
     "scaling_finding",
     "setting",
     "styled",
