@@ -4,8 +4,8 @@ import pytest
 
 import lazydestroy as ld
 from lazydestroy.designs import DESIGNS, HEAD
+from lazydestroy.rounded import about_duration
 from lazydestroy.scenarios import cpu_time, unowned_memory
-from lazydestroy.units import format_duration
 
 SIZES = "4 GiB", "8 GiB"
 COSTS = ld.Costs()
@@ -90,7 +90,7 @@ def test_the_table_says_it_all(found):
 @pytest.mark.parametrize(("scenario", "last"), [("reboot", "Linux 6.2, fast call"), ("shutdown", "Linux 6.2, helper")])
 def test_the_picture_names_both_ends_in_a_title_that_fits(found, scenario, last):
     picture = found.plot(scenario)
-    times = [format_duration(of(found, scenario, design).downtime_ns) for design in ("before the series", last)]
+    times = [about_duration(of(found, scenario, design).downtime_ns) for design in ("before the series", last)]
     title = f"Downtime {times[0]} before the series, {times[1]} with {last}"
     assert picture.title == title
     assert picture._heading.get_text() == title

@@ -21,8 +21,9 @@ from lazydestroy.plots import lanes as what_is_drawn
 from lazydestroy.plots.pages import MAP_PAGES
 from lazydestroy.plots.picture import DPI
 from lazydestroy.plots.quick import _texts, draw_text
+from lazydestroy.rounded import about_count, about_duration
 from lazydestroy.scenarios import zombies_over_time
-from lazydestroy.units import format_count, format_duration
+from lazydestroy.units import format_duration
 
 BEFORE, V1 = ld.series.v1.upto(0), ld.series.v1
 
@@ -97,7 +98,7 @@ def test_a_loop_of_reboots_shows_each_downtime():
     assert [end - start for start, end in spans] == list(run.downtimes_ns)
     assert [start for start, _ in spans] == list(run.resets_ns) and len(spans) == 5
     picture = plot_run(run)
-    most, least = (format_duration(ns) for ns in (max(run.downtimes_ns), min(run.downtimes_ns)))
+    most, least = (about_duration(ns) for ns in (max(run.downtimes_ns), min(run.downtimes_ns)))
     assert f"5 resets, downtime {least} to {most}" in picture.title
     zombies = max(number for _, number in zombies_over_time(run))
     assert 1 < zombies < 5 and f"up to {zombies} zombies" in picture.title
@@ -106,23 +107,23 @@ def test_a_loop_of_reboots_shows_each_downtime():
 def test_the_title_of_a_synchronous_reboot_has_its_numbers():
     run = ld.reboot("1 GiB", kernel=BEFORE)
     title = plot_run(run).title
-    assert format_duration(run.downtime_ns) in title
-    assert format_count(run.pages) in title
+    assert about_duration(run.downtime_ns) in title
+    assert about_count(run.pages) in title
 
 
 @pytest.mark.parametrize("scenario", [ld.reboot, ld.shutdown])
 def test_the_title_of_a_lazy_run_has_both_times(scenario):
     run = scenario("4 GiB")
     title = run.plot().title
-    assert format_duration(run.downtime_ns) in title
-    assert format_duration(run.cleanup_ns) in title
+    assert about_duration(run.downtime_ns) in title
+    assert about_duration(run.cleanup_ns) in title
 
 
 def test_the_title_says_when_memory_ran_out():
     run = ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s")
     when = next(event.time_ns for event in run.events if event.kind == "oom")
-    assert format_duration(when) in plot_run(run).title
-    assert format_duration(when) in plot_memory(run).title
+    assert about_duration(when) in plot_run(run).title
+    assert about_duration(when) in plot_memory(run).title
 
 
 def test_the_title_says_that_a_guest_failed_and_why():
@@ -134,7 +135,7 @@ def test_the_title_says_that_a_guest_failed_and_why():
 def test_a_comparison_says_how_much_shorter():
     runs = [ld.reboot("4 GiB", kernel=kernel) for kernel in (BEFORE, V1)]
     title = plot_timeline(*runs).title
-    assert all(format_duration(run.downtime_ns) in title for run in runs)
+    assert all(about_duration(run.downtime_ns) in title for run in runs)
     assert f"{runs[0].downtime / runs[1].downtime:.1f} times shorter" in title
     assert "no shorter" in plot_timeline(*runs[::-1]).title
 

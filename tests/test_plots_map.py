@@ -12,8 +12,8 @@ from PIL import Image
 import lazydestroy as ld
 from lazydestroy.plots import PALETTE, MapPanel, map_picture, plot_map
 from lazydestroy.plots.pagemap import _DOWN, _LEFT, _TOP, ACROSS, CELL, LOOKS
+from lazydestroy.rounded import about_size
 from lazydestroy.run import KINDS
-from lazydestroy.units import format_size
 
 GIB = 1 << 30
 
@@ -69,7 +69,7 @@ def test_the_title_has_the_amount_that_memory_over_time_has(run):
     moment = run.end_ns // 3
     picture = plot_map(run)
     unclean = round(float(np.interp(moment, run.memory["time"], run.memory["uncleaned"])))
-    assert format_size(unclean << 12) in picture.title
+    assert about_size(unclean << 12) in picture.title
     assert picture.title in picture.words
     assert "from address 0 upwards: new guest's, then cleaned, not used again yet, then old guest's" in picture.words
 

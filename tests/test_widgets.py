@@ -9,6 +9,7 @@ from PIL import Image
 
 import lazydestroy as ld
 from lazydestroy import limits, widgets
+from lazydestroy.rounded import about_duration
 from lazydestroy.units import format_duration
 from lazydestroy.widgets import KERNELS, explore_reboot, explore_shutdown, memory_sizes
 
@@ -229,7 +230,7 @@ def test_without_a_kernel_its_picture_is_left(reboot):
     assert "application/vnd.jupyter.widget-view+json" in data
     assert "image/png" in data
     assert metadata["image/png"]["alt"] == reboot.pictures["timeline"].words
-    assert format_duration(reboot.run.downtime_ns) in data["text/plain"]
+    assert about_duration(reboot.run.downtime_ns) in data["text/plain"]
 
 
 # Drop a patch

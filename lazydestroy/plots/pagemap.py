@@ -15,8 +15,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import IdentityTransform
 
 from ..page import PAGE_SHIFT
+from ..rounded import about_duration, about_size
 from ..run import KINDS, Film, Run
-from ..units import duration, expect, format_duration, format_size
+from ..units import duration, expect, format_size
 from .axes import ticks_on_the_left
 from .lanes import run_end
 from .panel import Panel
@@ -254,12 +255,12 @@ def film_of(run: Run) -> Film:
 def map_finding(run: Run, time_ns: int) -> str:
     """What the map of a run shows at a moment, in a sentence made of its values."""
     unclean, aside = _amounts(run, time_ns)
-    at = f"At {format_duration(time_ns)}" if time_ns else "At the start"
+    at = f"At {about_duration(time_ns)}" if time_ns else "At the start"
     if not unclean:
         return f"{at}: no page of the old guest is left to clean"
-    share = "all" if aside == unclean else format_size(aside << PAGE_SHIFT)
+    share = "all" if aside == unclean else about_size(aside << PAGE_SHIFT)
     where = f", {share} of it set aside" if aside else ""
-    return f"{at}: {format_size(unclean << PAGE_SHIFT)} of the old guest's memory not yet clean{where}"
+    return f"{at}: {about_size(unclean << PAGE_SHIFT)} of the old guest's memory not yet clean{where}"
 
 
 def _amounts(run: Run, time_ns: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..page import PAGE_SHIFT
-from ..rounded import about_duration
+from ..rounded import about, about_duration, about_size
 from ..run import Run
 from ..scenarios import zombies_over_time
 from ..series import Series
@@ -76,19 +76,19 @@ def finding(run: Run) -> str:
     """What a run shows, in a sentence made of its values."""
     if run.downtime_ns is None:
         return f"{'QEMU never ends' if run.scenario == 'shutdown' else 'The new guest never runs'}{_why(run)}"
-    waited = format_duration(run.downtime_ns)
+    waited = f"after {about_duration(run.downtime_ns)}" if run.downtime_ns else "at once"
     if run.scenario == "reboot_loop":
         return _finding_of_loop(run)
     if run.scenario == "reboot":
         return _finding_of_reboot(run, waited)
     out_of_memory = next((event for event in run.events if event.kind == "oom"), None)
     if out_of_memory is not None:
-        return f"QEMU is gone after {waited}; at {format_duration(out_of_memory.time_ns)} memory runs out"
+        return f"QEMU is gone {waited}; at {about_duration(out_of_memory.time_ns)} memory runs out"
     if run.cleanup_ns is None:
-        return f"QEMU is gone after {waited}, but its pages are never all clean{_why(run)}"
+        return f"QEMU is gone {waited}, but its pages are never all clean{_why(run)}"
     if run.cleanup_ns <= run.downtime_ns:
-        return f"QEMU is gone only after {waited}: all {format_count(run.pages)} pages are cleaned first"
-    return f"QEMU is gone after {waited}; its memory is clean after {format_duration(run.cleanup_ns)}"
+        return f"QEMU is gone only {waited}: all {about(run.pages, 'pages')} are cleaned first"
+    return f"QEMU is gone {waited}; its memory is clean after {about_duration(run.cleanup_ns)}"
 
 
 def _finding_of_loop(run: Run) -> str:
@@ -104,24 +104,24 @@ def downtime_words(run: Run) -> str:
     """How long the downtime was; of several, the shortest and the longest."""
     if not run.downtimes_ns:
         return "downtime: never ends"
-    least, most = (format_duration(ns) for ns in (min(run.downtimes_ns), max(run.downtimes_ns)))
+    least, most = (about_duration(ns) for ns in (min(run.downtimes_ns), max(run.downtimes_ns)))
     return f"downtime {most}" if least == most else f"downtime {least} to {most}"
 
 
 def _finding_of_reboot(run: Run, waited: str) -> str:
     if not run.booted:
-        return f"The new guest starts after {waited} and fails{_why(run)}"
+        return f"The new guest starts {waited} and fails{_why(run)}"
     if run.cleanup_ns is None:
-        return f"The new guest runs after {waited}, but the old pages are never all clean{_why(run)}"
+        return f"The new guest runs {waited}, but the old pages are never all clean{_why(run)}"
     if run.cleanup_ns <= (run.downtime_ns or 0):
-        return f"The new guest waits {waited}: all {format_count(run.pages)} old pages are cleaned first"
-    return f"The new guest runs after {waited}; the clean-up goes on until {format_duration(run.cleanup_ns)}"
+        return f"The new guest runs only {waited}: all {about(run.pages, 'old pages')} are cleaned first"
+    return f"The new guest runs {waited}; the clean-up goes on until {about_duration(run.cleanup_ns)}"
 
 
 def _why(run: Run) -> str:
     """The first event that is bad news."""
     bad = next(marked_events(run), None)
-    return f": {kind_of(bad)} at {format_duration(bad.time_ns)}" if bad else ""
+    return f": {kind_of(bad)} at {about_duration(bad.time_ns)}" if bad else ""
 
 
 def marked_events(run: Run) -> Iterator[Any]:
@@ -179,12 +179,16 @@ def _amount(pages: Any) -> str:
     return format_size(int(pages) << PAGE_SHIFT)
 
 
+def _about(pages: Any) -> str:
+    return about_size(int(pages) << PAGE_SHIFT)
+
+
 def comparison(runs: tuple[Run, ...]) -> str:
     """The finding of several runs: the first against the last."""
     first, last = runs[0].downtime_ns, runs[-1].downtime_ns
     if len(runs) == 1 or not first or last is None:
         return finding(runs[-1])
-    before, after = (f"{format_duration(ns)}" for ns in (first, last))
+    before, after = (f"{about_duration(ns)}" for ns in (first, last))
     which = "First downtime" if runs[0].scenario == "reboot_loop" else "Downtime"
     words = f"{which} {before} {kernel_name(runs[0])}, {after} with {kernel_name(runs[-1])}"
     if not last:
@@ -213,13 +217,13 @@ def memory_finding(run: Run) -> str:
     aside, least = run.memory["set_aside"].max(), run.memory["free"].min()
     out_of_memory = next((event for event in run.events if event.kind == "oom"), None)
     if out_of_memory is not None:
-        return f"Up to {_amount(aside)} are set aside, and at {format_duration(out_of_memory.time_ns)} nothing is free"
+        return f"Up to {_about(aside)} are set aside, and at {about_duration(out_of_memory.time_ns)} nothing is free"
     if aside:
-        return f"Up to {_amount(aside)} set aside, neither used nor free; at least {_amount(least)} stay free"
+        return f"Up to {_about(aside)} set aside, neither used nor free; at least {_about(least)} stay free"
     if run.exited_ns is not None and run.cleanup_ns is not None and run.cleanup_ns > run.exited_ns:
         gone, back = about_duration(run.exited_ns), about_duration(run.cleanup_ns)
         return f"The process is gone after {gone}; its memory is back after {back}"
-    return f"Nothing is set aside; at least {_amount(least)} stay free"
+    return f"Nothing is set aside; at least {_about(least)} stay free"
 
 
 def growth(first: int | None, last: int | None) -> str:
