@@ -23,12 +23,12 @@ from typing import Any, NoReturn
 from . import __version__
 from .costs import Costs
 from .questions import QUESTIONS, accepted, ask, question
-from .series import Series, v1, v1_fixed
+from .series import Series, linux_6_2, v1, v1_fixed
 from .units import format_duration
 
 WIDTH = 100
 
-_KERNEL = re.compile(r"(?P<base>v1_fixed|v1|before)(?P<calls>(\.(upto|without)\(\s*\d+(\s*,\s*\d+)*\s*\))*)")
+_KERNEL = re.compile(r"(?P<base>linux_6_2|v1_fixed|v1|before)(?P<calls>(\.(upto|without)\(\s*\d+(\s*,\s*\d+)*\s*\))*)")
 
 _COSTS: dict[str, int] = {each.name: getattr(Costs(), each.name) for each in fields(Costs)}
 
@@ -44,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def kernel(text: str) -> Series:
-    """Read a kernel: ``v1``, ``v1_fixed``, ``before``, ``v1.upto(7)``, ``v1.without(3, 4)``.
+    """Read a kernel: ``v1``, ``v1_fixed``, ``linux_6_2``, ``before``, ``v1.upto(7)``, ``v1.without(3, 4)``.
 
     Raises
     ------
@@ -53,8 +53,8 @@ def kernel(text: str) -> Series:
     """
     found = _KERNEL.fullmatch(text.strip().removeprefix("ld.series."))
     if found is None:
-        raise ValueError(f"kernel={text!r}: use before, v1, v1_fixed, or one such as v1.upto(7) or v1.without(3, 4)")
-    series = {"v1": v1, "v1_fixed": v1_fixed, "before": v1.upto(0)}[found["base"]]
+        raise ValueError(f"kernel={text!r}: use before, v1, v1_fixed, linux_6_2, or one such as v1.upto(7)")
+    series = {"v1": v1, "v1_fixed": v1_fixed, "linux_6_2": linux_6_2, "before": v1.upto(0)}[found["base"]]
     for name, numbers in re.findall(r"\.(upto|without)\(([\d\s,]+)\)", found["calls"]):
         series = getattr(series, name)(*map(int, numbers.split(",")))
     return series

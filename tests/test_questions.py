@@ -143,7 +143,7 @@ REFUSED = {(4, BEFORE), (9, BEFORE), (11, BEFORE)}
 
 @pytest.mark.parametrize(
     ("number", "kernel"),
-    [(n, k) for k in (ld.series.v1, BEFORE) for n in range(1, 13) if (n, k) not in REFUSED],
+    [(n, k) for k in (ld.series.v1, BEFORE, ld.series.linux_6_2) for n in range(1, 13) if (n, k) not in REFUSED],
     ids=str,
 )
 def test_an_answer_is_short_and_so_are_its_details(number, kernel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..machine import CLEAN_UP, DESTROY_LOOP_THRESHOLD
+from ..machine import DESTROY_LOOP_THRESHOLD
 from ..rounded import about, about_count, about_duration
 from ..run import Run
 from ..scenarios import BYSTANDERS, reboot
@@ -14,7 +14,7 @@ from ..ultravisor import Interruption
 from ..units import format_count, format_duration, several, whole_number
 from ..uvcb import UVC
 from .answer import Answer, Table, resting_on
-from .common import number_in
+from .common import cleans_up, has
 from .pictures import Line, Lines
 from .progress import one_by_one
 from .question import Question
@@ -86,7 +86,7 @@ def sizes_of_batches(
     batches : sequence of int
         Sizes to try; 32 is tried in any case.
     """
-    if number_in(kernel, 5) is None:
+    if not has(kernel, "s390_uv_destroy_range"):
         raise ValueError(f"kernel={kernel!r}: there are no batches before patch 5")
     sizes = several(batches, "batches", "several sizes, such as (8, 32)")
     asked = sorted({*(whole_number(size, "batches", 1, 1 << 20) for size in sizes), DESTROY_LOOP_THRESHOLD})
@@ -126,7 +126,7 @@ def sizes_of_batches(
 def _one(memory: int | str, batch: int, moments: list[int], given: dict[str, Any]) -> Tried:
     run = reboot(memory, destroy_loop_threshold=batch, **given)
     watched = reboot(memory, destroy_loop_threshold=batch, bystander=moments, **given)
-    used = max((end for actor, end in run.finished_ns.items() if not actor.startswith(CLEAN_UP)), default=0)
+    used = max((end for actor, end in run.finished_ns.items() if not cleans_up(actor)), default=0)
     return Tried(
         batch, run.longest_hold_ns, max(watched.bystander_waits_ns, default=0), run.cleanup_ns, used, busy(run)
     )

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ..machine import CLEAN_UP
 from ..rounded import about, about_count, about_duration, counted
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series, v1
 from ..units import format_count, format_duration
+from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import BIT_UVC_FEAT_MISC_0, UVC
 from .answer import Answer, Table, resting_on
-from .common import kernel_words
+from .common import cleans_up, kernel_words
 from .pictures import Timelines
 from .question import Question
 from .registry import answers
@@ -71,13 +71,13 @@ _SHUTDOWN = inspect.signature(shutdown).parameters.keys()
 
 
 def by_cleanup(run: Run) -> Counter[UVC]:
-    """Calls that clean-up threads made."""
-    return sum((calls for actor, calls in run.by_actor.items() if actor.startswith(CLEAN_UP)), Counter())
+    """Calls that clean-up threads made, the kernel's or QEMU's."""
+    return sum((calls for actor, calls in run.by_actor.items() if cleans_up(actor)), Counter())
 
 
 def idle_by_cleanup(run: Run) -> Counter[UVC]:
     """Those of them that changed nothing, or were refused."""
-    return sum((calls for actor, calls in run.idle_by_actor.items() if actor.startswith(CLEAN_UP)), Counter())
+    return sum((calls for actor, calls in run.idle_by_actor.items() if cleans_up(actor)), Counter())
 
 
 def _verdict(
@@ -91,6 +91,8 @@ def _verdict(
     else:
         short = "No: the clean-up thread makes no call that does something."
     sentences = [short, f"That holds for an Ultravisor {_misc(runs)} the misc feature."]
+    if any(actor.startswith(ASYNC_CLEANUP) for run in runs.values() for actor in run.by_actor):
+        sentences.append("The thread is one of QEMU's own, which sits in an ioctl (PERFORM).")
     for name, run in runs.items():
         before, total = sum(run.foreground.values()), sum(by_thread[name].values())
         idle = total - sum(worked[name].values())

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..machine import CLEAN_UP
 from ..page import PAGE_SHIFT
 from ..run import Run
 from ..series import Series, v1
+from ..userspace.async_cleanup import ASYNC_CLEANUP
 from .pictures import Line
 
 BEFORE = v1.upto(0)
@@ -28,6 +30,26 @@ def number_in(kernel: Series, number: int) -> int | None:
     """The number that a kernel has for a patch of version 1, which may be another one; None if it has not got it."""
     layer = v1[number].layer
     return next((patch.number for patch in kernel if issubclass(patch.layer, layer)), None)
+
+
+def has(kernel: Series, function: str) -> bool:
+    """Whether one of the kernel's patches brings or changes a function."""
+    return any(hasattr(layer, function) for layer in kernel.layers)
+
+
+def prepares(kernel: Series) -> bool:
+    """Whether userspace sets configurations aside and cleans up after them, as since Linux 6.2."""
+    return has(kernel, "kvm_pv_async_cleanup_prepare")
+
+
+def cleans_up(actor: str) -> bool:
+    """Whether an actor is a thread that cleans up in the background: the kernel's, or QEMU's with PERFORM."""
+    return actor.startswith((CLEAN_UP, ASYNC_CLEANUP))
+
+
+def named(actor: str) -> str:
+    """An actor, to be put behind "the": "clean-up thread", "async_cleanup thread"."""
+    return actor.replace(ASYNC_CLEANUP, f"{ASYNC_CLEANUP} thread")
 
 
 def listed(words: Iterable[str]) -> str:

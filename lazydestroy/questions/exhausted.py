@@ -60,7 +60,7 @@ def exhausted(
     """
     guest, paces = units.size(memory, "memory", multiple_of=PAGE_SIZE), rates_of(rates)
     given = {"kernel": kernel, "costs": costs, **more}
-    tried = {name: value for name, value in given.items() if name not in ("kernel", "lazy_destroy")}
+    tried = {name: value for name, value in given.items() if name not in ("kernel", "lazy_destroy", "helper")}
     others: dict[str, Given] = {kernel_words(BEFORE): {"kernel": BEFORE, **tried}}
     if "lazy_destroy" in kernel.parameters and more.get("lazy_destroy") is not False:
         others[kernel_words(kernel, False)] = {"kernel": kernel, "lazy_destroy": False, **tried}
@@ -124,6 +124,7 @@ def _values(guest: int, gone: Run, gone_before: Run, again: Run, again_before: R
     there, there_before = when_free(gone, pages, gone_ns), when_free(gone_before, pages, before_ns)
     return {
         "set_aside": int(gone.memory["set_aside"].max()),
+        "held": held_at_the_end_of_downtime(gone),
         "set_aside_reboot": int(again.memory["set_aside"].max()),
         "wait_ns": gone.downtime_ns,
         "wait_before_ns": gone_before.downtime_ns,
@@ -135,6 +136,12 @@ def _values(guest: int, gone: Run, gone_before: Run, again: Run, again_before: R
         "donated": max((each.donated for each in again.configurations), default=0),
         "host": int(gone.parameters["host_memory"]),
     }
+
+
+def held_at_the_end_of_downtime(run: Run) -> int:
+    """Pages of the old guest that are not free when ``wait()`` returns: mapped, or set aside."""
+    rows = run.memory[run.memory["time"] >= (run.end_ns if run.downtime_ns is None else run.downtime_ns)]
+    return int(rows["guest"][0] + rows["set_aside"][0])
 
 
 class Swappable(NamedTuple):
@@ -176,22 +183,26 @@ def _exhausted_verdict(values: Mapping[str, Any], kernel: Series) -> tuple[str, 
     turning, aside = values["turning_rate"], values["set_aside"]
     extra = about_size(values["reboot_extra"] << PAGE_SHIFT)
     reboot = f"In a reboot, at most {extra} less memory is free than before the series."
-    if not aside:
+    if not aside and turning.yes is None:
+        wait, held = values["wait_ns"], values["held"]
+        returns = "never returns" if wait is None else f"returns after {about_duration(wait)}"
+        free = f"{about_size(held << PAGE_SHIFT)} are not free yet" if held else "all its memory is free"
         return (
             "No: memory runs short neither in a reboot nor at shutdown.",
             reboot,
             f"At shutdown, {kernel_words(kernel)} sets nothing aside here.",
+            f"wait() {returns}, and {free} then.",
         )
     short = "In a reboot no; at shutdown yes, for a while: "
     short += "a process may be killed for want of memory." if turning.yes is not None else "much is set aside."
     again, before = (_since_the_kill(values[name]) for name in ("same_size_ns", "same_size_before_ns"))
+    kept = f"up to {about_size(aside << PAGE_SHIFT)} are set aside then"
+    if not aside:
+        kept = f"{about_size(values['held'] << PAGE_SHIFT)} are still mapped then"
     sentences = [
         short,
         reboot,
-        (
-            f"At shutdown, wait() returns after {about_duration(values['wait_ns'])}; up to "
-            f"{about_size(aside << PAGE_SHIFT)} are set aside then."
-        ),
+        f"At shutdown, wait() returns after {about_duration(values['wait_ns'])}; {kept}.",
         f"There is memory for another guest of that size {again}, instead of {before}.",
     ]
     if turning.yes is None:

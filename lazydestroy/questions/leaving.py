@@ -13,9 +13,10 @@ from ..run import Run
 from ..scenarios import reboot
 from ..series import Series, v1
 from ..units import exact_duration, format_count, format_duration
+from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import UVC
 from .answer import Answer, Table, resting_on
-from .common import kernel_words
+from .common import cleans_up, kernel_words, named
 from .pictures import Line, Lines, Timelines
 from .progress import one_by_one
 from .question import Question
@@ -23,6 +24,10 @@ from .registry import answers
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Moments of the exit, as shares of the clean-up without one, if none is given."""
+
+
+FIRST = (CLEAN_UP, ASYNC_CLEANUP)
+"""The thread that is at work when the process is killed."""
 
 
 class Left(NamedTuple):
@@ -37,6 +42,8 @@ class Left(NamedTuple):
         Pages that were exported after the exit, by who did it.
     in_vain : int
         How many of these were clean already.
+    destroys : dict of str to int
+        Pages that were destroyed instead, when the address space was removed, by who did it.
     aside : int
         Pages that were set aside instead, at most.
     gone_ns : int or None
@@ -51,6 +58,7 @@ class Left(NamedTuple):
     walked: int
     exports: Mapping[str, int]
     in_vain: int
+    destroys: Mapping[str, int]
     aside: int
     gone_ns: int | None
     clean_ns: int | None
@@ -125,22 +133,30 @@ _LARGE: Mapping[str, Any] = {"destroy_loop_threshold": 1 << 20}
 def left_by(run: Run, moment: int) -> Left:
     """What is to be known about a run whose process was killed at that moment."""
     walks = run.timeline[(run.timeline["activity"] == "destroys pages")]
-    by_thread = walks[[str(actor) == CLEAN_UP for actor in walks["actor"]]]
+    by_thread = walks[[str(actor) in FIRST for actor in walks["actor"]]]
+    removals = run.timeline[run.timeline["activity"] == "removes the address space"]
     exports: Counter[str] = Counter()
+    destroys: Counter[str] = Counter()
     in_vain = 0
     for actor, calls in run.by_actor.items():
-        if (actor.startswith(CLEAN_UP) or actor == "QEMU exits") and calls[UVC.CONV_FROM_SEC_STOR]:
+        if not (cleans_up(actor) or actor == "QEMU exits"):
+            continue
+        if calls[UVC.CONV_FROM_SEC_STOR]:
             exports[actor] = calls[UVC.CONV_FROM_SEC_STOR]
             in_vain += run.idle_by_actor[actor][UVC.CONV_FROM_SEC_STOR]
+        removed = int(removals["pages"][removals["actor"] == actor].sum()) - exports[actor]
+        walked = int(walks["pages"][walks["actor"] == actor].sum())
+        destroys[actor] = min(removed, calls[UVC.DESTR_SEC_STOR] - walked)
     return Left(
         moment,
         int(by_thread["pages"].sum()),
-        exports,
+        +exports,
         in_vain,
+        +destroys,
         int(run.memory["set_aside"].max()),
         run.exited_ns,
         run.cleanup_ns,
-        sum(actor.startswith(CLEAN_UP) for actor in run.by_actor),
+        sum(map(cleans_up, run.by_actor)),
     )
 
 
@@ -152,9 +168,7 @@ def _stopped(run: Run, left: Left) -> bool:
     """Whether the thread stopped walking before the end, and at most one batch after the exit."""
     if not left.walked or left.walked >= run.pages:
         return False
-    walks = run.timeline[
-        [str(row["actor"]) == CLEAN_UP and row["activity"] == "destroys pages" for row in run.timeline]
-    ]
+    walks = run.timeline[[str(row["actor"]) in FIRST and row["activity"] == "destroys pages" for row in run.timeline]]
     begun = run.timeline["start"][run.timeline["actor"] == "QEMU exits"]
     at = max(left.exit_ns, int(begun.min()) if len(begun) else 0)
     costs, batch = run.parameters["costs"], int(run.parameters["destroy_loop_threshold"])
@@ -174,7 +188,7 @@ def _verdict(values: Mapping[str, Any], kernel: Series) -> tuple[str, ...]:
             "All is clean when the new guest runs.",
         )
     killed = f"The process is killed {about_duration(shown.exit_ns)} after the reset."
-    if not shown.exports and not shown.aside:
+    if not (shown.exports or shown.destroys or shown.aside):
         return (
             "The process that is killed leaves nothing to be done.",
             killed,
@@ -188,9 +202,11 @@ def _verdict(values: Mapping[str, Any], kernel: Series) -> tuple[str, ...]:
         killed,
         f"The thread has walked {about_count(shown.walked)} of {about(alone.pages, 'pages')} then.",
     ]
-    sentences += [f"The {actor} exports {about(pages, 'pages')}." for actor, pages in shown.exports.items()]
+    sentences += [f"The {named(actor)} exports {about(pages, 'pages')}." for actor, pages in shown.exports.items()]
     if shown.in_vain:
         sentences.append(f"Of these, {about_count(shown.in_vain)} were clean already.")
+    for actor, pages in shown.destroys.items():
+        sentences.append(f"The {named(actor)} goes over {about(pages, 'pages')} again, and destroys what is left.")
     if shown.aside:
         sentences.append(f"Set aside are {about(shown.aside, 'pages')}.")
     sentences.append(f"wait() returns {_after(shown.gone_ns, shown.exit_ns)}.")
@@ -219,7 +235,7 @@ def _title(values: Mapping[str, Any]) -> str:
 def _table(values: Mapping[str, Any]) -> Table:
     alone = values["alone"]
     walked = int(alone.timeline["pages"][alone.timeline["activity"] == "destroys pages"].sum())
-    rows = [("not at all", format_count(walked), "-", "0", "-", _time(alone.cleanup_ns), _threads(alone))]
+    rows = [("not at all", format_count(walked), "-", "-", "0", "-", _time(alone.cleanup_ns), _threads(alone))]
     cases = [*values["left"].values(), values["two_threads"]]
     for each in cases:
         large = each is values["two_threads"]
@@ -227,19 +243,33 @@ def _table(values: Mapping[str, Any]) -> Table:
             (
                 format_duration(each.exit_ns) + (", one huge batch" if large else ""),
                 format_count(each.walked),
-                ", ".join(f"{actor}: {format_count(pages)}" for actor, pages in each.exports.items()) or "-",
+                _pages(each.exports),
+                _pages(each.destroys),
                 format_count(each.aside),
                 _after(each.gone_ns, each.exit_ns),
                 _time(each.clean_ns),
                 str(each.threads),
             )
         )
-    columns = ("killed at", "pages walked", "exported by", "set aside", "wait() returns", "all clean after", "threads")
+    columns = (
+        "killed at",
+        "pages walked",
+        "exported by",
+        "destroyed at the end by",
+        "set aside",
+        "wait() returns",
+        "all clean after",
+        "threads",
+    )
     return Table(columns, tuple(rows))
 
 
 def _threads(run: Run) -> str:
-    return str(sum(actor.startswith(CLEAN_UP) for actor in run.by_actor))
+    return str(sum(map(cleans_up, run.by_actor)))
+
+
+def _pages(by_actor: Mapping[str, int]) -> str:
+    return ", ".join(f"{actor}: {format_count(pages)}" for actor, pages in by_actor.items()) or "-"
 
 
 def _times(values: Mapping[str, Any]) -> Lines:

@@ -16,7 +16,7 @@ from ..scenarios.looping import LIMIT, NO_DONATION, OUT_OF_MEMORY
 from ..series import OneAtATime, OnePrepared, Series, v1
 from ..units import format_count, format_duration, format_size
 from .answer import Answer, Table, resting_on
-from .common import kernel_words, number_in
+from .common import kernel_words, number_in, prepares
 from .pictures import Line, Lines
 from .progress import one_by_one
 from .question import Question
@@ -173,8 +173,9 @@ def loops(
         "nothing in the kernel stops it: the Ultravisor's limit does": refused,
         "then no other guest can go protected, until a clean-up has ended": values["neighbour"].refused
         and values["neighbour"].comes_up,
-        "at most one prepared, as merged, does not bound it": bool(designs)
-        and designs[MERGED].zombies == at_once.zombies > 1,
+        "at most one prepared, as merged, does not bound it": at_once.zombies > 1
+        if prepares(kernel)
+        else bool(designs) and designs[MERGED].zombies == at_once.zombies > 1,
         "at most one at a time bounds it": bool(designs) and designs[ONE].zombies <= 1 < at_once.zombies,
     }
     return Answer(
@@ -269,6 +270,8 @@ def neighbour(
         if not _goes_protected(machine):
             break
         machine.reboot()
+        while machine.kvm.pv.set_aside is not None:
+            machine.step(machine.tasks[-1])  # QEMU's thread begins, and the next one can be set aside
     filled = len(machine.uv.configurations) == ROOM
     machine.start_another()
     refused = not _goes_protected(machine)
@@ -343,7 +346,10 @@ def _stopped(values: Mapping[str, Any], kernel: Series) -> Iterator[str]:
     if not limits["Ultravisor"].ended:
         return
     room, resets = counted(values["room"], "configurations"), counted(limits["Ultravisor"].resets, "resets")
-    yield f"{kernel_words(kernel)} has no bound of its own."
+    if prepares(kernel):
+        yield f"{kernel_words(kernel)} allows one that waits for its thread, and any number whose thread has begun."
+    else:
+        yield f"{kernel_words(kernel)} has no bound of its own."
     yield f"An Ultravisor with room for {room} refuses the guest after {resets}."
     if turning:
         yield f"It does so for guests from {about_size(turning)} on."

@@ -20,7 +20,7 @@ from ..series import OomNotifier, Series, v1
 from ..series.oom_notifier import OOM_WAIT
 from ..units import format_duration, format_rate, format_size
 from .answer import Answer, Table, resting_on
-from .common import kernel_words, number_in
+from .common import kernel_words, number_in, prepares
 from .pictures import Grid
 from .progress import one_by_one
 from .question import Question
@@ -58,15 +58,16 @@ def notified(
     ----------
     question : Question
     memory, kernel, costs, rates, sizes, **more
-        As for question 3.
+        As for question 3. Linux 6.2 has no list that a notifier could wait for: it is run as it is.
     """
     guest, paces = units.size(memory, "memory", multiple_of=PAGE_SIZE), rates_of(rates)
-    if number_in(kernel, 9) is None:
+    lists = number_in(kernel, 9) is not None
+    if not (lists or prepares(kernel)):
         raise ValueError(f"kernel={kernel!r}: the notifier is for a kernel that sets pages aside; it needs patch 9")
     if any(issubclass(layer, OomNotifier) for layer in kernel.layers):
         raise ValueError(f"kernel={kernel!r}: it has the notifier already; give the kernel without it")
     given = {"kernel": kernel, "costs": costs, **more}
-    notifying = {**given, "kernel": kernel.plus(OomNotifier)}
+    notifying = {**given, "kernel": kernel.plus(OomNotifier) if lists else kernel}
     places = sizes_of(sizes, guest)
     without = oom_map(places, paces, given)
     if all(each.killed_ns is None for each in without.values()):
@@ -74,11 +75,11 @@ def notified(
         turning_at = turning_rate(guest, [without[guest, pace] for pace in paces], given).yes
         without |= {} if turning_at is None else oom_map(places, [2 * turning_at], given)
     asked = [key for key, each in without.items() if each.killed_ns is not None]
-    with_ = without | {key: outcome(*key, notifying) for key in one_by_one(asked)}
+    with_ = without | {key: outcome(*key, notifying) for key in one_by_one(asked if lists else ())}
     killed, still = (sum(each.killed_ns is not None for each in cases.values()) for cases in (without, with_))
     waits = [each for key, each in with_.items() if without[key].killed_ns is not None and each.killed_ns is None]
     longest = max(waits, key=lambda each: each.waited_ns, default=None)
-    turning = turning_cost(costs, more, kernel) if killed else None
+    turning = turning_cost(costs, more, kernel) if killed and lists else None
     quiet = shutdown(guest, **given)
     freed = freed_in_a_wait(quiet)
     values = {
@@ -89,6 +90,7 @@ def notified(
         "longest_wait": longest,
         "freed_in_a_wait": freed,
         "turning_cost": turning,
+        "wait_ns": quiet.downtime_ns,
     }
     claims = {
         "without a notifier processes are killed": killed > 0,
@@ -97,16 +99,13 @@ def notified(
     }
     return Answer(
         question=question,
-        said=_notified_verdict(values, len(without)),
+        said=_notified_verdict(values, len(without)) if lists else _without_a_list(values, len(without), kernel),
         claims=claims,
         evidence=_notified_table(values, kernel),
         agrees=_notified_agrees(killed, still),
-        agreement=_notified_agreement(killed, still),
+        agreement=_notified_agreement(killed, still) if lists else "There is no list here to wait for.",
         assumptions=resting_on("destroy", "free", "memory of the host", "another process", "swapping"),
-        pictures=(
-            map_picture(without, kernel),
-            _notifier_picture(with_, killed, still),
-        ),
+        pictures=(map_picture(without, kernel), *([_notifier_picture(with_, killed, still)] if lists else [])),
         values=values,
         parameters={},
     )
@@ -182,6 +181,20 @@ def _notified_verdict(values: Mapping[str, Any], cases: int) -> tuple[str, ...]:
             "Then no list page is done in one wait.",
         ]
     return tuple(sentences)
+
+
+def _without_a_list(values: Mapping[str, Any], cases: int, kernel: Series) -> tuple[str, ...]:
+    """What to say of a kernel that sets no page aside."""
+    killed, wait = values["killed_without"], values["wait_ns"]
+    short = "There is nothing for a notifier to do: no process is killed, as no page is set aside."
+    if killed:
+        short = f"No: a process is killed in {killed} of {cases} cases, and no kernel thread frees pages meanwhile."
+    returns = "never returns" if wait is None else f"returns after {about_duration(wait)}"
+    return (
+        short,
+        f"With {kernel_words(kernel)}, a process runs out of memory in {killed or 'none'} of {cases} cases.",
+        f"wait() {returns}.",
+    )
 
 
 def _notified_table(values: Mapping[str, Any], kernel: Series) -> Table:

@@ -12,7 +12,7 @@ from ..rounded import counted
 from ..series import Series, v1, v1_fixed
 from ..series.fixes import ReturnWhenOff
 from .answer import Answer, Table, resting_on
-from .common import kernel_words, listed
+from .common import kernel_words, listed, prepares
 from .pictures import Cell, Grid
 from .question import Question
 from .registry import answers
@@ -38,6 +38,7 @@ OFF, ON = "turned off", "turned on"
 
 BAD = ("warning", "leak", "use after free", "bug", "endless fault", "signal", "refused", "addressing exception", "oom")
 
+_GONE = "QEMU exits"
 
 _STRANDED = "pages set aside for ever"
 
@@ -65,9 +66,10 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
     ----------
     question : Question
     kernel : Series
-        Tried as it is, with the ``return`` that patch 10 forgot, and beside version 1 with all its bugs mended.
+        Version 1 is tried as it is, with the ``return`` that patch 10 forgot, and with all its bugs mended. Linux 6.2
+        has a parameter of its own, ``async_destroy``, and is tried as it is.
     """
-    if "lazy_destroy" not in kernel.parameters:
+    if not kernel.parameters:
         raise ValueError(f"kernel={kernel!r}: there is no parameter before patch 10")
     kernels = _kernels(kernel)
     found = {name: harm(each) for name, each in kernels.items()}
@@ -78,7 +80,7 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
     claims = {
         "with the return in place, to turn it off at run time can do harm": bool(off[returned]),
         "to turn it on never does harm": not any(on.values()),
-        "with all bugs mended it does no harm at any moment": not harmed[FIXED],
+        "with all bugs mended it does no harm at any moment": not harmed[list(kernels)[-1]],
     }
     values = {"found": found, "harmed": harmed, "tried": len(MOMENTS) * 2, "stranded": stranded(found[returned])}
     return Answer(
@@ -104,6 +106,8 @@ FIXED = "all bugs mended"
 
 def _kernels(kernel: Series) -> dict[str, Series]:
     kernels = {kernel_words(kernel): kernel}
+    if prepares(kernel):
+        return kernels
     if ReturnWhenOff not in kernel.layers:
         kernels[WITH_RETURN] = kernel.plus(ReturnWhenOff)
     return {**kernels, FIXED: v1_fixed}
@@ -126,10 +130,12 @@ def harm(kernel: Series) -> dict[Change, Trouble]:
 
 def troubles(kernel: Series, lazy: bool, hurried: bool, change_at: int | None) -> Trouble:
     """Let a VM live, change the parameter at a moment or never, and count what is wrong in the end."""
+    (name,) = kernel.parameters
+    value: dict[str, Any] = {name: lazy}
     machine = Machine(
         PAGES * PAGE_SIZE,
         kernel=kernel,
-        lazy_destroy=lazy,
+        **value,
         low_memory=PAGE_SIZE,
         segment_table=0,
         destroy_loop_threshold=2,
@@ -137,12 +143,15 @@ def troubles(kernel: Series, lazy: bool, hurried: bool, change_at: int | None) -
     for moment, _ in enumerate(life(machine, hurried)):
         if moment == change_at:
             machine.memory.context_changed()
-            machine.kernel.lazy_destroy = not lazy
+            setattr(machine.kernel, name, not lazy)
     return left_wrong(machine)
 
 
 def life(machine: Machine, hurried: bool) -> Iterator[None]:
-    """The life of a VM; stops at each of `MOMENTS`. Hurried: the next guest goes protected while the thread works."""
+    """The life of a VM; stops at each of `MOMENTS`. Hurried: the next guest goes protected while the thread works.
+
+    It is shorter if QEMU exits because it got an error.
+    """
     machine.boot()
     yield
     machine.protect()
@@ -163,6 +172,9 @@ def life(machine: Machine, hurried: bool) -> Iterator[None]:
         yield
         machine.run()
         yield
+    if not machine.alive:
+        machine.run()
+        return
     machine.boot()
     machine.touch(2)
     yield
@@ -194,6 +206,8 @@ def left_wrong(machine: Machine) -> dict[str, int]:
     for event in machine.events:
         if event.kind in BAD:
             found[event.kind] += 1
+        if event.kind == "userspace" and event.text.endswith(_GONE):
+            found[_GONE] += 1
     for record, pages in machine.memory.records().items():
         if record.holder == Holder.SET_ASIDE:
             found[_STRANDED] += pages
@@ -226,9 +240,12 @@ def _verdict(
 ) -> tuple[str, ...]:
     tried = values["tried"]
     if off[returned]:
+        where = f"with the return in place that version 1 forgot ({_moments(off[returned])})"
+        if prepares(kernels[returned]):
+            where = f"with {returned} ({_moments(off[returned])})"
         sentences = [
             f"Not as the patch stands: turning it off does harm in {len(off[returned])} of {counted(tried, 'tries')}.",
-            f"That is with the return in place that version 1 forgot ({_moments(off[returned])}).",
+            f"That is {where}.",
         ]
         if values["stranded"]:
             sentences.append(f"Of {PAGES} pages, {values['stranded']} are then set aside forever.")
@@ -246,9 +263,16 @@ def _verdict(
         sentences.append(f"Turning it on does harm in up to {max(map(len, on.values()))} of {counted(tried, 'tries')}.")
     else:
         sentences.append("Turning it on never does harm.")
+    if FIXED not in kernels:
+        return (*sentences, f"Its {_name(kernels[own])} can't be changed at run time, so it doesn't come to that.")
     fixed = len(values["harmed"][FIXED])
     changes = f"{fixed} of {2 * tried} changes do" if fixed else "no change does"
     return *sentences, f"With all bugs of version 1 fixed, {changes} harm."
+
+
+def _name(kernel: Series) -> str:
+    (name,) = kernel.parameters
+    return name
 
 
 def _said(trouble: Trouble) -> str:
@@ -282,7 +306,7 @@ def _picture(found: Mapping[str, Mapping[Change, Trouble]], harmed: Mapping[str,
     return Grid(
         title=f"{number} of {sum(map(len, found.values()))} changes do harm" if number else "No change does harm",
         row_title="when it is changed",
-        column_title="kernel, and change of lazy_destroy",
+        column_title="kernel, and change of the parameter",
         rows=MOMENTS,
         columns=tuple(f"{name}, {direction}" for name in found for direction in (OFF, ON)),
         cells=tuple(cells),
