@@ -187,7 +187,7 @@ def test_the_guest_stands_still_until_the_downtime_ends():
 
 def test_the_scaling_says_that_v1_does_not_grow():
     picture = plot_scaling(sizes=["1 GiB", "2 GiB", "4 GiB", "8 GiB"])
-    assert picture.title == "2 GiB to 8 GiB: downtime grows 4.0-fold before the series, not at all with v1"
+    assert picture.title == "Downtime from 2 GiB on: 4.0-fold before the series, flat with v1"
     assert "2 GiB" in texts(picture)
 
 

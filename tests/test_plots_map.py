@@ -76,7 +76,7 @@ def test_the_title_has_the_amount_that_memory_over_time_has(run):
 
 def test_pages_set_aside_are_counted():
     run = ld.shutdown("64 GiB", film=True)
-    assert plot_map(run, run.downtime_ns + 1).title.endswith("all of it set aside")
+    assert plot_map(run, run.downtime_ns + 1).title.endswith("all set aside")
     assert plot_map(run, run.end_ns).title.endswith("no page of the old guest is left to clean")
 
 

@@ -142,7 +142,7 @@ def test_nothing_is_shown_before_a_choice_and_then_what_is_said_to_it():
     assert shown.after.selected_index is None and shown.choose.value is None
     assert [each.children[0].value for each in shown.after.children] == [
         '<div role="status">✔ Right. It is.</div>',
-        '<div role="status">✘ Not quite. Look again. What happened: <b>Yes, it is.</b>.</div>',
+        '<div role="status">✘ Not quite. Look again. What happened: <b>Yes, it is</b>.</div>',
     ]
     assert all("<pre>see</pre>" in each.children[1].value for each in shown.after.children)
 

@@ -10,7 +10,6 @@ from PIL import Image
 import lazydestroy as ld
 from lazydestroy import limits, widgets
 from lazydestroy.rounded import about_duration
-from lazydestroy.units import format_duration
 from lazydestroy.widgets import KERNELS, explore_reboot, explore_shutdown, memory_sizes
 
 GIB = 1 << 30
@@ -100,7 +99,7 @@ def test_the_figures_are_made_once_and_updated(reboot):
 
 def test_the_result_is_said_in_words_and_in_code(reboot):
     shown = everything_shown(reboot)
-    assert f"Downtime {format_duration(reboot.run.downtime_ns)}" in shown
+    assert f"Downtime {about_duration(reboot.run.downtime_ns)}" in shown
     assert "ld.reboot(&#x27;4 GiB&#x27;)" in shown
     assert "The picture in words" in shown
 

@@ -126,7 +126,7 @@ def test_the_map_follows_its_slider_and_keeps_its_place(small):
     small.controls["memory"].value = 8 * GIB
     assert view.moment.value == view.STEPS // 2
     view.moment.value = 0
-    assert view.picture.title.startswith("At the start: 8 GiB of the old guest's")
+    assert view.picture.title.startswith("At the start, 8 GiB of the old guest")
 
 
 def test_before_and_after_are_on_one_scale_and_say_how_they_compare(small):

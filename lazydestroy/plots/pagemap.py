@@ -257,10 +257,10 @@ def map_finding(run: Run, time_ns: int) -> str:
     unclean, aside = _amounts(run, time_ns)
     at = f"At {about_duration(time_ns)}" if time_ns else "At the start"
     if not unclean:
-        return f"{at}: no page of the old guest is left to clean"
+        return f"{at}, no page of the old guest is left to clean"
     share = "all" if aside == unclean else about_size(aside << PAGE_SHIFT)
-    where = f", {share} of it set aside" if aside else ""
-    return f"{at}: {about_size(unclean << PAGE_SHIFT)} of the old guest's memory not yet clean{where}"
+    where = f", {share} set aside" if aside else ""
+    return f"{at}, {about_size(unclean << PAGE_SHIFT)} of the old guest isn't clean{where}"
 
 
 def _amounts(run: Run, time_ns: int) -> tuple[int, int]:

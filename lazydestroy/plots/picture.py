@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from ..rounded import about_count
 from ..units import bad_value, number
 from .quick import Packer, draw_text
 
@@ -122,6 +123,9 @@ LEFT, RIGHT = 0.158, 0.985
 
 
 TITLE_CHARACTERS = 82
+
+
+TITLE_WORDS = 12
 
 
 GREY = "#555555"
@@ -338,5 +342,5 @@ LANE = 0.42
 
 
 def ratio(value: float) -> str:
-    """A ratio for a title: two digits are enough."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+    """A ratio for a title: two or three digits are enough."""
+    return about_count(round(value)) if value >= 10 else f"{value:.1f}"

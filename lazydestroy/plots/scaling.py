@@ -16,6 +16,7 @@ from .. import scenarios
 from ..costs import Costs
 from ..machine import LOW_MEMORY
 from ..page import PAGE_SHIFT, PAGE_SIZE
+from ..rounded import about_size
 from ..run import Run
 from ..series import Series, v1
 from ..units import expect, format_duration, format_size, one_of, several
@@ -218,7 +219,10 @@ def scaling_finding(lines: Mapping[Series, list[int | None]], sizes: list[int]) 
     """What the downtimes of several kernels show, in a sentence made of their values."""
     first = _flat_from(lines, sizes) or 0
     grows = [f"{growth(line[first], line[-1])} {with_kernel(kernel)}" for kernel, line in lines.items()]
-    return f"{format_size(sizes[first])} to {format_size(sizes[-1])}: downtime grows {', '.join(grows)}"
+    if len(lines) > 1:
+        flat = ", ".join(grows).replace("not at all", "flat")
+        return f"Downtime from {about_size(sizes[first])} on: {flat}"
+    return f"{about_size(sizes[first])} to {about_size(sizes[-1])}: downtime grows {', '.join(grows)}"
 
 
 def _flat_from(lines: Mapping[Series, list[int | None]], sizes: list[int]) -> int | None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from ..rounded import counted, short_of
 from ..series import Trace
 from ..units import expect
 from .pages import LIST_PAGE, WRONG, draw_page, in_words, kind_of_page
-from .picture import GREY, WIDTH, Picture, styled
+from .picture import GREY, TITLE_WORDS, WIDTH, Picture, styled
 from .words import capital
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def plot_trace(trace: Trace) -> Picture:
     if left_out:
         moments = moments[: MOMENTS // 2] + moments[-(MOMENTS // 2) :]
     rows = [_row(number, moment, trace.violation, left - EDGE - NUMBER) for number, moment in moments]
-    title = textwrap.wrap(capital(trace.violation), 76)
+    broken = short_of(trace.violation, TITLE_WORDS) or f"It breaks in {counted(len(trace.moments), 'steps')}"
+    title = textwrap.wrap(capital(broken), 76)
     top = 0.66 + 0.24 * (len(title) - 1)
     picture = Picture(top + HEADS + sum(row.height for row in rows) + (CUT if left_out else 0) + 0.1)
     axes = _whole(picture)

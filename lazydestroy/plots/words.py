@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..page import PAGE_SHIFT
-from ..rounded import about, about_duration, about_size
+from ..rounded import about, about_duration, about_size, counted
 from ..run import Run
 from ..scenarios import zombies_over_time
 from ..series import Series
-from ..units import format_count, format_duration, format_size
+from ..units import format_duration, format_size
 from ..units import size as read_size
 from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import UVC
@@ -93,11 +93,11 @@ def finding(run: Run) -> str:
 
 def _finding_of_loop(run: Run) -> str:
     zombies, done = max(number for _, number in zombies_over_time(run)), len(run.downtimes_ns)
-    resets = f"{format_count(done)} reset{'s' if done != 1 else ''}"
-    piled = f"up to {zombies} zombie{'s' if zombies != 1 else ''}" if zombies else "no zombie"
+    resets = counted(done, "resets")
+    piled = f"up to {counted(zombies, 'zombies')}" if zombies else "no zombie"
     if run.stopped:
         return f"{resets} and {piled}, then the loop ends: {run.stopped}"
-    return f"{resets}, {downtime_words(run)}, {piled} at a time"
+    return f"{resets}, {downtime_words(run)}, {piled}"
 
 
 def downtime_words(run: Run) -> str:
@@ -190,11 +190,17 @@ def comparison(runs: tuple[Run, ...]) -> str:
         return finding(runs[-1])
     before, after = (f"{about_duration(ns)}" for ns in (first, last))
     which = "First downtime" if runs[0].scenario == "reboot_loop" else "Downtime"
-    words = f"{which} {before} {kernel_name(runs[0])}, {after} with {kernel_name(runs[-1])}"
+    words = f"{which} {before} {_with(runs[0])}, {after} {_with(runs[-1])}"
     if not last:
         return words
     full = f"{words}: {ratio(first / last)} times shorter" if first > last else f"{words}: no shorter"
     return full if len(full) <= TITLE_CHARACTERS else words
+
+
+def _with(run: Run) -> str:
+    """A run's kernel, in the middle of a sentence."""
+    name = kernel_name(run)
+    return name if name.startswith("before") else f"with {name}"
 
 
 def in_common(runs: tuple[Run, ...]) -> str:
@@ -219,7 +225,7 @@ def memory_finding(run: Run) -> str:
     if out_of_memory is not None:
         return f"Up to {_about(aside)} are set aside, and at {about_duration(out_of_memory.time_ns)} nothing is free"
     if aside:
-        return f"Up to {_about(aside)} set aside, neither used nor free; at least {_about(least)} stay free"
+        return f"Up to {_about(aside)} set aside; at least {_about(least)} stay free"
     if run.exited_ns is not None and run.cleanup_ns is not None and run.cleanup_ns > run.exited_ns:
         gone, back = about_duration(run.exited_ns), about_duration(run.cleanup_ns)
         return f"The process is gone after {gone}; its memory is back after {back}"

@@ -277,9 +277,10 @@ def _picture(runs: Mapping[tuple[str, bool], Run], filled: Mapping[str, Filled])
         if points:
             lines.append(Line(f"{guest} guest, {'after' if rests else 'during'} the clean-up", points))
     during, after = filled["protected"]
-    title = f"A protected guest uses its memory in {_time(during)} during the clean-up, in {_time(after)} after it"
-    if during is None or after is None:
-        title = "A protected guest does not come to use all its memory"
+    title = "A protected guest does not come to use all its memory"
+    if during is not None and after is not None:
+        took, clean = about_duration(during), about_duration(after)
+        title = f"Using all memory takes {took} during the clean-up, {clean} after it"
     return Lines(title, tuple(lines), "time since the guest began to use it", "memory used", "ns", "bytes")
 
 

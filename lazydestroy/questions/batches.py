@@ -208,10 +208,10 @@ def _picture(tried: Sequence[Tried], values: dict[str, Any]) -> Lines:
         Line("all clean", tuple((each.batch, each.cleanup_ns) for each in tried if each.cleanup_ns), "clean-up thread"),
         Line("memory used by the new guest", tuple((each.batch, each.used_ns) for each in tried), "guest"),
     )
-    hold = format_duration(values["present"].hold_ns)
-    title = f"With 32 the lock is held for {hold}; the time hardly depends on the batch"
+    hold = about_duration(values["present"].hold_ns)
+    title = f"With 32, the lock is held for {hold}; other batches take as long"
     if not _alike([each.used_ns for each in tried]):
-        title = f"With 32 the lock is held for {hold}; large batches cost the new guest time"
+        title = f"With 32, the lock is held for {hold}; large batches cost time"
     return Lines(
         title,
         lines,

@@ -154,8 +154,8 @@ def _picture(values: Mapping[str, Any], kernel: Series) -> Lines:
     gone = runs["shutdown"]
     marks = [(gone.downtime_ns, "wait() returns")] if gone.downtime_ns is not None else []
     title = (
-        f"{_size(values['after_wait'])} are charged to a process that is gone"
+        f"{_about(values['after_wait'])} are charged to a process that is gone"
         if values["after_wait"]
-        else f"With {kernel_words(kernel)} nothing is charged to a process that is gone"
+        else "Nothing is charged to a process that is gone"
     )
     return Lines(title, lines, "time since the reset, or the kill", "charged memory", "ns", "bytes", marks=tuple(marks))

@@ -141,7 +141,7 @@ def _picture(run: Run, end: int, both: int) -> Lanes:
     if new is not None:
         marks.append((new, "new guest runs"))
     title = (
-        f"For {format_duration(both)} one KVM VM has two secure configurations"
+        f"For {about_duration(both)}, one KVM VM has two secure configurations"
         if both
         else "At no moment does the KVM VM have two secure configurations"
     )

@@ -292,9 +292,9 @@ def _free_over_time(gone: Run, gone_before: Run, again: Run, kernel: Series) -> 
             marks.append((run.downtime_ns, name))
     aside = int(gone.memory["set_aside"].max())
     title = (
-        f"With {kernel_words(kernel)} wait() returns while {format_size(aside << PAGE_SHIFT)} are neither used nor free"
+        f"wait() returns while {about_size(aside << PAGE_SHIFT)} are neither used nor free"
         if aside
-        else f"With {kernel_words(kernel)} nothing is set aside"
+        else "Nothing is set aside"
     )
     return Lines(
         title, to_the_end(lines), "time since the reset, or the kill", "memory", "ns", "bytes", marks=tuple(marks)

@@ -228,8 +228,8 @@ def _after(gone: int | None, exit_ns: int) -> str:
 
 def _title(values: Mapping[str, Any]) -> str:
     shown, alone = values["shown"], values["alone"]
-    killed = f"Killed after {format_duration(shown.exit_ns)}: after {_time(shown.clean_ns)}"
-    return f"Not killed: clean after {_time(alone.cleanup_ns)}. {killed}"
+    killed = f"if killed at {about_duration(shown.exit_ns)}, {_about(shown.clean_ns)}"
+    return f"All is clean after {_about(alone.cleanup_ns)}; {killed}"
 
 
 def _table(values: Mapping[str, Any]) -> Table:
@@ -284,7 +284,7 @@ def _times(values: Mapping[str, Any]) -> Lines:
     if usual is not None:
         lines.append(Line("all clean, if nobody is killed", ((min(found), usual), (latest, usual)), "guest"))
     slow = [each.clean_ns for each in found.values() if each.clean_ns]
-    title = f"The earlier the exit, the later all is clean: {_time(max(slow))} at worst" if slow else "Never all clean"
+    title = f"The earlier the exit, the later all is clean: {_about(max(slow))} at worst" if slow else "Never all clean"
     if slow and usual is not None and max(slow) <= usual:
         title = "An exit makes nothing later"
     return Lines(title, tuple(lines), "killed, time since the reset", "time since the reset", "ns", "ns")

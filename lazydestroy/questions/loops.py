@@ -418,7 +418,7 @@ def _picture(runs: Mapping[str, Run], habit: str, worst: Pile) -> Lines:
     lines = tuple(Line(_HABITS[habit], at_each_reset(run)) for habit, run in runs.items())
     title = "No zombies at all"
     if worst.zombies:
-        title = f"{_HABITS[habit].capitalize()}: up to {counted(worst.zombies, 'zombies')} at a time"
+        title = f"{_HABITS[habit].capitalize()}: up to {counted(worst.zombies, 'zombies')}"
     return Lines(title, lines, "configurations set aside so far", "zombies at that moment", "", "")
 
 
@@ -439,20 +439,17 @@ def _over_time_picture(runs: Mapping[str, Run]) -> Lines:
         for name, steps in quick.items()
     )
     most = max(pages for steps in quick.values() for _, pages in steps) << PAGE_SHIFT
-    title = f"Together they hold up to {format_size(most)}, and give it back when the loop is over"
+    title = f"Zombies hold up to {about_size(most)}, and give it all back"
     if any(steps[-1][1] for steps in quick.values()):
-        title = f"Together they hold up to {format_size(most)}, and do not give all of it back"
+        title = f"Zombies hold up to {about_size(most)}, and keep some of it"
     return Lines(title, lines, "time since the first reset", "donated storage", "ns", "bytes")
 
 
 def _growth_picture(growth: Mapping[int, Pile]) -> Lines:
     line = Line("reset at once", tuple((size, each.donated) for size, each in growth.items()), "donated")
-    title = f"Together they hold up to {format_size(growth[max(growth)].donated)}"
+    title = f"Zombies hold up to {about_size(growth[max(growth)].donated)}"
     if len(growth) > 1:
         first, last = min(growth), max(growth)
-        title = (
-            f"{format_size(last)} instead of {format_size(first)}: they hold {format_size(growth[last].donated)} "
-            "instead of "
-            f"{format_size(growth[first].donated)}"
-        )
+        more, less = about_size(growth[last].donated), about_size(growth[first].donated)
+        title = f"With {about_size(last)} instead of {about_size(first)}, they hold {more} instead of {less}"
     return Lines(title, (line,), "memory of the guest", "donated storage, at most", "bytes", "bytes")

@@ -236,7 +236,7 @@ def _notified_agreement(killed: int, still: int) -> str:
 def _notifier_picture(with_: Mapping[tuple[int, int], Outcome], killed: int, still: int) -> Grid:
     sizes, rates = (sorted({key[place] for key in with_}) for place in (0, 1))
     return Grid(
-        title=f"With version 2's OOM notifier the other process is killed in {still} cases instead of {killed}",
+        title=f"With the notifier, {still} of {len(with_)} processes are killed instead of {killed}",
         row_title="guest that has gone",
         column_title="pace at which another process takes as much memory",
         rows=tuple(map(format_size, sizes)),

@@ -484,7 +484,7 @@ def _table(found: Found, after: Mapping[str, Later]) -> Table:
 def _grid(found: Found) -> Grid:
     refused = sum(marked.refused == CRST_PAGES > plain.refused for marked, plain in found.values())
     return Grid(
-        title=f"The mark stays, and because of it {refused} of {len(found)} uses are refused",
+        title=f"Because of the mark, {refused} of {len(found)} uses are refused",
         row_title="tried as",
         column_title="top-level table",
         rows=tuple(found),

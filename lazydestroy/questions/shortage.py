@@ -16,7 +16,6 @@ from ..page import PAGE_SHIFT, PAGE_SIZE
 from ..scenarios import shutdown
 from ..series import Series
 from ..units import format_duration, format_rate, format_size
-from .common import kernel_words
 from .pictures import Cell, Grid
 from .progress import one_by_one
 
@@ -156,7 +155,7 @@ def map_picture(found: Mapping[tuple[int, int], Outcome], kernel: Series) -> Gri
     sizes, rates = (sorted({key[place] for key in found}) for place in (0, 1))
     killed = sum(each.killed_ns is not None for each in found.values())
     return Grid(
-        title=f"With {kernel_words(kernel)} the other process is killed in {killed} of {len(found)} cases",
+        title=f"The other process is killed in {killed} of {len(found)} cases",
         row_title="guest that has gone",
         column_title="pace at which another process takes as much memory",
         rows=tuple(map(format_size, sizes)),

@@ -12,9 +12,10 @@ import ipywidgets
 
 from .. import scenarios
 from ..plots import finding, styled
+from ..rounded import about_duration
 from ..run import Run
 from ..series import Series
-from ..units import format_duration, one_of
+from ..units import one_of
 from .controlled import Controlled, Hear, Show
 from .controls import (
     DEMANDS,
@@ -143,8 +144,8 @@ class Explorer(Controlled):
 
 def _times(run: Run) -> str:
     """The result in figures."""
-    waits = "never ends" if run.downtime_ns is None else format_duration(run.downtime_ns)
-    clean = "never all clean" if run.cleanup_ns is None else f"all clean after {format_duration(run.cleanup_ns)}"
+    waits = "never ends" if run.downtime_ns is None else about_duration(run.downtime_ns)
+    clean = "never all clean" if run.cleanup_ns is None else f"all clean after {about_duration(run.cleanup_ns)}"
     return f"Downtime {waits}, {clean}{', out of memory' if run.oom else ''}"
 
 

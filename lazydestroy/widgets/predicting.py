@@ -62,7 +62,7 @@ class Prediction(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         if chosen == self.right:
             verdict = f"✔ Right. {told}"
         else:
-            verdict = f"✘ Not quite. {told} What happened: <b>{self.right.answer}</b>."
+            verdict = f"✘ Not quite. {told} What happened: <b>{self.right.answer.rstrip('.')}</b>."
         return verdict + self._note
 
     @property

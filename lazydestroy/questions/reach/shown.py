@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...rounded import counted
 from ..answer import Table
 from ..pictures import Cell, Grid, Mood
 from .accessors import ACCESSORS, ZOMBIE
@@ -43,8 +42,8 @@ def grid(cells: tuple[Reach, ...], scenario: Scenario) -> Grid:
     secrets = sum(cell.reads_secret for cell in there.values())
     everybody = sum(not who.by_hand for who in ACCESSORS.values())
     return Grid(
-        title=f"After a {scenario} {len(through)} of {everybody} reach a page that waits; "
-        f"{counted(secrets, 'cells') if secrets else 'no cell'} read{'' if secrets > 1 else 's'} a secret",
+        title=f"{scenario.capitalize()}: {len(through)} of {everybody} reach a waiting page; "
+        f"{secrets or 'none'} read{'' if secrets > 1 else 's'} a secret",
         row_title="who goes for the page",
         column_title="state of the page",
         rows=tuple(ACCESSORS),
