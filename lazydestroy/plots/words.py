@@ -114,7 +114,8 @@ def _finding_of_reboot(run: Run, waited: str) -> str:
     if run.cleanup_ns is None:
         return f"The new guest runs {waited}, but the old pages are never all clean{_why(run)}"
     if run.cleanup_ns <= (run.downtime_ns or 0):
-        return f"The new guest runs only {waited}: all {about(run.pages, 'old pages')} are cleaned first"
+        waits = about_duration(run.downtime_ns or 0)
+        return f"The new guest waits {waits}: all {about(run.pages, 'old pages')} are cleaned first"
     return f"The new guest runs {waited}; the clean-up goes on until {about_duration(run.cleanup_ns)}"
 
 
