@@ -26,7 +26,7 @@ from .costs import Costs
 from .designs import compare
 from .limits import NotEnoughMemory
 from .machine import Access, Machine
-from .questions import QUESTIONS, Answer, Question, ask
+from .questions import QUESTIONS, Answer, Question, answers, ask
 from .run import Event, Run
 from .scenarios import reboot, reboot_loop, shutdown
 from .small import small_machine
@@ -56,6 +56,7 @@ __all__ = [
     "Question",
     "Run",
     "Ultravisor",
+    "answers",
     "ask",
     "compare",
     "exercise",

@@ -27,7 +27,7 @@ def refused(capsys, *arguments: str) -> str:
     return said.err
 
 
-def test_without_a_number_it_lists_the_twelve_questions(capsys):
+def test_without_a_number_it_lists_the_questions(capsys):
     assert main([]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for each in ld.QUESTIONS:
@@ -49,13 +49,13 @@ def test_from_a_shell_it_ends_with_status_0_and_prints_the_answer():
 def test_from_a_shell_a_wrong_argument_ends_with_status_2():
     ran = subprocess.run([sys.executable, "-m", "lazydestroy", "99"], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == "lazydestroy: number=99: use the number of a question, 1 to 12\n"
+    assert ran.stderr == "lazydestroy: number=99: use the number of a question, 1 to 15\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["0"], "1 to 12"),
+        (["0"], "1 to 15"),
         (["three"], "'three' is not the number of a question"),
         (["3.5"], "'3.5' is not the number of a question"),
         (["3", "4"], "unrecognized arguments: 4"),

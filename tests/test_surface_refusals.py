@@ -195,12 +195,14 @@ def cases():
     yield "Comparison.runs-memory", lambda value: COMPARED.runs(memory=value), "memory"
     yield "Comparison.plot-scenario", lambda value: COMPARED.plot(value), "scenario"
     yield "Machine.protect-image", lambda value: unprotected().protect(value), "image"
-    for number in range(1, 13):
+    for number in range(1, 16):
         own = [name for name in questions.accepted(number) if name not in parameters(ld.reboot)]
         tiny = {name: value for name, value in TINY_REBOOT.items() if name in questions.accepted(number)}
         for each in [*own, "kernel"]:
             yield f"ask {number}-{each}", lambda value, n=number, g=tiny, p=each: ld.ask(n, **{**g, p: value}), each
     yield "ask-number", ld.ask, "number"
+    yield "answers-numbers", ld.answers, "number"
+    yield "answers-kernel", lambda value: ld.answers(13, kernel=value), "kernel"
     yield "ask-progress", lambda value: ld.ask(12, progress=value), "progress"
     yield "how_sure-factors", lambda value: questions.how_sure(12, factors=value, each=()), "factors"
     yield "how_sure-number", questions.how_sure, "number"
@@ -277,6 +279,13 @@ def test_a_wrong_value_is_refused_by_name(call, word):
 
 def test_nothing_public_is_left_out():
     data = {"Access", "Answer", "Event", "Interruption", "NotEnoughMemory", "Question", "Run", "UVC"}
-    elsewhere = {"Ultravisor", "ask", "compare", "predict", "quiz"}  # `cases` takes their parameters by itself
+    elsewhere = {
+        "Ultravisor",
+        "answers",
+        "ask",
+        "compare",
+        "predict",
+        "quiz",
+    }  # `cases` takes their parameters by itself
     there = {name for name in ld.__all__ if callable(getattr(ld, name))}
     assert there == TABLE.keys() & there | data | elsewhere

@@ -91,7 +91,7 @@ def test_every_question_has_controls_for_what_decides_it(number):
 @pytest.mark.parametrize(
     ("number", "given", "words"),
     [
-        (13, {}, "1 to 12"),
+        (16, {}, "1 to 15"),
         (1, {"controls": ("colour",)}, "'colour' is not one of"),
         (1, {"memory": "3 GiB"}, "use a power of two"),
         (2, {"controls": ("memory",)}, "'memory' is not one of"),

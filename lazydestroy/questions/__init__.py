@@ -1,6 +1,6 @@
 """The reviewers' questions, answered by experiment.
 
-`question` has the twelve questions as they were asked in the thread, `ask` runs the experiment of one, and what comes
+`question` has the questions as they were asked in the mails, `ask` runs the experiment of one, and what comes
 out is an `Answer`: a verdict made of measured values, evidence, and whether it agrees with the author. What there is to
 see is kept as data (`pictures`); nothing is drawn here.
 """
@@ -15,8 +15,10 @@ from . import (
     entities,
     exhausted,
     leaving,
+    leftovers,
     loops,
     notifier,
+    owning,
     poisoned,
     reach,
     shortage,
@@ -24,7 +26,8 @@ from . import (
 )
 from .answer import Agreement, Answer, Table, resting_on
 from .question import QUESTIONS, Question
-from .registry import EXPERIMENTS, accepted, answers, ask, question
+from .registry import EXPERIMENTS, accepted, ask, question
+from .side_by_side import Answers, answers
 from .sureness import Sureness, how_sure
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "QUESTIONS",
     "Agreement",
     "Answer",
+    "Answers",
     "Question",
     "Sureness",
     "Table",
@@ -46,8 +50,10 @@ __all__ = [
     "exhausted",
     "how_sure",
     "leaving",
+    "leftovers",
     "loops",
     "notifier",
+    "owning",
     "poisoned",
     "question",
     "reach",

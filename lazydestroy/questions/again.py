@@ -17,7 +17,7 @@ from .answer import Answer, Table, resting_on
 from .common import kernel_words, listed
 from .pictures import Line, Lines
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 USES = "uses its memory"
 """What the scenario calls it when a new guest's vCPUs touch page by page."""
@@ -33,7 +33,9 @@ class Filled(NamedTuple):
     after: int | None
 
 
-@answers(7, reboot, ("new_guest", "wait_for_cleanup", "exit_at", "demand", "demand_total", "demand_from", "bystander"))
+@answering(
+    7, reboot, ("new_guest", "wait_for_cleanup", "exit_at", "demand", "demand_total", "demand_from", "bystander")
+)
 def waits(
     question: Question,
     *,

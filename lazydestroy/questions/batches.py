@@ -18,7 +18,7 @@ from .common import cleans_up, has
 from .pictures import Line, Lines
 from .progress import one_by_one
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 BATCHES = tuple(1 << power for power in range(13))
 """1 to 4096, in powers of two."""
@@ -66,7 +66,7 @@ class Tried(NamedTuple):
     busy: int
 
 
-@answers(9, reboot, _CHOSEN)
+@answering(9, reboot, _CHOSEN)
 def sizes_of_batches(
     question: Question,
     *,

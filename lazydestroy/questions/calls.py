@@ -18,10 +18,10 @@ from .answer import Answer, Table, resting_on
 from .common import cleans_up, kernel_words
 from .pictures import Timelines
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 
-@answers(1, reboot, ("exit_at", "demand", "demand_total", "demand_from", "bystander", "destroy_fails"))
+@answering(1, reboot, ("exit_at", "demand", "demand_total", "demand_from", "bystander", "destroy_fails"))
 def in_the_background(question: Question, *, memory: int | str = "64 GiB", kernel: Series = v1, **more: Any) -> Answer:
     """Count the Ultravisor Calls of a reboot and of a shutdown, by actor and by moment.
 

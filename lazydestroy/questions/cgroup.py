@@ -16,12 +16,12 @@ from .answer import Answer, Table, resting_on
 from .common import BEFORE, kernel_words, memory_line, to_the_end
 from .pictures import Lines
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 _SHUTDOWN = inspect.signature(shutdown).parameters.keys()
 
 
-@answers(8, reboot, ("exit_at", "demand", "demand_total", "demand_from"))
+@answering(8, reboot, ("exit_at", "demand", "demand_total", "demand_from"))
 def charged(question: Question, *, memory: int | str = "64 GiB", kernel: Series = v1, **more: Any) -> Answer:
     """Follow what is charged over a reboot and a shutdown.
 

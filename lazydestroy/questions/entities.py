@@ -12,10 +12,10 @@ from ..units import format_duration
 from .answer import Answer, Table, resting_on
 from .pictures import Lanes, Span
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 
-@answers(5, reboot)
+@answering(5, reboot)
 def which_guest(question: Question, *, memory: int | str = "16 GiB", kernel: Series = v1, **more: Any) -> Answer:
     """Follow the guest OS, the secure configurations and the KVM VM over a reboot.
 

@@ -18,7 +18,7 @@ from .answer import Answer, Table, resting_on
 from .common import BEFORE, kernel_words, memory_line, to_the_end, when_free
 from .pictures import Lines
 from .question import Question
-from .registry import answers
+from .registry import answering
 from .shortage import (
     CHOSEN,
     RATES,
@@ -35,7 +35,7 @@ from .shortage import (
 )
 
 
-@answers(3, shutdown, CHOSEN)
+@answering(3, shutdown, CHOSEN)
 def exhausted(
     question: Question,
     *,

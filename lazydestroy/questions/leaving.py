@@ -20,7 +20,7 @@ from .common import cleans_up, kernel_words, named
 from .pictures import Line, Lines, Timelines
 from .progress import one_by_one
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Moments of the exit, as shares of the clean-up without one, if none is given."""
@@ -65,7 +65,7 @@ class Left(NamedTuple):
     threads: int
 
 
-@answers(10, reboot, ("demand", "demand_total", "demand_from", "wait_for_cleanup", "bystander"))
+@answering(10, reboot, ("demand", "demand_total", "demand_from", "wait_for_cleanup", "bystander"))
 def exits(
     question: Question,
     *,

@@ -20,7 +20,7 @@ from .common import kernel_words, number_in, prepares
 from .pictures import Line, Lines
 from .progress import one_by_one
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 _HABITS: Mapping[str, str] = {
     "at once": "reset at once",
@@ -124,7 +124,7 @@ def _lasting(run: Run) -> int | None:
 _CHOSEN = ("habit", "max_num_sec_conf")
 
 
-@answers(6, reboot_loop, _CHOSEN)
+@answering(6, reboot_loop, _CHOSEN)
 def loops(
     question: Question,
     *,

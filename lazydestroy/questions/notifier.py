@@ -24,7 +24,7 @@ from .common import kernel_words, number_in, prepares
 from .pictures import Grid
 from .progress import one_by_one
 from .question import Question
-from .registry import answers
+from .registry import answering
 from .shortage import (
     CHOSEN,
     PRECISION,
@@ -41,7 +41,7 @@ from .shortage import (
 )
 
 
-@answers(4, shutdown, CHOSEN)
+@answering(4, shutdown, CHOSEN)
 def notified(
     question: Question,
     *,

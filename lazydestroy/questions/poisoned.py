@@ -23,7 +23,7 @@ from .answer import Agreement, Answer, Table, resting_on
 from .common import BEFORE, kernel_words, listed
 from .pictures import Cell, Grid, Mood
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 GUEST = 8 * PAGE_SIZE
 """Size of each guest."""
@@ -349,7 +349,7 @@ def later(kernel: Series, costs: Costs | None, vms: int) -> Later:
     return Later(vms, refused, given, holder.name.lower())
 
 
-@answers(12)
+@answering(12)
 def poisoned(question: Question, *, kernel: Series = v1, costs: Costs | None = None, vms: int = 3) -> Answer:
     """Try a marked table for everything that there is, then one that is not marked; and see who is handed it next.
 

@@ -1,4 +1,6 @@
-"""The twelve questions of the review thread: who asked what, where, and what the author answered.
+"""The reviewers' questions: who asked what, where, and what the author answered.
+
+The first twelve are those of version 1's review thread. The others came with the versions that led to Linux 6.2.
 
 All of it is paraphrased. A Message-Id finds the mail in the archives, for instance behind https://lore.kernel.org/r/.
 """
@@ -14,20 +16,25 @@ HUCK = "Cornelia Huck"
 BORNTRAEGER = "Christian Borntraeger"
 HILDENBRAND = "David Hildenbrand"
 FRANK = "Janosch Frank"
+BOEHR = "Nico Boehr"
+REVIEWERS = "The reviewers of versions 1 to 5"
 
 NOT_ANSWERED = "not answered in the thread"
+
+VERSION_6 = "20211203165814.73016-1-imbrenda@linux.ibm.com"
+"""Version 6's cover letter."""
 
 COVER_LETTER_ANSWERED = "20210518170537.58b32ffe.cohuck@redhat.com"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Question:
-    """A question of the review thread.
+    """A question of the reviewers.
 
     Attributes
     ----------
     number : int
-        1 to 12, in the order of the thread.
+        1 to 12, in the order of version 1's thread; then 13 to 15.
     title : str
         What it is about, in a few words.
     who : str
@@ -224,6 +231,36 @@ QUESTIONS = Questions(
             "A table that is marked serves its own configuration only; nor can it back donated storage.",
             ("20210518124027.48f36caa@ibm-vm",),
         ),
+        Question(
+            13,
+            "Set aside, or left over",
+            BOEHR,
+            "on version 13's asynchronous destroy",
+            "166030300049.24812.17231340197534047162@localhost.localdomain",
+            "Three names are in use. Which configuration is set aside, and which one is a leftover?",
+            "One that waits is set aside; one whose clean-up was interrupted is a leftover. Version 14's texts say so.",
+            ("20220930140150.37463-2-imbrenda@linux.ibm.com",),
+        ),
+        Question(
+            14,
+            "Who pays the CPU time",
+            REVIEWERS,
+            "in no single mail: the one here is version 6's cover letter, which answers",
+            VERSION_6,
+            "Who pays for the CPU time that the clean-up takes?",
+            "Since version 6 the process that owns the VM: the thread that cleans up is its own.",
+            (VERSION_6,),
+        ),
+        Question(
+            15,
+            "Who owns the memory after the exit",
+            REVIEWERS,
+            "in no single mail: the one here is version 6's cover letter, which answers",
+            VERSION_6,
+            "Who owns the guest's memory when its process is gone?",
+            "Since version 6 the kernel keeps none of it. If it is to outlive QEMU, a second process shares it.",
+            (VERSION_6,),
+        ),
     )
 )
-"""The twelve, in the order of the thread."""
+"""The twelve of version 1's thread, in its order, and three that came later."""

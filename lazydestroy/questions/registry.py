@@ -33,7 +33,7 @@ _LAZY = (1, 2, 3, 4, 5, 6, 7, 8)
 """Answers that are about lazy destroy when it is on."""
 
 
-def answers(
+def answering(
     number: int, scenario: Callable[..., Any] | None = None, chooses: tuple[str, ...] = ()
 ) -> Callable[[Experiment], Experiment]:
     """Register an experiment. `scenario` gets its further parameters, but for those that it `chooses` itself."""
@@ -74,12 +74,12 @@ def accepted(number: int) -> dict[str, Any]:
 
 
 def ask(number: int, *, progress: Progress | None = None, **parameters: Any) -> Answer:
-    """Answer a question of the review thread by experiment.
+    """Answer a question of the reviewers by experiment.
 
     Parameters
     ----------
     number : int
-        1 to 12; see ``ld.QUESTIONS``.
+        1 to 15; see ``ld.QUESTIONS``.
     progress : callable, optional
         Called with how many runs of a series are done and how many there are, if the experiment makes many.
     **parameters
@@ -102,7 +102,7 @@ def ask(number: int, *, progress: Progress | None = None, **parameters: Any) -> 
     Examples
     --------
     >>> ask(1, memory="4 GiB").claims
-    {'the clean-up thread makes Ultravisor Calls': True}
+    {'the clean-up thread makes Ultravisor Calls that do something': True}
     """
     asked = question(number)
     names = accepted(asked.number)

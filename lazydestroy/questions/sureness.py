@@ -102,7 +102,7 @@ def how_sure(number: int, factors: Sequence[Any] = FACTORS, each: Sequence[Any] 
     Parameters
     ----------
     number : int
-        1 to 12.
+        1 to 15.
     factors : sequence of float
         All costs are multiplied by each of these.
     each : sequence of float

@@ -15,7 +15,7 @@ from .answer import Answer, Table, resting_on
 from .common import kernel_words, listed, prepares
 from .pictures import Cell, Grid
 from .question import Question
-from .registry import answers
+from .registry import answering
 
 PAGES = 8
 """Pages of the guest. The VM's life does not depend on how many there are."""
@@ -55,7 +55,7 @@ Trouble = Mapping[str, int]
 """What was wrong in the end, and how often."""
 
 
-@answers(11)
+@answering(11)
 def writable(question: Question, *, kernel: Series = v1) -> Answer:
     """Change the parameter at each moment of a VM's life, in both directions, and look what is left in the end.
 

@@ -32,6 +32,9 @@ _DECIDES: Mapping[int, tuple[str, ...]] = {
     10: ("memory", "exit_at", "destroy"),
     11: ("kernel",),
     12: ("kernel",),
+    13: ("kernel",),
+    14: ("memory", "destroy", "kernel"),
+    15: ("memory", "destroy", "kernel"),
 }
 """What decides the answer to each question."""
 
@@ -122,7 +125,7 @@ def explore_question(number: int, controls: Iterable[str] | None = None, **param
     Parameters
     ----------
     number : int
-        1 to 12.
+        1 to 15.
     controls : iterable of str, optional
         Which controls there are: "memory", "host", "kernel", "touch", "exit_at", or the name of a cost. Default: what
         decides this answer.

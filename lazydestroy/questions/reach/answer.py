@@ -11,7 +11,7 @@ from ...units import one_of
 from ..answer import Answer, resting_on
 from ..common import number_in
 from ..question import Question
-from ..registry import answers
+from ..registry import answering
 from .accessors import NEW_GUESTS, ZOMBIE
 from .attempt import SCENARIOS, Scenario
 from .experiment import reach, reach_matrix
@@ -26,7 +26,7 @@ SCENARIO_WORDS: Mapping[str, tuple[Scenario, ...]] = {
 }
 
 
-@answers(2)
+@answering(2)
 def reached(
     question: Question,
     *,
