@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .page import Holder, State
+from .rounded import counted
 from .ultravisor import Interruption
 from .units import format_count, format_duration, format_size
 from .uvcb import UVC
@@ -287,7 +288,7 @@ class Run:
         lines += [f"  {label:<{width}}  {value}" for label, value in self._rows()]
         lines += [f"  {event}" for event in self.events[:8]]
         if len(self.events) > 8:
-            lines.append(f"  ... and {len(self.events) - 8} events more")
+            lines.append(f"  ... and {counted(len(self.events) - 8, 'more events')}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

@@ -135,7 +135,7 @@ def test_without_memory_to_donate_a_guest_is_not_made_protected_and_the_event_is
     machine.boot()
     while (frame := machine.memory.find_run(1)) is not None:
         machine.take(frame, 1, Content.HOST)
-    with pytest.raises(RuntimeError, match=r"could not be made protected: nowhere are 1 pages free, in a row"):
+    with pytest.raises(RuntimeError, match=r"could not be made protected: nowhere is 1 page free, in a row"):
         machine.protect()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .. import units
 from ..kernel.structs import Mm
 from ..page import PAGE_SHIFT, Content, Holder, Page, State
+from ..rounded import counted
 from .sizes import LOWCORE_PAGES
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ class HostFrames:
             return None
         first = self.memory.find_run(pages, lowest=max(LOWCORE_PAGES, self.donated_from >> PAGE_SHIFT))
         if first is None:
-            self.event("refused", f"nowhere are {units.format_count(pages)} pages free, in a row, to be donated")
+            self.event(
+                "refused",
+                f"nowhere {'is' if pages == 1 else 'are'} {counted(pages, 'pages')} free, in a row, to be donated",
+            )
             return None
         self.take(first, pages, Content.HOST)
         return first, pages

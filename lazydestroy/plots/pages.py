@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Arc, Rectangle
 
 from ..machine import Machine
+from ..rounded import counted
 from ..units import expect
 from .picture import GREY, PALETTE, Picture, styled
 from .words import capital
@@ -200,7 +201,9 @@ def _counted(rows: list[dict[str, Any]], old: set[str]) -> str:
         kind = kind_of_page(row, old)
         counts[kind] = counts.get(kind, 0) + 1
     ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return f"{len(rows)} pages: " + ", ".join(f"{number} {names.get(kind, kind)}" for kind, number in ordered)
+    return f"{counted(len(rows), 'pages')}: " + ", ".join(
+        f"{number} {names.get(kind, kind)}" for kind, number in ordered
+    )
 
 
 def _guest_now(machine: Machine, old: set[str]) -> str:

@@ -196,7 +196,7 @@ def _words(trace: Trace) -> str:
             *(["Here it goes wrong."] if moment.bad else []),
             f"Then {pages}{'; a list page is set aside' if moment.list_pages else ''}.",
         ]
-    return f"{capital(trace.violation)}. A trace in {len(trace.moments)} moments. {' '.join(told)}"
+    return f"{capital(trace.violation)}. A trace in {counted(len(trace.moments), 'moments')}. {' '.join(told)}"
 
 
 __all__ = ["plot_trace"]

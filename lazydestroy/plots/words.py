@@ -51,7 +51,7 @@ def setting(run: Run) -> str:
         uses = _TOUCHES[given["touch"]] if given["touched"] else _TOUCHES["none"]
         parts.append(f"new guest: {given['new_guest']}, {uses}")
     elif run.scenario == "reboot_loop":
-        parts.append(f"{given['times']} resets; each guest: {_HABITS[given['habit']]}")
+        parts.append(f"{counted(given['times'], 'resets')}; each guest: {_HABITS[given['habit']]}")
     else:
         parts.append(f"host: {format_size(given['host_memory'])}")
         parts.append(f"another process asks for {given['demand']}" if given["demand"] else "nobody asks for memory")
