@@ -177,14 +177,16 @@ def with_solutions(notebook: Any, printed: Iterable[str]) -> Any:
 
 
 def draw_pictures() -> None:
-    """Draw the README's pictures: a reboot before the series and with it, and the pages in the middle of it."""
+    """Draw the README's pictures: a reboot before the patches and with them, and the pages in the middle of it."""
     import lazydestroy as ld
-    from lazydestroy.plots import plot_map, plot_timeline
+    from lazydestroy.plots import plot_map, plot_waiting
 
-    before, after = ld.reboot("64 GiB", kernel=ld.series.v1.upto(0)), ld.reboot("64 GiB", film=True)
+    kernels = {"before the patches": ld.series.v1.upto(0), "with the patches": ld.series.v1_fixed}
+    runs = [ld.reboot("64 GiB", kernel=kernel, new_guest="normal", touch="none") for kernel in kernels.values()]
+    mixed = ld.reboot("64 GiB", kernel=ld.series.v1_fixed, touch="random", film=True)
     IMAGES.mkdir(exist_ok=True)
-    (IMAGES / "before-and-after.png").write_bytes(plot_timeline(before, after).png())
-    (IMAGES / "page-map.png").write_bytes(plot_map(after, "12 s").png())
+    (IMAGES / "before-and-after.png").write_bytes(plot_waiting(*runs, names=list(kernels)).png())
+    (IMAGES / "page-map.png").write_bytes(plot_map(mixed, "12 s").png())
 
 
 def main(arguments: list[str]) -> None:
