@@ -35,7 +35,7 @@ help:
 	@echo "make test        check every claim, in minutes       make test ARGS='tests/test_units.py -x'"
 	@echo "make test-all    run the long tests too: all notebooks, the browser, the long searches"
 	@echo "make bench       measure, and print the table"
-	@echo "make notebooks   execute the lessons afresh and save them      make notebooks ARGS=notebooks/glossary.ipynb"
+	@echo "make notebooks   execute the lessons afresh and save them      make notebooks ARGS=notebooks/reference/glossary.ipynb"
 	@echo "make lint        check style and types"
 	@echo "make clean       remove what the others made"
 	@echo

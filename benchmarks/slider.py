@@ -58,7 +58,7 @@ def slider(sizes: Sizes) -> list[Row]:
         root = Path(folder) / "root"
         root.mkdir()
         (root / "measured.ipynb").write_text(json.dumps(_notebook(BENCH, PEER)))
-        lab = Path(__file__).parent.parent / "notebooks" / "lab.ipynb"
+        lab = Path(__file__).parent.parent / "notebooks" / "reference/lab.ipynb"
         shutil.copy(lab, root)
         began = time.perf_counter()
         with server(Path(folder)) as address, browser() as running:
@@ -85,7 +85,7 @@ def _notebook(*sources: str) -> dict[str, Any]:
 
 def _first_minute(running: Any, address: str, began: float) -> float:
     """Open the lab bench, run it, press a key on its first slider, see the picture change."""
-    notebook = Notebook(running, address, "lab.ipynb")
+    notebook = Notebook(running, address, "reference/lab.ipynb")
     try:
         notebook.run_all()
         widget = notebook.widgets()[0]

@@ -2,7 +2,7 @@
 
 The figures are read from the code that uses them whenever `assumptions` is called, so the list cannot disagree with
 what runs. What an Ultravisor answers is decided in `lazydestroy.ultravisor`, what a step costs in `lazydestroy.costs`;
-both say there what is assumed, and are collected here. ``notebooks/appendix-assumptions.ipynb`` shows it all.
+both say there what is assumed, and are collected here. ``notebooks/reference/assumptions.ipynb`` shows it all.
 """
 
 from __future__ import annotations

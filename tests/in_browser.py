@@ -9,7 +9,7 @@ from refresh_notebooks import ROOT
 
 from benchmarks.browser import missing
 
-BENCH = "notebooks/lab.ipynb"
+BENCH = "notebooks/reference/lab.ipynb"
 SCREENSHOTS = ROOT / "build" / "screenshots"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 WIDTHS = (1024, 1920)

@@ -26,7 +26,7 @@ def test_every_control_moves_something_and_everything_fits(path, opened):
 
 def test_a_key_that_moves_a_control_moves_nothing_else(opened):
     """JupyterLab takes arrow keys for its own where the focus is in no text: it goes to another cell, or folds one."""
-    notebook = opened("notebooks/03-two-ways-to-go.ipynb")
+    notebook = opened("notebooks/course/04-lazy-reboot.ipynb")
     page = notebook.page
     menu = next(control for control in notebook.widgets()[0].controls() if control.kind == "dropdown").place
     for place, keys in (

@@ -26,9 +26,9 @@ def test_every_link_of_the_lessons_has_its_title():
     ("before", "after"),
     [
         ("[an Ultravisor](g/glossary.ipynb#cell-id=zombie)", '[an Ultravisor](g/glossary.ipynb#cell-id=zombie "Old.")'),
-        ('[a](glossary.ipynb#cell-id=zombie "x")', '[a](glossary.ipynb#cell-id=zombie "Old.")'),
-        ('[a](glossary.ipynb#cell-id=zombie "Old.")', '[a](glossary.ipynb#cell-id=zombie "Old.")'),
-        ("[a](glossary.ipynb#cell-id=guest) (b)", "[a](glossary.ipynb#cell-id=guest) (b)"),
+        ('[a](reference/glossary.ipynb#cell-id=zombie "x")', '[a](reference/glossary.ipynb#cell-id=zombie "Old.")'),
+        ('[a](reference/glossary.ipynb#cell-id=zombie "Old.")', '[a](reference/glossary.ipynb#cell-id=zombie "Old.")'),
+        ("[a](reference/glossary.ipynb#cell-id=guest) (b)", "[a](reference/glossary.ipynb#cell-id=guest) (b)"),
         ("[a](other.ipynb#cell-id=zombie)", "[a](other.ipynb#cell-id=zombie)"),
     ],
 )
@@ -40,7 +40,7 @@ def test_it_is_checked_and_written(tmp_path, capsys):
     folder = tmp_path / "notebooks"
     (folder / "course").mkdir(parents=True)
     entries = [{"id": term, "source": [f"## {term}\n", "\n", f"It is *{term}*. More.\n"]} for term in hover.TERMS]
-    (folder / "glossary.ipynb").write_text(json.dumps({"cells": entries}))
+    (folder / "reference/glossary.ipynb").write_text(json.dumps({"cells": entries}))
     lesson = folder / "course" / "1.ipynb"
     cell = {"cell_type": "markdown", "id": "a", "source": ["é\n", "[z](../glossary.ipynb#cell-id=zombie)"]}
     lesson.write_text(json.dumps({"cells": [cell]}))

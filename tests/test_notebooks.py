@@ -26,9 +26,9 @@ TEXTS = [*NOTEBOOKS, ROOT / "README.md"]
 
 ONE_OF_EACH_KIND = {
     "index.ipynb",
-    "01-why-is-the-reboot-slow.ipynb",
-    "series/03-violation.ipynb",
-    "questions/1-in-the-background.ipynb",
+    "course/01-why-is-the-reboot-slow.ipynb",
+    "course/03-old-pages-new-guest.ipynb",
+    "reviewers/in-the-background.ipynb",
     "exercises/release/predict-and-compute/1-pages.ipynb",
     "exercises/source/predict-and-compute/1-pages.ipynb",
     "exercises/worked/1-little-used.ipynb",
@@ -235,15 +235,15 @@ def test_links_lead_somewhere(path):
 
 
 def test_the_glossary_explains_each_term_once():
-    terms = headings(FOLDER / "glossary.ipynb")
+    terms = headings(FOLDER / "reference/glossary.ipynb")
     assert len({term.lower() for term in terms}) == len(terms)
     assert sorted(terms[1:], key=str.lower) == list(terms[1:])
 
 
 def test_every_term_of_the_glossary_can_be_linked_to():
     """By heading where it is open already, and by cell, the only way that works while JupyterLab is opening it."""
-    cells = committed(FOLDER / "glossary.ipynb").cells[1:]
-    assert [cell.id for cell in cells] == [term.lower() for term in headings(FOLDER / "glossary.ipynb")[1:]]
+    cells = committed(FOLDER / "reference/glossary.ipynb").cells[1:]
+    assert [cell.id for cell in cells] == [term.lower() for term in headings(FOLDER / "reference/glossary.ipynb")[1:]]
     assert all(re.search(r"^\*Source: .+\.\*$", cell.source, re.MULTILINE) for cell in cells)
 
 

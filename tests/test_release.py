@@ -119,7 +119,7 @@ def test_the_teachers_guide_says_how_many_points_there_are():
         notebook = nbformat.read(SOURCE / name, as_version=4)
         return sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in notebook.cells)
 
-    guide = nbformat.read(FOLDER / "teaching.ipynb", as_version=4)
+    guide = nbformat.read(FOLDER / "reference/teaching.ipynb", as_version=4)
     text = "\n".join(cell.source for cell in guide.cells)
     first, second, third = (points(f"predict-and-compute/{name}.ipynb") for name in ("1-pages", "2-times", "3-counts"))
     assert f"| predict-and-compute | 1-pages, 2-times, 3-counts | {first} + {second} + {third} |" in text

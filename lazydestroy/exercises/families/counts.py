@@ -58,7 +58,7 @@ def _exports(numbers: Numbers) -> Solved:
 ONE_IN_510 = Family(
     name="one-in-510",
     title="pages that are exported although all is lazy",
-    lesson="series/09-lazy-shutdown.ipynb",
+    lesson="course/05-lazy-shutdown.ipynb",
     draw=_draw_510,
     state=lambda numbers: (
         f"The process of a guest of {numbers['memory']}, all of it secure, is killed, with all eleven patches. A "
@@ -121,7 +121,7 @@ def _destroys(numbers: Numbers) -> Solved:
 UVC_COUNTS = Family(
     name="uvc-counts",
     title="how many destroys a lazy reboot takes",
-    lesson="series/08-lazy-reboot.ipynb",
+    lesson="course/04-lazy-reboot.ipynb",
     draw=_draw_uvcs,
     state=lambda numbers: (
         f"A guest of {numbers['memory']} has made {numbers['used'] * 100:g}\u00a0% of its memory secure, from "
@@ -202,7 +202,7 @@ def _state_donated(numbers: Numbers) -> str:
 DONATED_STORAGE = Family(
     name="donated-storage",
     title="what zombies hold",
-    lesson="questions/4-the-rest-of-the-thread.ipynb",
+    lesson="reviewers/the-rest-of-the-thread.ipynb",
     draw=_draw_donated,
     state=_state_donated,
     solve=_donated,
@@ -280,7 +280,7 @@ def _oom(numbers: Numbers) -> Solved:
 OUT_OF_MEMORY = Family(
     name="out-of-memory",
     title="when memory runs out",
-    lesson="questions/3-exhausting-memory.ipynb",
+    lesson="reviewers/exhausting-memory.ipynb",
     draw=_draw_oom,
     state=lambda numbers: (
         f"A host of {_host(numbers)} has one guest of {numbers['memory']}, all of it secure, and nothing else. The "

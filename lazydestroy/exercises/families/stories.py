@@ -160,7 +160,7 @@ def _draw_owner(draw: Draw) -> dict[str, Any]:
 WHO_OWNS = Family(
     name="who-owns",
     title="whose page is it?",
-    lesson="02-meet-the-ultravisor.ipynb",
+    lesson="course/02-meet-the-ultravisor.ipynb",
     draw=_draw_owner,
     state=lambda numbers: (
         _story(numbers, f"This guest touches page {numbers['asked']}." if numbers["then"] else "")
@@ -217,7 +217,7 @@ def _exception(numbers: Numbers) -> Solved:
 WHICH_EXCEPTION = Family(
     name="which-exception",
     title="which exception is raised?",
-    lesson="02-meet-the-ultravisor.ipynb",
+    lesson="course/02-meet-the-ultravisor.ipynb",
     draw=lambda draw: _draw_story(draw, ("no", "waits", "waits", "waits", "done")),
     state=lambda numbers: (
         f"{_story(numbers)}\n\nThe guest that runs now touches page {numbers['asked']}. Which exception does that "
@@ -266,7 +266,7 @@ def _host_reads(numbers: Numbers) -> Solved:
 HOST_READS = Family(
     name="host-reads",
     title="what the host reads",
-    lesson="questions/2-reaching-pages.ipynb",
+    lesson="reviewers/who-can-reach-the-pages.ipynb",
     draw=_draw_read,
     state=lambda numbers: (
         f"{_story(numbers)}\n\nNow another process of the host reads page {numbers['asked']}; the kernel helps it "

@@ -112,7 +112,7 @@ def _low_work(numbers: Numbers) -> int:
 REBOOT_TIME = Family(
     name="reboot-time",
     title="how long the guest waits, before the series",
-    lesson="01-why-is-the-reboot-slow.ipynb",
+    lesson="course/01-why-is-the-reboot-slow.ipynb",
     draw=_draw_reboot,
     state=lambda numbers: (
         f"{_guest(numbers)} The guest is rebooted, with the kernel before the series. How long is its downtime, "
@@ -178,7 +178,7 @@ def _reboot_after(numbers: Numbers) -> Solved:
 FLAT_FLOOR = Family(
     name="flat-floor",
     title="how long the guest waits, with the series",
-    lesson="series/08-lazy-reboot.ipynb",
+    lesson="course/04-lazy-reboot.ipynb",
     draw=_draw_floor,
     state=lambda numbers: (
         f"{_guest(numbers)} The guest is rebooted, with all eleven patches. How long is its downtime, until the next "
@@ -259,7 +259,7 @@ def _wait(numbers: Numbers) -> Solved:
 SHUTDOWN_WAIT = Family(
     name="shutdown-wait",
     title="how long wait() takes at a shutdown",
-    lesson="03-two-ways-to-go.ipynb",
+    lesson="course/04-lazy-reboot.ipynb",
     draw=_draw_wait,
     state=lambda numbers: (
         f"The process of a guest of {numbers['memory']}, all of it secure, is killed. To export a page takes "
@@ -344,7 +344,7 @@ def _hold(numbers: Numbers) -> Solved:
 LOCK_HOLD = Family(
     name="lock-hold",
     title="how long the lock is held",
-    lesson="series/05-short-holds.ipynb",
+    lesson="side/short-holds.ipynb",
     draw=_draw_hold,
     state=lambda numbers: (
         f"A guest of {numbers['memory']}, all of it secure, is rebooted. To destroy a page takes "
@@ -420,7 +420,7 @@ def _even(numbers: Numbers) -> Solved:
 BREAK_EVEN = Family(
     name="break-even",
     title="when lazy stops paying",
-    lesson="series/07-export-before-import.ipynb",
+    lesson="course/03-old-pages-new-guest.ipynb",
     draw=_draw_even,
     state=lambda numbers: (
         f"A guest of {numbers['memory']}, all of it secure, is rebooted. The next one has one vCPU and uses all its "

@@ -231,7 +231,7 @@ def one_that_cannot_be_destroyed_counts(kernel: Series) -> str:
 EXERCISE = PatchExercise(
     name="patch-6",
     title="a usage counter instead of a flag",
-    lesson="series/06-counter.ipynb",
+    lesson="course/07-a-counter-instead-of-a-flag.ipynb",
     task=TASK,
     kernel=v1_fixed.without(6, 10).plus(Around),
     writes=("configuration_created", "configuration_refused", "parameters_set", "configuration_destroyed"),

@@ -146,7 +146,7 @@ def nothing_for_nothing(kernel: Series) -> str:
 EXERCISE = PatchExercise(
     name="patch-7",
     title="export before import",
-    lesson="series/07-export-before-import.ipynb",
+    lesson="course/03-old-pages-new-guest.ipynb",
     task=TASK,
     kernel=v1_fixed.without(7, 11),
     writes=("gmap_make_secure",),

@@ -213,7 +213,7 @@ def most_pages_are_set_aside(kernel: Series) -> str:
 EXERCISE = PatchExercise(
     name="patch-9",
     title="lazy destroy for shutdown, its core",
-    lesson="series/09-lazy-shutdown.ipynb",
+    lesson="course/05-lazy-shutdown.ipynb",
     task=TASK,
     kernel=v1_fixed.plus(AsBefore),
     writes=("uv_destroy_page_lazy",),
