@@ -259,7 +259,7 @@ def _wait(numbers: Numbers) -> Solved:
 SHUTDOWN_WAIT = Family(
     name="shutdown-wait",
     title="how long wait() takes at a shutdown",
-    lesson="course/04-lazy-reboot.ipynb",
+    lesson="course/05-lazy-shutdown.ipynb",
     draw=_draw_wait,
     state=lambda numbers: (
         f"The process of a guest of {numbers['memory']}, all of it secure, is killed. To export a page takes "
