@@ -1,7 +1,7 @@
 """What a student's seat needs: memory of JupyterLab's server and of each notebook's kernel, and how long it runs.
 
     python -m benchmarks.seat                              all notebooks
-    python -m benchmarks.seat notebooks/01*.ipynb          these
+    python -m benchmarks.seat notebooks/course/*.ipynb     these
 
 Memory is the most that a kernel had at a time, as Linux counts it (VmHWM); time is for all cells of a notebook, one
 after the other, the start of the kernel included.

@@ -1,7 +1,7 @@
 """Execute the notebooks afresh and save them in place, in the form in which they are committed.
 
-    python -m tests.refresh_notebooks                      all of them
-    python -m tests.refresh_notebooks notebooks/02*.ipynb  these
+    python -m tests.refresh_notebooks                             all of them
+    python -m tests.refresh_notebooks notebooks/course/02*.ipynb  these
 
 A notebook is committed executed, without what differs from one execution or computer to the next: times of execution,
 versions, the state of widgets. Solutions are Python in a Markdown cell: they are executed as well, after the cells, and

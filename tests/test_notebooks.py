@@ -13,6 +13,8 @@ import pytest
 from marks import long_unless
 from refresh_notebooks import FOLDER, METADATA, ROOT, WIDGET_VIEW, Executed, execute, normalised, notebooks, solutions
 
+import lazydestroy as ld
+
 MEMORY_MAX = 1 << 30
 """What a free Binder surely gives, in bytes."""
 OUTPUTS_MAX = 220_000
@@ -28,7 +30,9 @@ ONE_OF_EACH_KIND = {
     "index.ipynb",
     "course/01-why-is-the-reboot-slow.ipynb",
     "course/03-old-pages-new-guest.ipynb",
+    "side/poisoned-table.ipynb",
     "reviewers/in-the-background.ipynb",
+    "reference/teaching.ipynb",
     "exercises/release/predict-and-compute/1-pages.ipynb",
     "exercises/source/predict-and-compute/1-pages.ipynb",
     "exercises/worked/1-little-used.ipynb",
@@ -247,9 +251,24 @@ def test_every_term_of_the_glossary_can_be_linked_to():
     assert all(re.search(r"^\*Source: .+\.\*$", cell.source, re.MULTILINE) for cell in cells)
 
 
+LESSONS = [path for path in NOTEBOOKS if in_folder(path).startswith(("course/", "side/", "reviewers/", "reference/"))]
+
+
 def test_the_index_leads_to_every_lesson():
     linked = {(FOLDER / link.partition("#")[0]).resolve() for link in links(FOLDER / "index.ipynb")}
-    missing = [
-        path.name for path in NOTEBOOKS if path.parent == FOLDER and path not in linked and path.name != "index.ipynb"
+    assert len(LESSONS) > 20 and not [in_folder(path) for path in LESSONS if path not in linked]
+
+
+def test_the_index_says_where_each_patch_has_its_home():
+    rows = re.findall(r"^\| (\d+) \| (.+?) \| \[.+?\]\((.+?)\) \|$", markdown(FOLDER / "index.ipynb"), re.MULTILINE)
+    assert [(int(number), title) for number, title, _ in rows] == [
+        (patch.number, patch.title) for patch in ld.series.v1
     ]
-    assert not missing
+    for number, _, home in rows:
+        assert re.search(rf"\bpatch {number}\b", markdown(FOLDER / home), re.IGNORECASE), (number, home)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=in_folder)
+def test_lessons_have_names_not_numbers(path):
+    """A number says nothing, and is wrong when a lesson comes in between."""
+    assert not re.search(r"\blessons? \[?\d", prose_without_code(path), re.IGNORECASE)
