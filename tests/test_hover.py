@@ -39,14 +39,18 @@ def test_links_to_the_words_get_it_and_others_do_not(before, after):
 def test_it_is_checked_and_written(tmp_path, capsys):
     folder = tmp_path / "notebooks"
     (folder / "course").mkdir(parents=True)
-    entries = [{"id": term, "source": [f"## {term}\n", "\n", f"It is *{term}*. More.\n"]} for term in hover.TERMS]
+    (folder / "reference").mkdir()
+    entries = [
+        {"cell_type": "raw", "id": term, "source": [f"## {term}\n", "\n", f"It is *{term}*. More.\n"]}
+        for term in hover.TERMS
+    ]
     (folder / "reference/glossary.ipynb").write_text(json.dumps({"cells": entries}))
     lesson = folder / "course" / "1.ipynb"
-    cell = {"cell_type": "markdown", "id": "a", "source": ["é\n", "[z](../glossary.ipynb#cell-id=zombie)"]}
+    cell = {"cell_type": "markdown", "id": "a", "source": ["é\n", "[z](../reference/glossary.ipynb#cell-id=zombie)"]}
     lesson.write_text(json.dumps({"cells": [cell]}))
     arguments = ["--root", str(tmp_path)]
     assert hover.main(arguments) == 1 and "1.ipynb, cell a: zombie" in capsys.readouterr().out
     assert hover.main([*arguments, "--write"]) == 0 and hover.main(arguments) == 0
     (written,) = json.loads(lesson.read_text(encoding="utf-8"))["cells"]
-    assert "".join(written["source"]) == 'é\n[z](../glossary.ipynb#cell-id=zombie "It is zombie.")'
+    assert "".join(written["source"]) == 'é\n[z](../reference/glossary.ipynb#cell-id=zombie "It is zombie.")'
     assert "é" in lesson.read_text(encoding="utf-8")
