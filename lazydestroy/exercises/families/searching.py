@@ -125,7 +125,7 @@ def _weight(world: World, option: Action, missing: str) -> int:
 
 def _state(numbers: Numbers) -> str:
     return (
-        "A kernel lacks one of the patches 3, 4, 6 and 7, and what can't do without that one; version 1's own bugs are "
+        "One of the patches 3, 4, 6 and 7 is missing, with any patch that builds on it; version 1's own bugs are "
         "fixed in it. A stress test has met this; not every line of it matters:\n\n"
         f"{_trace(numbers)}\n\nWhich patch is missing?"
     )
