@@ -36,7 +36,7 @@ LINK = re.compile(r"(?P<link>\]\((?P<place>[^)\s]*glossary\.ipynb)#cell-id=(?P<t
 
 def glossary(folder: Path) -> Path:
     """Where the glossary is."""
-    return next(path for path in (folder / "reference" / "glossary.ipynb", folder / "glossary.ipynb") if path.exists())
+    return folder / "reference" / "glossary.ipynb"
 
 
 def titles(path: Path) -> dict[str, str]:
