@@ -129,7 +129,9 @@ def normalised(notebook: Any) -> Any:
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata})
         if cell.cell_type == "code":
-            cell.outputs = [_normalised_output(output) for output in _joined(cell.outputs) if not _dead(output)]
+            cell.outputs = [
+                _normalised_output(output) for output in _joined(each for each in cell.outputs if not _dead(each))
+            ]
     return notebook
 
 
