@@ -29,6 +29,7 @@ def test_a_key_that_moves_a_control_moves_nothing_else(opened):
     notebook = opened("notebooks/course/01-why-is-the-reboot-slow.ipynb")
     page = notebook.page
     for place, keys in (
+        (page.locator(".lazydestroy-quiz input[type=radio]").first, (" ", "ArrowDown", "ArrowUp", "ArrowLeft")),
         (page.locator(".lazydestroy .noUi-handle").first, ("ArrowRight", "ArrowLeft", "ArrowUp", "End", "Home")),
     ):
         place.focus()

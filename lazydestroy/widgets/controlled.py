@@ -45,6 +45,11 @@ if (!window.lazydestroyKeepsKeys) {{
     window.addEventListener("keydown", event => {{
         const at = event.target;
         if (!(at instanceof Element) || !at.closest(".{KEEPS_KEYS}")) return;
+        const choices = at.type === "radio" && !at.name && at.closest(".widget-radio-box");
+        if (choices) {{
+            const name = `lazydestroy-${{Math.random()}}`;
+            for (const radio of choices.querySelectorAll("input[type=radio]")) radio.name = name;
+        }}
         const plain = !(event.ctrlKey || event.shiftKey || event.altKey || event.metaKey);
         at.toggleAttribute("data-lm-suppress-shortcuts", plain && keys.includes(event.key));
     }}, true);
@@ -57,6 +62,9 @@ def keeps_keys() -> ipywidgets.Output:
 
     In JupyterLab an arrow key moves a slider or a menu, and then from cell to cell as well, or folds what is below a
     heading. The attribute that its shortcuts stop at must be on the very element that has the focus.
+
+    ipywidgets' radio buttons have no name, and browsers take all that have none for one group: an arrow key at the end
+    of a question would answer the question before or after it. So the buttons of a question get a name of their own.
     """
     script = {
         "output_type": "display_data",
