@@ -14,6 +14,9 @@ from .browser import Notebook, browser, missing, server
 from .measure import NotHereError, Row, seconds
 from .sizes import QUICK, Sizes
 
+LAB = Path(__file__).parent.parent / "notebooks" / "reference" / "lab.ipynb"
+"""The lab bench."""
+
 BENCH = "from lazydestroy.widgets import bench\n\nbench()"
 
 PEER = """\
@@ -58,8 +61,7 @@ def slider(sizes: Sizes) -> list[Row]:
         root = Path(folder) / "root"
         root.mkdir()
         (root / "measured.ipynb").write_text(json.dumps(_notebook(BENCH, PEER)))
-        lab = Path(__file__).parent.parent / "notebooks" / "reference/lab.ipynb"
-        shutil.copy(lab, root)
+        shutil.copy(LAB, root)
         began = time.perf_counter()
         with server(Path(folder)) as address, browser() as running:
             minute = _first_minute(running, address, began)
@@ -85,7 +87,7 @@ def _notebook(*sources: str) -> dict[str, Any]:
 
 def _first_minute(running: Any, address: str, began: float) -> float:
     """Open the lab bench, run it, press a key on its first slider, see the picture change."""
-    notebook = Notebook(running, address, "reference/lab.ipynb")
+    notebook = Notebook(running, address, LAB.name)
     try:
         notebook.run_all()
         widget = notebook.widgets()[0]
