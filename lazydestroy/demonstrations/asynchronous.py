@@ -62,10 +62,7 @@ def reboot_with_a_thread(
             "The old guest had made no page secure.",
         )
     elif not thread.with_:
-        finding = (
-            f"Patch {number} makes no difference here.",
-            f"QEMU resets a guest of {format_size(largest)} at once.",
-        )
+        finding = compared.no_difference(f"QEMU resets a guest of {format_size(largest)} at once.")
     elif less(time):
         finding = (
             f"With patch {number}, a {about_size(largest)} guest is back in {then}, not {before_it}.",
@@ -127,10 +124,7 @@ def capability(compared: Compared, *, memory: int | str = "16 GiB", touch: str =
             f"The new guest runs after {soon(time.without)}. With the patch, after {soon(time.with_)}.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            f"QEMU does not set a guest of {format_size(size(memory, 'memory'))} aside.",
-        )
+        finding = compared.no_difference(f"QEMU does not set a guest of {format_size(size(memory, 'memory'))} aside.")
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows, kind="timeline")
 
 
@@ -179,7 +173,7 @@ def fast(
         )
     else:
         why = "This Ultravisor does not have the call" if donated.without else "The configuration ends at once"
-        finding = f"Patch {compared.number} makes no difference here.", f"{why}, with the patch and without."
+        finding = compared.no_difference(f"{why}, with the patch and without.")
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows)
 
 
@@ -228,8 +222,5 @@ def fenced(compared: Compared, *, memory: int | str = "16 GiB", touch: str = "no
             f"Without the patch, {counted(left.without or 0, 'old pages')} are not clean then.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            "QEMU sets no guest aside that is so small.",
-        )
+        finding = compared.no_difference("QEMU sets no guest aside that is so small.")
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows, kind="timeline")

@@ -172,6 +172,10 @@ class Compared:
         """Shut down on both kernels."""
         return shutdown(kernel=self.without, **given), shutdown(kernel=self.with_, **given)
 
+    def no_difference(self, why: str) -> tuple[str, ...]:
+        """The finding of a patch that makes no difference, with the reason."""
+        return f"Patch {self.number} makes no difference here.", why
+
     def found(self, **fields: Any) -> Demonstration:
         """What has been found out about the patch.
 

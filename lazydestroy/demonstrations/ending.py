@@ -62,10 +62,7 @@ def double_free(
             f"The price of the patch: if a CPU cannot be created, it leaks {price.text[1]} instead of {price.text[0]}.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            f"Freed again without it: {again.text[0]}.",
-        )
+        finding = compared.no_difference(f"Freed again without it: {again.text[0]}.")
     return compared.found(without=kernels[0], runs=(before, after), measures=measures, finding=finding, shows=shows)
 
 
@@ -180,10 +177,7 @@ def forgotten_leftover(
             f"Even after the process has gone, {measures[1].text[0]} stay donated.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            "All configurations end, with the patch and without.",
-        )
+        finding = compared.no_difference("All configurations end, with the patch and without.")
     return compared.found(runs=(before, after), measures=measures, finding=finding, shows=shows)
 
 
@@ -232,10 +226,7 @@ def cpus_first(compared: Compared, *, memory: int | str = "4 GiB", **more: Any) 
             "Each of these pages is exported instead.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            "The old guest had made no page secure.",
-        )
+        finding = compared.no_difference("The old guest had made no page secure.")
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows)
 
 
@@ -262,10 +253,7 @@ def destroyed_at_exit(compared: Compared, *, memory: int | str = "4 GiB", **more
     before_it, then = soon(before.downtime_ns), soon(after.downtime_ns)
     shows = (exported.with_ or 0) < (exported.without or 0)
     if not shows:
-        finding: tuple[str, ...] = (
-            f"Patch {compared.number} makes no difference here.",
-            f"Without it, {exported.text[0]} exported.",
-        )
+        finding: tuple[str, ...] = compared.no_difference(f"Without it, {exported.text[0]} exported.")
     elif less(time):
         finding = (
             f"With patch {compared.number}, wait() returns after {then}, not {before_it}.",
@@ -307,10 +295,7 @@ def configuration_first(
     before_it, then = soon(before.downtime_ns), soon(after.downtime_ns)
     shows = effective[1] < effective[0]
     if not shows:
-        finding: tuple[str, ...] = (
-            f"Patch {compared.number} makes no difference here.",
-            f"Destroyed one by one without it: {one_by_one.text[0]}.",
-        )
+        finding: tuple[str, ...] = compared.no_difference(f"Destroyed one by one without it: {one_by_one.text[0]}.")
     elif less(time):
         finding = (
             f"With patch {compared.number}, the new guest runs after {then}, not {before_it}.",

@@ -52,10 +52,7 @@ def small_vms(compared: Compared, *, memory: int | str = "1 GiB", costs: Costs |
             f"The guest has {format_size(before.guest_len)}. With the patch the kernel does not set it aside.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            f"A guest of {format_size(before.guest_len)} has more levels of tables.",
-        )
+        finding = compared.no_difference(f"A guest of {format_size(before.guest_len)} has more levels of tables.")
     return compared.found(runs=(before, after), measures=measures, finding=finding, shows=shows)
 
 
@@ -110,10 +107,7 @@ def needless_calls(
             "On a host without an Ultravisor, such a call is a crash.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            f"Swapped out in that moment: {swapped.text[0]}.",
-        )
+        finding = compared.no_difference(f"Swapped out in that moment: {swapped.text[0]}.")
     return compared.found(runs=(before, after), measures=measures, finding=finding, shows=shows)
 
 
@@ -175,10 +169,7 @@ def no_warning(
             f"The fast call is refused with rc {rc:#x}; then the ordinary call ends the configuration.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            f"The kernel warns of rc {rc:#x} with the patch and without.",
-        )
+        finding = compared.no_difference(f"The kernel warns of rc {rc:#x} with the patch and without.")
     return compared.found(runs=(before, after), measures=measures, finding=finding, shows=shows)
 
 
@@ -221,7 +212,7 @@ def one_call(compared: Compared, *, memory: int | str = "4 GiB", touch: str = "r
         finding = (f"The new guest doesn't come up with patch {compared.number}.", f"What ended it: {end_of(after)}.")
     else:
         why = why_not(after, f"it met none of the {counted(uncleaned(after), 'old pages')} that were not clean")
-        finding = (f"Patch {compared.number} makes no difference here.", f"{why[:1].upper()}{why[1:]}.")
+        finding = compared.no_difference(f"{why[:1].upper()}{why[1:]}.")
     return compared.found(runs=runs, measures=measures, finding=finding, shows=shows)
 
 
@@ -259,10 +250,7 @@ def table_kept(compared: Compared, *, memory: int | str = "4 GiB", costs: Costs 
             f"With the patch, {lost.text[1]} are lost.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            f"A guest of {format_size(before.guest_len)} needs no other table.",
-        )
+        finding = compared.no_difference(f"A guest of {format_size(before.guest_len)} needs no other table.")
     return compared.found(runs=(before, after), measures=measures, finding=finding, shows=shows)
 
 
@@ -305,10 +293,7 @@ def registered_first(compared: Compared, *, memory: int | str = "1 GiB", costs: 
             f"The VM runs without a notifier. At its end, {counted(refusals.without or 0, 'destroys')} are refused.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            "No freed address space is used without it.",
-        )
+        finding = compared.no_difference("No freed address space is used without it.")
     return compared.found(runs=(before, after), measures=measures, finding=finding, shows=shows)
 
 

@@ -69,9 +69,8 @@ def poisoned_table(
             f"Instead of {format_count(before.leaked)} pages, {format_count(after.leaked)} are leaked.",
         )
     else:
-        finding = (
-            f"Patch {compared.number} makes no difference here.",
-            f"Later VMs that are refused: {before.refused} without the patch, {after.refused} with it.",
+        finding = compared.no_difference(
+            f"Later VMs that are refused: {before.refused} without the patch, {after.refused} with it."
         )
     return compared.found(
         runs=(before.machine, after.machine),
