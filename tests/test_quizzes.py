@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
 import pytest
 from in_browser import MARKS, SCREENSHOTS, THEMES, WIDTHS
 from lessons import asked, cells, lessons, name_of, with_questions
-from refresh_notebooks import ROOT, notebooks
+from refresh_notebooks import ROOT
 
 from lazydestroy import quizzes
 from lazydestroy.exercises import session
@@ -44,17 +43,7 @@ def lesson(monkeypatch):
 # The data
 
 
-OLD = [path for path in notebooks() for cell in cells(path) if cell.id == "quiz" and "questions = [" in cell.source]
-
-
-def questions_in(path):
-    """The questions that stand in a notebook."""
-    cell = next(cell for cell in cells(path) if cell.id == "quiz")
-    values = (node.value for node in ast.parse(cell.source).body if isinstance(node, ast.Assign))
-    return quiz(ast.literal_eval(next(values))).asked
-
-
-ALL = {name: quiz_named(name) for name in quizzes.names()} | {name_of(path): questions_in(path) for path in OLD}
+ALL = {name: quiz_named(name) for name in quizzes.names()}
 
 every_quiz = pytest.mark.parametrize("name", ALL)
 
@@ -219,8 +208,8 @@ class TestInABrowser:
     pytestmark = MARKS
 
     def test_a_quiz_is_answered_by_keyboard_and_fits(self, opened):
-        path = next(path for path in (*lessons(), *OLD) if any("quiz(" in cell.source for cell in cells(path)))
-        questions = quiz(asked(path, "quiz")[0].name).asked if asked(path, "quiz") else questions_in(path)
+        path = next(path for path in lessons() if asked(path, "quiz"))
+        questions = quiz(asked(path, "quiz")[0].name).asked
         notebook = opened(str(path.relative_to(ROOT)))
         page = notebook.page
         root = page.locator(".lazydestroy-quiz").last
