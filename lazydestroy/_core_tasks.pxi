@@ -285,13 +285,16 @@ cdef class Task:
 
     @property
     def position(self):
-        """Where it stands in its loop: pages done, pages in all, the batch at hand; and whether it sleeps."""
+        """Where it stands in its loop: pages done, pages in all, the batch at hand; and whether it sleeps.
+
+        At the end: whether it is to stop, if at all, only after its first batch.
+        """
         if self.memory is not None:
             self.memory.mine()
         batch = tuple([self.a.pages[i] for i in range(self.a.batch_n)]) if self.a.batch_n else ()
         looping = self.loop is not None
         return (self.a.state, self.a.k if looping else -1, self.a.n if looping else -1, self.a.working, self.a.batch_i,
-                batch, self.a.locked, self.a.stop, self.retry)
+                batch, self.a.locked, self.a.stop, self.retry, self.a.begins)
 
     @property
     def at_end(self):
