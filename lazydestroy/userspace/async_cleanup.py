@@ -12,7 +12,7 @@ holds its file, and so the VM: with a helper, the VM goes only when the address 
 
 from __future__ import annotations
 
-from errno import ENOTTY, errorcode
+from errno import EBADF, ENOTTY, errorcode
 from typing import TYPE_CHECKING
 
 from ..kernel.structs import Answer, Flow, Kvm, Mm
@@ -109,9 +109,12 @@ class ThreadedProcess(Process):
         """The thread's life: the command, then its own end."""
         task = self.machine.engine.current
         assert task is not None, "the thread itself acts"
-        self.ioctls += 1
-        answer: Answer = yield from self._command("kvm_pv_async_cleanup_perform")
-        self.ioctls -= 1
+        answer = Answer(-EBADF)
+        if self.descriptors:
+            self.ioctls += 1
+            answer = yield from self._command("kvm_pv_async_cleanup_perform")
+            self.ioctls -= 1
+            yield from self._destroy_vm_if_unused()
         self.answers[task] = answer
         self.performing.remove(task)
         if answer.r and exits_on_error and self.alive:
@@ -135,8 +138,9 @@ class ThreadedProcess(Process):
         """
         self.alive = False
         self.set_aside_running()
-        for task in self.performing:
-            self.kill_thread(task)
+        if self.sharing_files > 1:
+            for task in self.performing:
+                self.kill_thread(task)
         yield from self.leaving()
         self._let_go()
 
