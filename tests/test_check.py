@@ -15,7 +15,7 @@ import lazydestroy as ld
 import lazydestroy.series.learned as learned_module
 from lazydestroy.kernel.structs import Kvm
 from lazydestroy.series.check import YOUNG, bounds_of
-from lazydestroy.series.failures import FAILURES
+from lazydestroy.series.failures import FAILURES, THREAD
 from lazydestroy.series.picture import PARTS, Bounds, failure_in
 from lazydestroy.series.search import Search
 from lazydestroy.series.world import World
@@ -630,13 +630,22 @@ def test_each_failure_says_why_it_is_tried_or_not():
 
 
 def test_all_failures_that_are_named_can_happen():
-    world = World(v1, Bounds(failures=tuple(failure.name for failure in FAILURES), host=("io", "swap")))
+    failures = tuple(failure.name for failure in FAILURES)
     possible = set()
-    for action in (("touch", 0), ("protect",), None):
-        possible |= {(failure_in(following), following[0]) for following in world.actions() if failure_in(following)}
-        if action is not None:
-            world.act(action)
-    assert possible == {(failure.name, action) for failure in FAILURES for action in failure.at}
+    for kernel, more in (
+        (v1, {}),
+        (ld.series.linux_6_2, {"fast": True, "helper": True}),
+        (ld.series.linux_6_2, {"fast": True, "userspace": "any"}),
+    ):
+        world = World(kernel, Bounds(failures=failures, host=("io", "swap"), resets=2, **more))
+        for action in (("touch", 0), ("protect",), ("prepare",), None):
+            actions = world.actions()
+            possible |= {(failure_in(following), following[0]) for following in actions if failure_in(following)}
+            if action in actions:
+                world.act(action)
+    thread = {(failure.name, action) for failure in FAILURES for action in failure.at if failure.design == THREAD}
+    only_userspace = {(name, action) for name, action in thread if action not in ("reset", "exit")}
+    assert possible == {(failure.name, action) for failure in FAILURES for action in failure.at} - only_userspace
 
 
 def test_only_one_thing_fails():

@@ -13,8 +13,8 @@ from typing import Any
 from ..layers import summary_of
 from ..rounded import counted
 from ..series import Series, Trace
+from ..series.bounds import Bounds
 from ..series.check import each_checked
-from ..series.picture import Bounds
 from ..series.reading import functions_listing, source
 from ..series.trace import told
 from ..series.world import raised_in

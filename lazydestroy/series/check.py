@@ -16,10 +16,9 @@ from typing import Any
 
 from ..layers import Series
 from ..rounded import counted, short_of
-from ..units import flag, several, shown, whole_number
+from ..units import flag, shown, whole_number
 from ..waiting import bar
-from .failures import FAILURES
-from .picture import Bounds
+from .bounds import Bounds, bounds_in_words, bounds_of
 from .search import Search
 from .trace import Trace, told
 
@@ -88,7 +87,7 @@ class Verdict:
         return f"{self._breaks} (the search saw {counted(self.states, 'states')}):"
 
     def __repr__(self) -> str:
-        machine = f"searched: {_bounds_in_words(self.bounds)}"
+        machine = f"searched: {bounds_in_words(self.bounds)}"
         return "\n".join([self._summary(), *([str(self.trace)] if self.trace else []), machine])
 
     def _repr_html_(self) -> str:
@@ -96,7 +95,7 @@ class Verdict:
 
         return (
             f"<div>{escape(self._summary())}{self.trace.html if self.trace else ''}"
-            f"<br><small>searched: {escape(_bounds_in_words(self.bounds))}</small></div>"
+            f"<br><small>searched: {escape(bounds_in_words(self.bounds))}</small></div>"
         )
 
 
@@ -178,7 +177,7 @@ def _judged(search: Search, max_states: int, progress: Callable[[int], object] |
         trace = told(search.kernel, search.bounds, search.broken, search.stuck)
     seconds = time.perf_counter() - began
     seen = len(search.nodes), search.transitions, search.done, search.exhausted
-    return Verdict(search.kernel, trace, *seen, search.bounds, seconds)
+    return Verdict(search.kernel, trace, *seen, search.pictures.met, seconds)
 
 
 YOUNG = 20_000
@@ -197,61 +196,6 @@ def _rarely_collecting() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(usual, *older)
-
-
-def bounds_of(kernel: Series, given: Mapping[str, Any]) -> Bounds:
-    """Bounds from their fields, each checked; the kernel is checked, too."""
-    if not isinstance(kernel, Series):
-        raise ValueError(f"kernel={shown(kernel)}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
-    for name in given:
-        if name not in Bounds.__slots__:
-            raise ValueError(f"{name}={shown(given[name])}: there is no such bound; use {', '.join(Bounds.__slots__)}")
-    given = {**given}
-    for name, least, most in (
-        ("pages", 1, 8),
-        ("low_pages", 0, 8),
-        ("vcpus", 1, 4),
-        ("configurations", 0, 8),
-        ("resets", 0, 8),
-    ):
-        given[name] = whole_number(given.get(name, getattr(Bounds(), name)), name, least, most)
-    if given["low_pages"] > given["pages"]:
-        raise ValueError(f"low_pages={given['low_pages']!r}: the guest has fewer pages; give more with pages=")
-    for name in ("sharing", "image_loaded", "destroy_needs_no_cpus"):
-        given[name] = flag(given.get(name, getattr(Bounds(), name)), name)
-    if given.get("lazy_destroy") is not None:
-        given["lazy_destroy"] = flag(given["lazy_destroy"], "lazy_destroy")
-    for name, known in (("failures", [failure.name for failure in FAILURES]), ("host", ("io", "swap"))):
-        value = given.get(name, getattr(Bounds(), name))
-        accepted = f"some of {', '.join(map(repr, known))}, or ()"
-        chosen = (value,) if isinstance(value, str) else several(value, name, accepted)
-        if not all(isinstance(choice, str) and choice in known for choice in chosen):
-            raise ValueError(f"{name}={shown(value)}: use {accepted}")
-        given[name] = chosen
-    features = given.get("features", ())
-    accepted = "bit numbers 0 to 63, or the name 'misc' (bit 0), several in a tuple"
-    given["features"] = (features,) if isinstance(features, str) else several(features, "features", accepted)
-    return Bounds(**given)
-
-
-def _bounds_in_words(bounds: Bounds) -> str:
-    """How large a machine it was."""
-    words = [
-        counted(bounds.pages, "pages") + (f", {bounds.low_pages} of them low" if bounds.low_pages else ""),
-        counted(bounds.vcpus, "vCPUs"),
-        counted(bounds.configurations, "configurations"),
-        counted(bounds.resets, "reboots"),
-        "the guest touches" + (" and shares" if bounds.sharing else ""),
-    ]
-    if bounds.host:
-        words.append("the host does " + " and ".join({"io": "I/O", "swap": "swaps"}[what] for what in bounds.host))
-    if bounds.failures:
-        words.append("one failure of " + ", ".join(bounds.failures))
-    defaults = Bounds()
-    for name in ("image_loaded", "lazy_destroy", "features", "segment_table", "destroy_needs_no_cpus"):
-        if getattr(bounds, name) != getattr(defaults, name):
-            words.append(f"{name}={getattr(bounds, name)!r}")
-    return "; ".join(words)
 
 
 __all__ = ["Verdict", "bounds_of", "check", "each_checked"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..uvcb import UVC
+from ..uvcb import UVC, UVC_RC_NEED_DESTROY
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -21,7 +21,7 @@ class Failure:
     Attributes
     ----------
     name : str
-        The Ultravisor Call, or the allocation of the kernel.
+        The Ultravisor Call, perhaps with words behind it, or the allocation of the kernel.
     at : tuple of str
         Actions with which it may be told; the next such call or allocation then fails.
     words : str
@@ -36,6 +36,12 @@ class Failure:
         Whether the kernel may, at the end, keep pages on purpose.
     early : bool
         Whether it may be told before there is a secure configuration.
+    design : str
+        Only kernels of this design can meet it: `SET_ASIDE` or `THREAD`. Empty: any kernel.
+    fast : bool
+        Only where the Ultravisor has DESTROY_SEC_CONF_FAST.
+    rc : int
+        What the call answers.
     """
 
     name: str
@@ -46,16 +52,28 @@ class Failure:
     excuses: tuple[str, ...] = ()
     leaks: bool = False
     early: bool = False
+    design: str = ""
+    fast: bool = False
+    rc: int = REFUSED
+
+    def concerns(self, sets_aside: bool, fast: bool) -> bool:
+        """Whether a kernel can meet it: one that can set a configuration aside or not, with a fast call or without."""
+        return (not self.design or (self.design == SET_ASIDE) == sets_aside) and (fast or not self.fast)
 
     def tell(self, machine: Machine) -> None:
         """Let the next one fail."""
-        if self.name in UVC.__members__:
-            machine.uv.fail(UVC[self.name], REFUSED, times=1)
+        command = self.name.partition(" ")[0]
+        if command in UVC.__members__:
+            machine.uv.fail(UVC[command], self.rc, times=1)
         else:
             machine.fail_allocation(self.name)
 
 
-_ENDS = ("reset", "exit")
+THREAD, SET_ASIDE = "clean-up thread", "set aside by userspace"
+"""Designs: version 1's, where the kernel has a thread; and that of Linux 6.2, where userspace has one."""
+
+_ENDS = ("reset", "exit", "prepare", "perform", "disable", "close", "helper")
+"""What ends a configuration, in some program."""
 
 FAILURES = (
     Failure(
@@ -84,13 +102,14 @@ FAILURES = (
         "there is no memory for the record",
         default=True,
         why="memory can run out, and the series has a fall-back: it ends the configuration at once",
+        design=THREAD,
     ),
     Failure(
         "top-level table",
         _ENDS,
         "there is no memory for a table",
         default=True,
-        why="as for deferred_priv",
+        why="memory can run out, and each design has a fall-back: it ends the configuration at once",
     ),
     Failure(
         "kthread",
@@ -98,6 +117,7 @@ FAILURES = (
         "there is no kernel thread",
         default=True,
         why="as for deferred_priv",
+        design=THREAD,
     ),
     Failure(
         "list page",
@@ -105,6 +125,42 @@ FAILURES = (
         "there is no memory for a list page",
         default=True,
         why="memory can run out, and patch 9 has a fall-back: it exports the page",
+        design=THREAD,
+    ),
+    Failure(
+        "set-aside structure",
+        _ENDS,
+        "there is no memory for the record",
+        default=True,
+        why="memory can run out, and userspace has a fall-back: KVM_PV_DISABLE",
+        design=SET_ASIDE,
+    ),
+    Failure(
+        "DESTROY_SEC_CONF_FAST",
+        _ENDS,
+        "the Ultravisor will refuse DESTROY_SEC_CONF_FAST",
+        default=True,
+        why="the kernel has a plan for it: nothing is freed, and the configuration can be ended in the ordinary way",
+        excuses=("warning",),
+        design=SET_ASIDE,
+        fast=True,
+    ),
+    Failure(
+        "notifier",
+        ("protect",),
+        "a signal will interrupt the registration of the notifier",
+        default=True,
+        why="any signal that arrives at that moment does it, and signals are nothing special",
+        early=True,
+        design=SET_ASIDE,
+    ),
+    Failure(
+        "donated storage",
+        ("protect",),
+        "there is no memory to donate",
+        default=False,
+        why="as for CREATE_SEC_CPU",
+        early=True,
     ),
     Failure(
         "SET_SEC_CONF_PARAMS",
@@ -115,6 +171,25 @@ FAILURES = (
         "QEMU ends the configuration again (s390_machine_protect in hw/s390x/s390-virtio-ccw.c), and the guest goes "
         "on as a normal one",
         early=True,
+    ),
+    Failure(
+        "CREATE_SEC_CONF",
+        ("protect",),
+        "the Ultravisor will refuse CREATE_SEC_CONF",
+        default=False,
+        why="as for CREATE_SEC_CPU",
+        excuses=("refused",),
+        early=True,
+    ),
+    Failure(
+        "CREATE_SEC_CONF in part",
+        ("protect",),
+        "the Ultravisor will refuse CREATE_SEC_CONF, but begin a configuration",
+        default=False,
+        why="as for CREATE_SEC_CPU; the kernel has to destroy what was begun",
+        excuses=("refused",),
+        early=True,
+        rc=UVC_RC_NEED_DESTROY | REFUSED,
     ),
     Failure(
         "CREATE_SEC_CPU",

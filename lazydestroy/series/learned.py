@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from typing import Any, NamedTuple
 
-from .picture import FLAGS, FRAMES, MARKS, PAGES, PARTS, UV, VM, Action, Picture
+from .state import FLAGS, FRAMES, MARKS, PAGES, PARTS, UV, VM, Picture, Standing
+from .story import ENDING, OF_A_TASK, Action
 from .watch import TASKS, VCPUS, sweep_of
 from .world import Said, trouble
 
@@ -45,6 +46,8 @@ class Effect(NamedTuple):
         What was logged.
     sweep : hashable
         What is done to each page by itself, if the step does not look at it otherwise. None: nothing.
+    calls : int
+        Ultravisor Calls that it makes.
     """
 
     changes: tuple[tuple[int, int], ...]
@@ -53,6 +56,7 @@ class Effect(NamedTuple):
     made: int
     said: Said
     sweep: Hashable
+    calls: int
 
 
 class NotAsLearned(Exception):
@@ -92,9 +96,10 @@ class Learned:
     def _concerned(self, picture: Picture, move: Action, concern: str) -> tuple[Hashable, list[int]]:
         """What a move is, and the places of the tasks that it concerns: its own, and perhaps vCPUs or all."""
         tasks = picture.tasks
-        own = [picture.indices.index(move[1])] if move[0] == "step" else []
+        own = [picture.indices.index(move[1])] if move[0] in OF_A_TASK else []
+        what: Hashable = (move[0], tasks[own[0]]) if own else move
         if not concern:
-            return tasks[own[0]] if own else move, own
+            return what, own
         things = self.things
         others = [
             place
@@ -102,7 +107,7 @@ class Learned:
             if place not in own and (concern == TASKS or things[task].role[0] == "vCPU")
         ]
         concerned = own + others
-        return (concern, () if own else move, tuple([tasks[place] for place in concerned])), concerned
+        return (concern, what, tuple([tasks[place] for place in concerned])), concerned
 
     def _effect(self, what: Hashable, picture: Picture) -> tuple[tuple[int, ...], Effect] | None:
         """What was learned of a step: the places of the cells that it looks at, and its effect."""
@@ -146,10 +151,18 @@ class Learned:
         for number, task in effect.spawned:
             indices += (picture.made + number,)
             after.append(task)
-        if ended or move[0] != "step":
-            handle = things[cells[VM]].running if things[cells[FLAGS]].guest_up else 0
-            story = story.after(move, ended, handle)
+        late = effect.calls if story.late and self._ends(picture, move) else 0
+        if ended or late or move[0] != "step":
+            handle = things[cells[VM]].handle if things[cells[FLAGS]].guest_up else 0
+            story = story.after(move, ended, handle, late)
         return Picture(tuple(cells), story, tuple(after), indices, picture.made + effect.made)
+
+    def _ends(self, picture: Picture, move: Action) -> bool:
+        """Whether a move is a step of a program that ends a configuration."""
+        if move[0] != "step":
+            return False
+        task: Standing = self.things[picture.tasks[picture.indices.index(move[1])]]
+        return task.role[0] in ENDING
 
     def learn(
         self,
@@ -159,6 +172,7 @@ class Learned:
         looked_at: Collection[Any],
         slots: tuple[list[int], list[int]],
         said: Said,
+        calls: int,
     ) -> None:
         """Learn what a move has done.
 
@@ -173,6 +187,8 @@ class Learned:
             The frames behind the guest's pages, before and after.
         said : tuple
             What was logged.
+        calls : int
+            Ultravisor Calls that it has made.
 
         Raises
         ------
@@ -205,6 +221,7 @@ class Learned:
             made=after.made - picture.made,
             said=said,
             sweep=sweep,
+            calls=calls,
         )
 
 

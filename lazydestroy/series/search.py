@@ -24,8 +24,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..layers import Series
+from .bounds import Bounds
 from .learned import Learned, NotAsLearned
-from .picture import Action, Bounds, Picture, Pictures
+from .picture import Pictures
+from .state import Picture
+from .story import Action
 from .world import Said, World, errors_as_findings, machine_of
 
 LIVE = 100
@@ -60,8 +63,8 @@ class Search:
     saved : dict, optional
         What `saved` gave, of a search with the same kernel and bounds: goes on there.
     before : Search, optional
-        Another search. If it has the same kernel and its bounds say the same of the machine, what a step does there it
-        does here, and this search knows what that one has learned.
+        Another search. If it has the same kernel and its bounds say the same of the machine and of the program, what a
+        step does there it does here, and this search knows what that one has learned.
 
     Attributes
     ----------
@@ -118,7 +121,8 @@ class Search:
 
     def _teaches(self, kernel: Series, bounds: Bounds) -> bool:
         """Whether what was learned here holds in a search of a kernel within some bounds."""
-        return self.learn and self.kernel == kernel and machine_of(self.bounds) == machine_of(bounds)
+        same = machine_of(self.bounds) == machine_of(bounds) and self.bounds.userspace == bounds.userspace
+        return self.learn and self.kernel == kernel and same
 
     @property
     def saved(self) -> dict[str, Any]:
@@ -259,7 +263,7 @@ class Search:
         if world.wrong:
             return None
         if self.learn:
-            self.learned.learn(picture, move, after, noted, (slots, world.slots), said)
+            self.learned.learn(picture, move, after, noted, (slots, world.slots), said, len(world.machine._log))
         return after
 
     def _find_what_never_ends(self) -> None:

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 from ..layers import Series
 from ..machine import CLEAN_UP
 from ..page import Holder
+from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import UVC
+from .bounds import Bounds
 from .failures import failure_of
-from .picture import HELD, Action, Bounds, failure_in
+from .holding import HELD
+from .program import in_words
+from .story import Action, failure_in
 from .world import World, errors_as_findings
 
 if TYPE_CHECKING:
+    from .._core import Task
     from ..run import Event
 
 
@@ -126,9 +131,10 @@ class _Told:
     @property
     def text(self) -> str:
         words = ", ".join(self.done)
+        actor = f"thread {self.actor}" if self.actor.startswith(ASYNC_CLEANUP) else self.actor
         if not self.intent and not words:
-            return f"{self.actor} goes on"
-        return ": ".join(part for part in (self.intent or self.actor, words) if part)
+            return f"{actor} goes on"
+        return ": ".join(part for part in (self.intent or actor, words) if part)
 
 
 class _Teller:
@@ -139,13 +145,15 @@ class _Teller:
         self.told: list[_Told] = []
         self.intent = ""
         self.logged = 0
+        self.command = ""
         self.named: set[str] = set()
         self.frames: dict[int, int] = {}
+        self.answered: set[Task] = set()
         world.machine._log.clear()
 
     def act(self, action: Action) -> None:
         """Let the world act."""
-        self.intent = _intent(self.world, action)
+        self.intent = self.command = _intent(self.world, action)
         with errors_as_findings(self.world):
             self.world.act(action, self._listen)
 
@@ -153,19 +161,21 @@ class _Teller:
         """One step has been done."""
         machine = self.world.machine
         done = [f"0x{number:X}" for number in machine._raised] + [short_call(call) for call in machine._log]
-        if done and actor.startswith(CLEAN_UP):
+        if done and actor.startswith((CLEAN_UP, ASYNC_CLEANUP)):
             word, bracket, outcome = done[-1].partition(" (")
             done[-1] = word + self._where() + bracket + outcome
         machine._raised.clear()
         machine._log.clear()
         last = self.told[-1] if self.told else None
         goes_on = last is not None and last.actor == actor and last.intent
-        if actor.startswith("QEMU") and not self.world.wrong:
+        if actor.startswith(self.world.program) and not self.world.wrong and not self.world.story.late:
             new = sorted(set(machine.names.values()) - self.named)
             self.named.update(new)
             if self.intent or goes_on:
                 # what it is about has been said; its calls matter only if others act between them
                 done = [f"this is {name}" for name in new]
+        said = self._said()
+        done += said
         if last is None or last.actor != actor or self.intent:
             last = _Told(actor, self.intent, [])
             self.told.append(last)
@@ -173,8 +183,9 @@ class _Teller:
         last.done += done
         last.rows = tuple(map(self._row, machine.rows()))
         last.list_pages = self._list_pages()
-        last.events += tuple(machine.events[self.logged :])
-        last.old = frozenset(machine.name(handle) for handle in machine.old & machine.uv.configurations.keys())
+        events = machine.events[self.logged :]
+        last.events += tuple(event for event in events if event.kind != "userspace" or not said)
+        last.old = frozenset(machine.name(handle) for handle in self._old())
         self.logged = len(machine.events)
 
     def _row(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -198,6 +209,21 @@ class _Teller:
         aside = sum(pages for record, pages in memory.records().items() if record.holder == Holder.SET_ASIDE)
         slots = (guest.slot(page) for page in range(self.world.bounds.pages))
         return aside - sum(memory.record(slot).holder == Holder.SET_ASIDE for slot in slots if slot >= 0)
+
+    def _old(self) -> set[int]:
+        """The configurations that have been ended and are still there. One whose PREPARE was refused has not."""
+        machine = self.world.machine
+        kept = {machine.kvm.pv.handle} if self.world.pictures.any_order and not machine.qemu.in_kernel else set()
+        return (machine.old & machine.uv.configurations.keys()) - kept
+
+    def _said(self) -> list[str]:
+        """What the kernel has answered to userspace, where that is worth telling."""
+        qemu = self.world.machine.qemu
+        answered = [answer for task, answer in qemu.answers.items() if task not in self.answered]
+        self.answered.update(qemu.answers)
+        said = [*qemu.said, *(f"PERFORM answers {in_words(answer)}" for answer in answered if answer.r)]
+        qemu.said.clear()
+        return [f"it {text.partition(' ')[2]}" if text.split()[0] in self.command else text for text in said]
 
     def _where(self) -> str:
         """Which page the last step was about."""
@@ -237,6 +263,13 @@ def _intent(world: World, action: Action) -> str:
         "share": f"{guest} shares page {page}",
         "protect": f"the guest goes protected{failing}",
         "reset": f"{guest} is rebooted{failing}",
+        "prepare": f"userspace calls PREPARE for {guest}{failing}",
+        "disable": f"userspace calls DISABLE for {guest}{failing}",
+        "perform": f"userspace starts a thread with PERFORM{failing}",
+        "close": f"userspace closes the VM, and lives on{failing}",
+        "kill": "a fatal signal hits that thread alone",
+        "kill QEMU": f"{world.program} is killed while it is in the kernel",
+        "helper": f"the helper is killed{failing}",
         "exit": f"the process exits{failing}",
         "io": f"the host does I/O on page {page}{failing}",
         "swap": f"the host swaps page {page} out{failing}",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..kernel.structs import Gmap, Kvm, Mm, MmContext, Pv, Struct, Vcpu
 from ..ultravisor import Ultravisor
 from ..userspace import Qemu
+from .state import Process
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -29,14 +30,27 @@ _UV = dict.fromkeys(
     ("configurations", "cpus", "marked", "tables", "faults", "base", "_configurations_made", "_cpus_made"), "uv"
 )
 _PARTS: dict[type, dict[str, str]] = {
-    Mm: {"mm_users": "users", "mm_count": "count", "freed": "freed", "swap": "swap"},
+    Mm: {
+        "mm_users": "users",
+        "mm_count": "count",
+        "freed": "freed",
+        "swap": "swap",
+        "notifier_subscriptions": "notified",
+    },
     MmContext: {"is_protected": "protected", "pv_sync_destroy": "sync"},
     Kvm: {"pv": "vm"},
     Gmap: dict.fromkeys(("asce", "crst_list", "dangling", "guest_handle", "host_to_guest", "table"), "vm"),
     Pv: dict.fromkeys(Pv.__slots__, "vm"),
-    Vcpu: dict.fromkeys(("handle", "stor_base"), "vm"),
+    Vcpu: dict.fromkeys(("handle", "sida", "stor_base"), "vm"),
     Ultravisor: _UV,
-    Qemu: {"alive": "flags", "guest_up": "flags", "vcpu_tasks": VCPUS},
+    Qemu: {
+        "alive": "flags",
+        "guest_up": "flags",
+        "vcpu_tasks": VCPUS,
+        "performing": TASKS,
+        "main": TASKS,
+        **dict.fromkeys(Process._fields, "process"),
+    },
 }
 """The part of what all share that an attribute belongs to. Other attributes never change."""
 

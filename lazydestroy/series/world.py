@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..costs import Costs
 from ..layers import Series
-from ..machine import Machine
 from ..page import PAGE_SHIFT, PAGE_SIZE, Holder
+from ..userspace.async_cleanup import HELPER
+from .bounds import Bounds
 from .failures import failure_of
-from .picture import HELD, Action, Bounds, Picture, Pictures, Role, Story, failure_in
+from .holding import HELD
+from .picture import Pictures
+from .program import SearchedMachine
+from .state import Picture
+from .story import ENDING, Action, Role, Story, failure_in
 from .watch import watching
 
 if TYPE_CHECKING:
+    from .._core import Task
     from ..kernel.structs import Flow
 
 Listener = Callable[[str], object]
@@ -57,14 +63,18 @@ class World:
 
     def __init__(self, kernel: Series, bounds: Bounds, pictures: Pictures | None = None) -> None:
         self.bounds = bounds
-        self.machine = Machine(kernel=kernel, costs=_COSTS, tabled=False, windows=False, **machine_of(bounds))
+        self.machine = SearchedMachine(kernel=kernel, costs=_COSTS, tabled=False, windows=False, **machine_of(bounds))
         self.story = Story()
         self.roles: dict[int, Role] = {}
         self.heard = 0
         self.wrong = self.line = ""
         self.machine._log = _Calls()
-        self.pictures = pictures or Pictures(bounds, self._kernel_pages())
+        sets_aside = self.machine.qemu.sets_aside
+        self.pictures = pictures or Pictures(bounds, self._kernel_pages(), sets_aside)
+        self.program = "userspace" if self.pictures.any_order else "QEMU"
         self.machine.boot()
+        if bounds.helper:
+            self.machine.qemu.start_helper()
 
     def _kernel_pages(self) -> int:
         """Pages that the kernel has taken for its own ends or to donate them."""
@@ -96,10 +106,12 @@ class World:
     def _actor(self, action: Action) -> str:
         """The name of who acts."""
         if action[0] == "step":
-            return self.machine.engine.tasks[action[1]].name
+            return self.machine.engine.tasks[action[1]].name.replace("QEMU", self.program)
         if action[0] == "touch":
             return self._vcpu()
-        return {"share": "guest", "io": "host", "swap": "host", "exit": "QEMU exits"}.get(action[0], "QEMU")
+        if action[0] == "exit":
+            return f"{self.program} exits"
+        return _ACTORS.get(action[0], self.program)
 
     def _vcpu(self) -> str:
         return f"vCPU {sum(role == 'vCPU' for role, _ in self.roles.values())}"
@@ -112,25 +124,27 @@ class World:
         machine = self.machine
         machine._log.clear()
         if noting is None:
-            self._perform(action)
+            self._let_happen(action)
         else:
             with watching(machine) as noted:
-                self._perform(action)
+                self._let_happen(action)
             noting.update(noted)
+        ends = action[0] == "step" and self.roles.get(action[1], ("",))[0] in ENDING
+        late = len(machine._log) if self.story.late and ends else 0
         ended = [index for index in self.roles if not machine.engine.tasks[index].alive]
-        if ended or action[0] != "step":
-            handle = machine.running_handle(machine.kvm) if machine.guest_up else 0
-            self.story = self.story.after(action, [self.roles.pop(index) for index in ended], handle)
+        if ended or late or action[0] != "step":
+            handle = machine.kvm.pv.handle if machine.guest_up else 0
+            self.story = self.story.after(action, [self.roles.pop(index) for index in ended], handle, late)
         events = machine.events[self.heard :]
         self.heard += len(events)
         return tuple((event.kind, event.text) for event in events if event.kind not in _ORDINARY)
 
-    def _perform(self, action: Action) -> None:
+    def _let_happen(self, action: Action) -> None:
         name, *about = action
         if failure := failure_in(action):
             failure_of(failure).tell(self.machine)
             about.pop()
-        getattr(self, f"_{name}")(*about)
+        getattr(self, f"_{name.replace(' ', '_')}")(*about)
 
     def look(self, picture: Picture, said: Said) -> None:
         """See whether all still holds."""
@@ -143,10 +157,11 @@ class World:
 
     # What can happen
 
-    def _begin(self, flow: Flow, name: str, role: Role) -> None:
+    def _begin(self, flow: Flow, name: str, role: Role) -> Task:
         """Start a task; it has not done anything yet."""
         task = self.machine.engine.spawn(flow, name, self.machine.now)
         self.roles[task.index] = role
+        return task
 
     def _step(self, index: int) -> None:
         self.machine.engine.step(self.machine.engine.tasks[index])
@@ -163,27 +178,49 @@ class World:
     def _share(self, page: int) -> None:
         self.machine.share(page)
 
-    def _protect(self) -> None:
+    def _let_program(self, flow: Flow, role: str) -> None:
+        """The program's main thread does something, while the guest does not run."""
         self.machine.qemu.stop_vcpus()
-        self._begin(self._protecting(bool(self.machine.uv.faults)), "QEMU", ("protect", -1))
+        self.machine.qemu.main = self._begin(flow, self.program, (role, -1))
+
+    def _protect(self) -> None:
+        machine = self.machine
+        may_fail = bool(machine.uv.faults or machine._injected.get("donated storage"))
+        self._let_program(self._protecting(may_fail), "protect")
 
     def _protecting(self, may_fail: bool) -> Flow:
-        if (yield from self.machine.protecting(0, 1)):
-            return
-        if not may_fail:
+        if not (yield from self.machine.qemu.protects(may_fail)):
             self.wrong = self.wrong or "the guest cannot go protected"
-            return
-        # s390_machine_protect in hw/s390x/s390-virtio-ccw.c: the guest goes on as a normal one
-        yield from self._resetting()
 
     def _reset(self) -> None:
-        self.machine.qemu.stop_vcpus()
-        self._begin(self._resetting(), "QEMU", ("reset", -1))
+        self._let_program(self.machine.qemu.resets(), "reset")
 
-    def _resetting(self) -> Flow:
-        if (yield from self.machine.resetting()).r:
-            # QEMU exits if KVM_PV_DISABLE fails (s390_pv_cmd_exit in hw/s390x/pv.c)
-            self.machine.kill()
+    def _prepare(self) -> None:
+        self._let_program(self._asking(self.machine.qemu.preparing()), "prepare")
+
+    def _disable(self) -> None:
+        self._let_program(self._asking(self.machine.qemu.resetting()), "disable")
+
+    def _perform(self) -> None:
+        self.machine.qemu.start_perform()
+
+    def _close(self) -> None:
+        self.machine.guest_up = False
+        self._let_program(self._asking(self.machine.qemu.closing()), "close")
+
+    def _asking(self, flow: Flow) -> Flow:
+        """One ioctl, whatever it answers."""
+        yield from self.machine.qemu.asking(flow)
+
+    def _kill(self, index: int) -> None:
+        self.machine.qemu.kill_thread(self.machine.engine.tasks[index])
+
+    def _kill_QEMU(self) -> None:
+        self.machine.qemu.kill()
+
+    def _helper(self) -> None:
+        self.machine.qemu.helper_follows = False
+        self.machine.engine.spawn(self.machine.qemu.helper_exiting(), HELPER, self.machine.now)
 
     def _exit(self) -> None:
         self.machine.kill()
@@ -215,13 +252,21 @@ def machine_of(bounds: Bounds) -> dict[str, Any]:
         "host_memory": (bounds.pages + 24 + 16 * bounds.configurations) * PAGE_SIZE,
         "vcpus": bounds.vcpus,
         "lazy_destroy": bounds.lazy_destroy,
+        "async_destroy": bounds.async_destroy,
         "features": bounds.features,
         "destroy_loop_threshold": 1,
         "list_page_capacity": 1,
         "low_memory": bounds.low_pages * PAGE_SIZE,
         "segment_table": bounds.segment_table,
-        "ultravisor": {"destroy_needs_no_cpus": bounds.destroy_needs_no_cpus},
+        "ultravisor": {
+            "destroy_needs_no_cpus": bounds.destroy_needs_no_cpus,
+            **({"calls": ("DESTROY_SEC_CONF_FAST",)} if bounds.fast else {}),
+        },
     }
+
+
+_ACTORS = {"share": "guest", "io": "host", "swap": "host", "helper": HELPER}
+"""Who acts, if it is neither a task that is there, nor a vCPU, nor the program."""
 
 
 _ORDINARY = ("userspace", "leak")

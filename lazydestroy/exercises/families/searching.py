@@ -13,8 +13,9 @@ from typing import Any
 
 from ...machine import CLEAN_UP
 from ...series import Series, Trace, v1_fixed
+from ...series.bounds import Bounds
 from ...series.check import bounds_of
-from ...series.picture import Action, Bounds
+from ...series.story import Action
 from ...series.trace import told
 from ...series.world import World
 from ..numbers import Draw, Family, Numbers, Slip, Solved
