@@ -6,12 +6,15 @@ kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searche
 ``linux_6_2`` has what was merged, one file a commit, and ``linux_latest`` what was changed since.
 
 `VERSIONS` tells what became of the series, from version 1 to what Linux has. ``v4`` is version 4, lazy destroy for
-reboot alone; ``v8`` is version 8, the first form of what was merged. `OomNotifier`, `OnePrepared` and `OneAtATime` are
-layers for ``plus``: other designs.
+reboot alone; ``v8`` is version 8, the first form of what was merged. ``linux_6_2`` is what was merged, and
+`FINDINGS_6_2` what the search finds wrong with it; ``linux_latest`` has what was fixed since. `OomNotifier`,
+`OnePrepared` and `OneAtATime` are layers for ``plus``: other designs.
 """
 
 from ..layers import COVER_LETTER, Layer, Patch, Series
+from .bounds import Bounds
 from .check import Verdict, check
+from .findings import FINDINGS_6_2, Finding
 from .fixes import FIXES, OTHER_BUGS, Bug, OtherBug, bugs_of
 from .later import OneAtATime, OnePrepared
 from .merged import OTHER_FOLLOW_UPS, linux_6_2, linux_latest
@@ -27,7 +30,6 @@ from .p08_lazy_destroy_reboot import LazyDestroyForReboot
 from .p09_lazy_destroy_shutdown import LazyDestroyForShutdown
 from .p10_module_parameter import ModuleParameter
 from .p11_feature_bits import FeatureBits
-from .picture import Bounds
 from .trace import Trace
 from .version import Fact, Version
 from .version4 import PATCHES as _PATCHES_OF_V4
@@ -67,6 +69,7 @@ BUGS = bugs_of(v1)
 __all__ = [
     "BUGS",
     "COVER_LETTER",
+    "FINDINGS_6_2",
     "FIXES",
     "OTHER_BUGS",
     "OTHER_FOLLOW_UPS",
@@ -74,6 +77,7 @@ __all__ = [
     "Bounds",
     "Bug",
     "Fact",
+    "Finding",
     "Layer",
     "OneAtATime",
     "OnePrepared",
