@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import pytest
@@ -11,6 +12,8 @@ import lazydestroy as ld
 from lazydestroy import limits, widgets
 from lazydestroy.rounded import about_duration
 from lazydestroy.widgets import KERNELS, explore_reboot, explore_shutdown, memory_sizes
+from lazydestroy.widgets.controlled import STALE
+from lazydestroy.widgets.folded import FOLDED, LIVE, WIDGET_VIEW
 
 GIB = 1 << 30
 
@@ -23,8 +26,15 @@ def heads(explorer):
     return [view.head.value for view in explorer._views.values()]
 
 
+def inside(widget):
+    """A widget and all that is in it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from inside(child)
+
+
 def everything_shown(explorer):
-    return " ".join(child.value for child in explorer.children if isinstance(child, widgets.explorer.ipywidgets.HTML))
+    return " ".join(part.value for part in inside(explorer) if isinstance(part, widgets.explorer.ipywidgets.HTML))
 
 
 @pytest.fixture
@@ -163,6 +173,34 @@ def test_a_long_run_shows_how_far_it_is(reboot, monkeypatch):
     assert reboot.waiting.layout.visibility == "hidden"
 
 
+def test_what_is_out_of_date_is_grey_until_it_is_drawn_again(reboot, monkeypatch):
+    def grey():
+        return {name for name, view in reboot._views.items() if STALE in view.box._dom_classes}
+
+    def refuse(**values):
+        raise ValueError("no")
+
+    monkeypatch.setattr(reboot, "_simulate", refuse)
+    assert grey() == set()
+    reboot.controls["memory"].value = 8 * GIB
+    assert grey() == {"timeline", "scaling"}
+    monkeypatch.undo()
+    reboot.controls["memory"].value = 2 * GIB
+    assert grey() == set()
+
+
+def test_of_work_that_stops_halfway_only_the_rest_is_grey(reboot, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reboot._views["timeline"], "lasts", stopped)  # the other one is drawn before
+    reboot.controls["memory"].value = 8 * GIB
+    assert {name: STALE in view.box._dom_classes for name, view in reboot._views.items()} == {
+        "timeline": True,
+        "scaling": False,
+    }
+
+
 # Controls
 
 
@@ -217,8 +255,17 @@ def test_a_wrong_beginning_of_a_shutdown_is_refused(options):
 
 def test_only_the_controls_that_are_asked_for_are_shown():
     explorer = explore_reboot(memory="1 GiB", controls=["memory"])
-    assert explorer.controls["memory"] in explorer.children
-    assert explorer.controls["touch"] not in explorer.children
+    assert explorer.controls["memory"] in inside(explorer)
+    assert explorer.controls["touch"] not in inside(explorer)
+
+
+@pytest.mark.parametrize("controls", [[], ["memory"]])
+def test_nothing_that_takes_place_parts_a_slider_from_its_picture(controls):
+    explorer = explore_reboot(memory="1 GiB", controls=controls, pictures=["timeline"])
+    (row,) = [child for child in explorer.children if explorer.waiting in getattr(child, "children", ())]
+    assert any(part is explorer._times or part in explorer.controls.values() for part in inside(row.children[0]))
+    between = explorer.children[bool(controls) : explorer.children.index(explorer._views["timeline"].box)]
+    assert between == (explorer._trouble,) and explorer._trouble.value == ""
 
 
 # What Jupyter gets
@@ -230,6 +277,30 @@ def test_without_a_kernel_its_picture_is_left(reboot):
     assert "image/png" in data
     assert metadata["image/png"]["alt"] == reboot.pictures["timeline"].words
     assert about_duration(reboot.run.downtime_ns) in data["text/plain"]
+
+
+def displayed(widget, monkeypatch):
+    """What a cell gets that shows the widget: the data of each output."""
+    outputs = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: outputs.append((data, options)))
+    widget._ipython_display_()
+    return outputs
+
+
+def test_picture_and_words_stand_before_the_widget_for_who_has_no_kernel(reboot, monkeypatch):
+    (still, options), (words, _), (live, _) = displayed(reboot, monkeypatch)
+    assert base64.b64decode(still["image/png"]).startswith(b"\x89PNG")
+    assert options["metadata"]["image/png"]["alt"] == reboot.pictures["timeline"].words
+    assert reboot.pictures["timeline"].words in words["text/plain"]
+    assert FOLDED in words["text/html"]
+    assert list(live) == [WIDGET_VIEW, "text/plain"] and LIVE in reboot._dom_classes
+
+
+def test_what_has_no_picture_leaves_its_text(monkeypatch):
+    asker = widgets.explore_question(1, memory="1 GiB")
+    (words, _), (live, _) = displayed(asker, monkeypatch)
+    assert asker.answer.short in words["text/plain"]
+    assert WIDGET_VIEW in live
 
 
 # Drop a patch

@@ -111,10 +111,53 @@ def test_the_stories_show_what_they_promise(small):
     assert small.run.foreground[ld.UVC.DESTR_SEC_STOR] == small.run.pages
     small.presets["tight host"].click()
     assert small.run.oom
-    small.presets["reboot loop"].click()
+    small.presets["six resets"].click()
     assert len(small.run.downtimes_ns) == 6
     small.presets["big guest"].click()
     assert small.run.cleanup_ns > 100 * small.run.downtime_ns
+
+
+def test_a_story_opens_the_picture_that_shows_it(small):
+    for name, tab in (("big guest", "scaling"), ("tight host", "memory"), ("six resets", "timeline")):
+        small.presets[name].click()
+        assert small.tabs.get_title(small.tabs.selected_index) == tab
+
+
+@pytest.mark.parametrize("tab", range(4))
+def test_the_open_picture_is_drawn_first_and_the_others_right_after(small, monkeypatch, tab):
+    drawn = []
+    for name, view in small._views.items():
+        show = view.show
+        monkeypatch.setattr(
+            view, "show", lambda *given, name=name, show=show, **more: drawn.append(name) or show(*given, **more)
+        )
+    small.tabs.selected_index = tab
+    small.controls["memory"].value = 8 * GIB
+    assert drawn[0] == list(small._views)[tab]
+    assert sorted(drawn) == sorted(small._views)
+
+
+def test_costs_and_host_are_folded_and_the_rest_stands_beside_the_picture(small):
+    folded = small.assumptions.children[0].children
+    names = {name for name, control in small.controls.items() if control in folded}
+    assert names == {"host", "destroy", "export", "import_clear"}
+    assert small.assumptions.selected_index is None
+    beside = small.children[0].children[0].children
+    assert all(control in beside for name, control in small.controls.items() if name not in names)
+
+
+def test_no_two_things_have_the_same_name(small):
+    names = [*small.presets, small.reset.description, *small.tabs.titles, small.assumptions.titles[0]]
+    names += [label for label, _ in small.controls["scenario"].options]
+    names += [control.description for control in small.controls.values() if control.description]
+    assert len(set(names)) == len(names)
+
+
+def test_two_timelines_are_told_apart():
+    assert bench(memory="1 GiB", pictures=("timeline", "before and after"))._titles() == [
+        "timeline",
+        "before and after",
+    ]
 
 
 def test_the_map_follows_its_slider_and_keeps_its_place(small):

@@ -71,7 +71,9 @@ class Asker(Controlled):
         self._words = ipywidgets.HTML()
         for control in self.controls.values():
             control.continuous_update = False
-        self.children = [*self.controls.values(), self.waiting, self._status, self._answer, self._image, self._words]
+        above = ipywidgets.HBox([ipywidgets.VBox([*self.controls.values()]), self.waiting])
+        self._found = ipywidgets.VBox([self._image, self._words, self._answer])
+        self.children = [above, self._status, self._found]
         self._update()
 
     def parameters(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -95,9 +97,9 @@ class Asker(Controlled):
             hear(done / of if of else 0.0)
 
         answer = ask(self.question.number, progress=progress, **self.parameters(values))
-        yield lambda: self._show(answer)
+        yield lambda: self._show(answer, values)
 
-    def _show(self, result: Answer) -> None:
+    def _show(self, result: Answer, values: Mapping[str, Any]) -> None:
         self._say("")
         self.answer = result
         picture = result.plot()
@@ -105,6 +107,7 @@ class Asker(Controlled):
         self._image.layout.display = ""
         self._words.value = words_html(picture.words)
         self._answer.value = result._repr_html_()
+        self._is_shown(self._found, values)
 
     def _say(self, message: str) -> None:
         self.message = message

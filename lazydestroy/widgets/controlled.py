@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import ipywidgets
 
+from .folded import LIVE, hides_text, show_still
+
 PATIENCE = 0.3
 """Seconds after which work shows how far it is, and may be given up for something newer."""
 
@@ -37,6 +39,11 @@ class Stopped(Exception):  # nothing has gone wrong
 
 KEEPS_KEYS = "lazydestroy"
 """Class of widgets whose keys are their own."""
+
+STALE = "lazydestroy-stale"
+"""Class of parts that show another setting than the controls say."""
+
+_STALE_LOOK = f"<style>.{STALE} {{ opacity: 0.4; filter: grayscale(1); }}</style>"
 
 _KEYS_SCRIPT = f"""
 if (!window.lazydestroyKeepsKeys) {{
@@ -116,6 +123,7 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
     A control that is moved in a browser is followed in a thread, so that the next move is seen at once: the work for a
     setting that is no longer wanted is left undone, or given up when it has taken more than `PATIENCE`, and the last
     setting always ends up on the screen. `set`, and controls moved by code where no event loop runs, wait for it.
+    What still shows another setting after `PATIENCE`, or because the work failed, is grey.
 
     Attributes
     ----------
@@ -135,14 +143,21 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         self._began = 0.0
         self._halt = threading.Event()
         self._work: asyncio.Task[None] | None = None
-        self._bar = ipywidgets.FloatProgress(min=0, max=1, description="computing", layout={"width": "300px"})
-        cancel = ipywidgets.Button(description="Cancel", tooltip="Stop computing; the last pictures stay")
+        self._shown: dict[ipywidgets.DOMWidget, Mapping[str, Any]] = {}
+        style = {"description_width": "80px"}
+        self._bar = ipywidgets.FloatProgress(
+            min=0, max=1, description="computing", style=style, layout={"width": "200px"}
+        )
+        tip = "Stop computing; the last pictures stay"
+        cancel = ipywidgets.Button(description="Cancel", tooltip=tip, layout={"width": "auto"})
         cancel.on_click(lambda _button: self._cancel())
         self._far = ipywidgets.HTML()
-        parts = [self._bar, cancel, self._far, keeps_keys()]
+        look = ipywidgets.HTML(_STALE_LOOK, layout={"height": "0", "margin": "0"})
+        parts = [self._bar, cancel, self._far, keeps_keys(), look, hides_text()]
         self.waiting = ipywidgets.HBox(parts, layout={"visibility": "hidden"})
         super().__init__()
         self.add_class(KEEPS_KEYS)
+        self.add_class(LIVE)
         self.layout.max_width = "920px"
         for control in self.controls.values():
             control.observe(self._changed, "value")
@@ -164,6 +179,23 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
     def _sentence(self, message: str) -> str:
         """What is wrong, as a sentence."""
         return message if message in ("", STOPPED) else f"This does not work: {message.rstrip('.')}."
+
+    def _ipython_display_(self) -> None:
+        show_still(self)
+
+    # -- what is out of date -----------------------------------------------------------------------------------
+
+    def _is_shown(self, part: ipywidgets.DOMWidget, values: Mapping[str, Any]) -> None:
+        """Note that a part shows these values."""
+        self._shown[part] = dict(values)
+        part.remove_class(STALE)
+
+    def _grey(self) -> None:
+        """Grey the parts that show other values than the controls have now."""
+        now = self.values
+        for part, values in self._shown.items():
+            if values != now:
+                part.add_class(STALE)
 
     # -- following ---------------------------------------------------------------------------------------------
 
@@ -276,12 +308,14 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
             self._bar.value = share
             self._far.value = escape(words)
             self.waiting.layout.visibility = "visible"
+            self._grey()
 
     def _ends(self, wanted: int) -> None:
         self._done = max(self._done, wanted)
         self.waiting.layout.visibility = "hidden"
 
     def _fail(self, error: Exception) -> None:
+        self._grey()
         if isinstance(error, Stopped):
             self._say(STOPPED)
         elif isinstance(error, MemoryError):

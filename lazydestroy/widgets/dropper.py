@@ -52,7 +52,8 @@ class PatchDropper(Controlled):
         self._image = ipywidgets.Image(format="png", layout={"width": "100%"})
         self._words = ipywidgets.HTML()
         self._code = ipywidgets.HTML()
-        self.children = [self.menu, self.waiting, self._state, self._image, self._words, self._code]
+        self._seen = ipywidgets.VBox([self._image, self._words, self._code])
+        self.children = [ipywidgets.HBox([self.menu, self.waiting]), self._state, self._seen]
         self._update()
 
     def _parts(self, values: Mapping[str, Any], hear: Hear) -> Iterator[Show]:
@@ -82,6 +83,7 @@ class PatchDropper(Controlled):
             self._image.value = picture.quick()
             self._image.layout.display = ""
             self._words.value = words_html(picture.words)
+        self._is_shown(self._seen, {"leave_out": chosen})
 
     def _say(self, message: str) -> None:
         """Say why there is nothing new to see; what was shown before stays."""

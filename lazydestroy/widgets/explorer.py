@@ -30,7 +30,7 @@ from .controls import (
     memory_slider,
 )
 from .running import simulate
-from .views import VIEWS, Seen, View, parts_of
+from .views import VIEWS, Seen, View
 
 
 class Explorer(Controlled):
@@ -71,7 +71,17 @@ class Explorer(Controlled):
 
     def _arranged(self, rows: list[ipywidgets.Widget]) -> list[ipywidgets.Widget]:
         """Everything in the order in which it is shown."""
-        return [*rows, self.waiting, self._times, self._trouble, *parts_of(self._views.values()), self._code]
+        # what long work shows stands beside something else, so that its empty place parts no slider from its picture
+        beside = ipywidgets.VBox(rows) if rows else self._times
+        above = ipywidgets.HBox([beside, self.waiting])
+        boxes = [view.box for view in self._views.values()]
+        if rows:
+            return [above, self._trouble, *boxes, self._times, self._code]
+        return [self._trouble, *boxes, above, self._code]
+
+    def _in_view(self, view: View) -> bool:
+        """Whether a picture can be seen: those that can are drawn first."""
+        return True
 
     def _compared_with(self, values: Mapping[str, Any]) -> Mapping[str, Series]:
         """The kernels that pictures compare the one at hand with."""
@@ -86,16 +96,17 @@ class Explorer(Controlled):
         seen = Seen(run, again, self._compared_with(values))
         yield lambda: self._show(run)
         # what has no time axis can be drawn before it is known how long that is to be
-        prepared = {}
-        views = sorted(self._views.values(), key=lambda view: view.effort)
-        for view in views:
-            prepared[view] = view.prepare(seen, hear)
-            if not view.timed:
-                yield partial(self._draw, view, seen, prepared[view], self._end)
+        prepared: dict[View, Any] = {}
+        end = self._end
+        views = sorted(self._views.values(), key=lambda view: (not self._in_view(view), view.timed, view.effort))
         timed = [view for view in views if view.timed]
-        end = _steady_end(max((view.lasts(seen, prepared[view]) for view in timed), default=1), self._end)
-        for view in timed:
-            yield partial(self._draw, view, seen, prepared[view], end)
+        for view in views:
+            for needed in timed if view.timed else [view]:
+                if needed not in prepared:
+                    prepared[needed] = needed.prepare(seen, hear)
+            if view.timed:
+                end = _steady_end(max(each.lasts(seen, prepared[each]) for each in timed), end)
+            yield partial(self._draw, view, seen, prepared[view], end, values)
         yield partial(self._tell, run)
 
     def _show(self, run: Run) -> None:
@@ -104,8 +115,7 @@ class Explorer(Controlled):
 
     def _tell(self, run: Run) -> None:
         """Say in words and in code what has been drawn."""
-        large = "font-size: 120%; font-weight: 600; line-height: 1.4"
-        self._times.value = f'<div role="status" style="{large}">{escape(_times(run))}</div>'
+        self._times.value = f'<div role="status" style="line-height: 1.4">{escape(_times(run))}</div>'
         call = escape(run.reproduce())
         self._code.value = (
             '<div style="white-space: nowrap; overflow-x: auto">The same in code: '
@@ -114,10 +124,11 @@ class Explorer(Controlled):
         for view in self._views.values():
             view.tell()
 
-    def _draw(self, view: View, seen: Seen, prepared: Any, end: int) -> None:
+    def _draw(self, view: View, seen: Seen, prepared: Any, end: int, values: Mapping[str, Any]) -> None:
         self._end = end
         with styled():
             view.show(seen, prepared, end)
+        self._is_shown(view.box, values)
 
     def _say(self, message: str) -> None:
         self.message = message

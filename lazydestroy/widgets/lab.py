@@ -31,6 +31,7 @@ from .controls import (
 )
 from .explorer import Explorer
 from .running import USUAL
+from .views import View
 
 SCENARIOS = {"reboot": "reboot", "shutdown": "shutdown", "reboot loop": "reboot_loop"}
 
@@ -42,9 +43,14 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
 }
 """Controls that decide something in some scenarios only."""
 
+_ASSUMED = ("host", "destroy", "export", "import_clear")
+"""Controls that are folded."""
+
 
 class Bench(Explorer):
-    """The lab bench. Controls that decide nothing in the scenario at hand are out of order.
+    """The lab bench: controls beside one picture at a time, all of it in one view of a small screen.
+
+    Controls that decide nothing in the scenario at hand are out of order.
 
     Attributes
     ----------
@@ -52,15 +58,19 @@ class Bench(Explorer):
         A click sets up a story: all controls at once.
     reset : ipywidgets.Button
         A click sets all controls as they were at the beginning.
+    tabs : ipywidgets.Tab
+        The pictures, one at a time.
+    assumptions : ipywidgets.Accordion
+        Folds the costs and the size of the host.
     """
 
     def __init__(self, begin: Mapping[str, Any], pictures: Iterable[str]) -> None:
         controls = _controls(begin)
         self._first = {name: control.value for name, control in controls.items()}
-        self.presets = {name: _button(name, tip) for name, (tip, _) in STORIES.items()}
+        self.presets = {name: _button(name, tip) for name, (tip, _, _) in STORIES.items()}
         self.reset = _button("Reset", "set all controls as they were at the beginning")
         for name, button in self.presets.items():
-            button.on_click(lambda _button, name=name: self._set_up({**USUAL, **story(name)}))
+            button.on_click(lambda _button, name=name: self._tell_story(name))
         self.reset.on_click(lambda _button: self._set_up(self._first))
         super().__init__(controls, list(controls), pictures, {})
         self.layout.max_width = "1860px"
@@ -68,21 +78,41 @@ class Bench(Explorer):
         self._put_out_of_order()
 
     def _arranged(self, rows: list[ipywidgets.Widget]) -> list[ipywidgets.Widget]:
-        scenario, *rows = rows
-        for row in rows:
-            row.layout.width = "98%"
-        wrapped = {"flex_flow": "row wrap", "grid_gap": "4px"}
-        stories = ipywidgets.HBox([ipywidgets.HTML("A story:"), *self.presets.values(), self.reset], layout=wrapped)
-        happens = ipywidgets.HBox([ipywidgets.HTML("What happens:"), scenario])
-        first = ipywidgets.HBox([happens, stories], layout={**wrapped, "justify_content": "space-between"})
-        columns = "repeat(auto-fit, minmax(min(400px, 100%), 1fr))"
-        controls = ipywidgets.GridBox(rows, layout={"grid_template_columns": columns, "grid_gap": "0 24px"})
-        self._trouble.layout.min_height = "26px"
-        said = ipywidgets.VBox([self._times, self._trouble, self._code], layout={"min_height": "86px"})
-        columns = "repeat(auto-fit, minmax(min(620px, 100%), 1fr))"
-        views = [ipywidgets.VBox(view.parts) for view in self._views.values()]
-        pictures = ipywidgets.GridBox(views, layout={"grid_template_columns": columns, "grid_gap": "12px 24px"})
-        return [first, controls, self.waiting, said, pictures]
+        for row in rows[1:]:
+            row.layout.width, row.style.description_width = "98%", "145px"
+        assumed = [self.controls[name] for name in _ASSUMED]
+        folded = ipywidgets.VBox(assumed)
+        self.assumptions = ipywidgets.Accordion([folded], titles=["Assumptions: what calls cost, the host"])
+        wrapped = {"flex_flow": "row wrap", "grid_gap": "2px"}
+        stories = ipywidgets.HBox([*self.presets.values(), self.reset], layout=wrapped)
+        decides = [row for row in rows if row not in assumed]
+        left = [stories, *decides, self.assumptions, self.waiting, self._trouble]
+        for view in self._views.values():
+            view.head.layout.min_height = "66px"  # beside the controls a title may need two lines
+        self.tabs = ipywidgets.Tab([view.box for view in self._views.values()], titles=self._titles())
+        right = [self.tabs, self._times, self._code]
+        beside = [
+            ipywidgets.VBox(left, layout={"flex": "1 1 320px", "max_width": "420px", "min_width": "0"}),
+            ipywidgets.VBox(right, layout={"flex": "1 1 500px", "max_width": "940px", "min_width": "0"}),
+        ]
+        return [ipywidgets.HBox(beside, layout={"flex_flow": "row wrap", "grid_gap": "4px 12px"})]
+
+    def _titles(self) -> list[str]:
+        """What the tabs are called: before and after are timelines, unless one timeline has a tab of its own."""
+        short = {} if "timeline" in self._views else {"before and after": "timeline"}
+        return [short.get(name, name) for name in self._views]
+
+    def _in_view(self, view: View) -> bool:
+        """Whether its tab is open. The others are drawn right afterwards."""
+        opened = self.tabs.selected_index
+        return opened is not None and self.tabs.children[opened] is view.box
+
+    def _tell_story(self, name: str) -> None:
+        """Set everything as a story wants it, and open the picture that shows it."""
+        _, _, picture = STORIES[name]
+        if picture in self._views:
+            self.tabs.selected_index = list(self._views).index(picture)
+        self._set_up({**USUAL, **story(name)})
 
     def _put_out_of_order(self) -> None:
         scenario = self.controls["scenario"].value
@@ -108,16 +138,25 @@ class Bench(Explorer):
         return png_of(Image.fromarray(np.concatenate(images))), words
 
 
-STORIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "small guest": ("2 GiB: all is cleaned before the new guest runs", {"memory": 2 * GIB}),
-    "big guest": ("256 GiB, or as much as this computer can: before the series, a coffee break", {"memory": 256 * GIB}),
+STORIES: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
+    "small guest": ("2 GiB: the new guest runs when all is clean", {"memory": 2 * GIB}, "before and after"),
+    "big guest": (
+        "256 GiB, or as much as this computer can: before the series, a coffee break",
+        {"memory": 256 * GIB},
+        "scaling",
+    ),
     "tight host": (
         "a guest is shut down while another process wants its memory",
         {"scenario": "shutdown", "host": 1, "demand": "4 GiB/s"},
+        "memory",
     ),
-    "reboot loop": ("a guest is reset over and over", {"scenario": "reboot_loop", "memory": 8 * GIB}),
+    "six resets": (
+        "a guest is reset over and over",
+        {"scenario": "reboot_loop", "memory": 8 * GIB, "resets": 6},
+        "before and after",
+    ),
 }
-"""What each preset is for, and how it differs from what is usual."""
+"""What each preset is for, how it differs from what is usual, and the picture that shows it."""
 
 
 def story(name: str) -> dict[str, Any]:
@@ -134,22 +173,22 @@ def _controls(begin: Mapping[str, Any]) -> dict[str, ipywidgets.Widget]:
         options=list(SCENARIOS.items()),
         value=begin["scenario"],
         tooltips=["the guest is reset", "its process is killed", "the guest is reset over and over"],
-        style={"button_width": "100px"},
+        style={"button_width": "102px"},
         layout={"width": "auto"},
     )
     return {
         "scenario": scenario,
         "memory": memory_slider(begin["memory"]),
-        "used": share_slider("of it used (made secure)", begin["used"]),
+        "used": share_slider("of it made secure", begin["used"]),
         "kernel": kernel_choice(PATCH_LEVELS, begin["kernel"]),
-        "host": choice("host, compared to the guest", [(USUAL_HOST, 0), *HOSTS.items()], 0),
+        "host": choice("memory of the host", [(USUAL_HOST, 0), *HOSTS.items()], 0),
         "destroy": cost_slider("cost of a destroy", begin["destroy"], "destroy"),
         "export": cost_slider("cost of an export", begin["export"], "export"),
         "import_clear": cost_slider("cost of an import", begin["import_clear"], "import_clear"),
         "resets": slider("resets in a loop", [(str(number), number) for number in range(1, 13)], 6),
         "new_guest": choice("new guest", list(scenarios.NEW_GUESTS), begin["new_guest"]),
         "touch": choice("it uses its memory", list(TOUCHES.items()), begin["touch"]),
-        "demand": choice("who else asks for memory?", list(DEMANDS.items()), ""),
+        "demand": choice("who else asks", list(DEMANDS.items()), ""),
     }
 
 

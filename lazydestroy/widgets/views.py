@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -76,6 +76,8 @@ class View:
 
     Attributes
     ----------
+    box : ipywidgets.VBox
+        All of it.
     timed : bool
         Whether it has a time axis.
     effort : int
@@ -91,7 +93,7 @@ class View:
         self.head = ipywidgets.HTML()
         self.words = ipywidgets.HTML()
         self._words: Callable[[], str] = str
-        self.parts: tuple[ipywidgets.Widget, ...] = (self.head, self.image, self.words)
+        self.box = ipywidgets.VBox([self.head, self.image, self.words])
 
     def prepare(self, seen: Seen, hear: Hear) -> Any:
         """What takes long, done in a thread: touches no widget and no picture."""
@@ -244,7 +246,7 @@ class MapView(View):
         self._linked = ipywidgets.jslink((self.play, "value"), (self.moment, "value"))
         self.moment.observe(lambda _change: self._move(), "value")
         bar = ipywidgets.HBox([self.play, self.moment, self.time])
-        self.parts = (self.head, self.image, bar, self.words)
+        self.box.children = (self.head, self.image, bar, self.words)
 
     @property
     def time_ns(self) -> int:
@@ -317,8 +319,3 @@ VIEWS: Mapping[str, Callable[[], View]] = {
     "scaling": ScalingView,
 }
 """The pictures to choose from, by name."""
-
-
-def parts_of(views: Iterable[View]) -> list[ipywidgets.Widget]:
-    """The widgets of some views, one after the other."""
-    return [part for view in views for part in view.parts]
