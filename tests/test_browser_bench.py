@@ -11,6 +11,9 @@ from benchmarks.browser import Notebook
 
 pytestmark = MARKS
 
+SCREENS = ((1366, 768), (1280, 720))
+"""A small laptop, and a projector."""
+
 
 @pytest.fixture(scope="module")
 def lab(chrome, address):
@@ -25,7 +28,7 @@ def bench(lab):
     """The lab bench, as it is at the beginning."""
     (widget,) = lab.widgets()
     widget.at_rest()
-    widget.root.get_by_role("button", name="Reset").click()
+    widget.root.get_by_role("button", name="Reset", exact=True).click()
     widget.at_rest()
     yield widget
     assert lab.errors() == [] and lab.complaints == []
@@ -33,6 +36,17 @@ def bench(lab):
 
 def control(widget, label):
     return next(control for control in widget.controls() if label in control.label)
+
+
+def open_assumptions(widget):
+    """Unfold the costs and the host."""
+    if not control_is_there(widget, "cost of a destroy"):
+        widget.root.get_by_text("Assumptions: what calls cost").click()
+        widget.notebook.until(lambda: control_is_there(widget, "cost of a destroy"), "they are unfolded")
+
+
+def control_is_there(widget, label):
+    return any(label in control.label for control in widget.controls())
 
 
 def code(widget):
@@ -70,6 +84,7 @@ def test_long_work_shows_how_far_it_is_and_can_be_cancelled_and_the_pictures_sta
 
 
 def test_play_shows_one_moment_after_the_other(bench):
+    bench.root.get_by_role("tab", name="map").click()
     play = next(control for control in bench.controls() if control.kind == "play")
     seen = set()
     play.press("Space")
@@ -89,6 +104,8 @@ def test_pictures_keep_their_place_whatever_is_moved(bench):
             " return [box.x - from.x, box.y - from.y, box.width, box.height].map(Math.round); })"
         )
 
+    bench.root.get_by_role("tab", name="timeline").click()
+    open_assumptions(bench)
     before = places()
     for label in ("memory of the guest", "cost of a destroy", "kernel", "new guest", "who else asks"):
         assert control(bench, label).moves_something()
@@ -99,7 +116,7 @@ def test_a_story_is_a_click_and_reset_puts_all_back(bench):
     page = bench.notebook.page
     for story, says in (
         ("tight host", "demand='4 GiB/s'"),
-        ("reboot loop", "ld.reboot_loop("),
+        ("six resets", "ld.reboot_loop("),
         ("Reset", "ld.reboot("),
     ):
         bench.root.get_by_role("button", name=story, exact=True).last.click()
@@ -110,4 +127,26 @@ def test_a_story_is_a_click_and_reset_puts_all_back(bench):
 
 
 def test_every_control_moves_something_and_everything_fits(opened):
-    try_everything(opened(BENCH), "lab")
+    notebook = opened(BENCH)
+    open_assumptions(notebook.widgets()[0])
+    try_everything(notebook, "lab")
+
+
+@pytest.mark.parametrize("size", SCREENS)
+@pytest.mark.parametrize("tab", ["timeline", "map", "memory", "scaling"])
+def test_sliders_and_picture_are_in_the_window_together(bench, size, tab):
+    page = bench.notebook.page
+    page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    bench.root.get_by_role("tab", name=tab).click()
+    bench.root.evaluate("root => root.scrollIntoView()")
+    bench.at_rest()
+    bottom = page.locator("#jp-bottom-panel, .jp-StatusBar-Widget").last.bounding_box()["y"]
+    top = page.locator(".jp-NotebookPanel-toolbar:visible").bounding_box()
+    assert bench.root.locator("img:visible").count() == 1
+    parts = bench.root.locator(".noUi-handle:visible, img:visible").all()
+    assert len(parts) >= 4
+    for part in parts:
+        box = part.bounding_box()
+        assert box["y"] >= top["y"] + top["height"] - 1
+        assert box["y"] + box["height"] <= bottom
+        assert box["x"] + box["width"] <= size[0]
