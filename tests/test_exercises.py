@@ -42,10 +42,10 @@ def exact(problem):
     return answer if problem.family.kind is None else Fraction(answer, problem.family.kind.unit)
 
 
-def test_there_are_at_least_twelve_families_and_six_patches():
+def test_there_are_at_least_twelve_families_and_seven_patches():
     assert len({family.name for family in FAMILIES}) == len(FAMILIES) >= 12
     patches = [name for name in ld.exercises.EXERCISES if isinstance(ld.exercise(name), PatchExercise)]
-    assert patches == ["patch-3", "patch-4", "patch-6", "patch-7", "patch-8", "patch-9"]
+    assert patches == ["patch-3", "patch-4", "patch-6", "patch-7", "patch-8", "patch-9", "destroy-fast"]
 
 
 # Right and wrong

@@ -32,6 +32,9 @@ ONLY_PROBED = {
     "NoteBeforeTheCall",
     "GoneIsTheEnd",
     "RefusedIsNothingLeft",
+    "Ordinary",
+    "PagesFirst",
+    "CountedUp",
 }
 
 
