@@ -315,8 +315,11 @@ def test_it_tells_how_far_it_is():
 def test_the_kernels_are_those_of_the_series():
     for patch in PATCHES:
         assert isinstance(patch.kernel, Series)
-        number = int(patch.name.removeprefix("patch-"))
-        assert number not in patch.kernel or patch.kernel.layers[-1].__name__ == "AsBefore"
+        if patch.name.startswith("patch-"):
+            number = int(patch.name.removeprefix("patch-"))
+            assert number not in patch.kernel or patch.kernel.layers[-1].__name__ == "AsBefore"
+    left_out = set(ld.series.linux_6_2.layers) - set(ld.exercise("destroy-fast").kernel.layers)
+    assert {layer.__name__ for layer in left_out} == {"DestroyFast"}
 
 
 def test_what_takes_time_and_is_only_called_is_told():
