@@ -48,7 +48,8 @@ def look_at(notebook, widget, name):
         for width in WIDTHS:
             notebook.page.set_viewport_size({"width": width, "height": 1000})
             widget.at_rest()
-            assert widget.too_wide() == [], (name, theme, width)
+            tight = widget.too_wide()
+            assert not tight, (name, theme, width, tight)
             notebook.page.set_viewport_size({"width": width, "height": 3000})  # else only a part is in the picture
             widget.root.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png")
     notebook.execute("apputils:change-theme", theme=THEMES["light"])

@@ -53,7 +53,8 @@ class PatchDropper(Controlled):
         self._words = ipywidgets.HTML()
         self._code = ipywidgets.HTML()
         self._seen = ipywidgets.VBox([self._image, self._words, self._code])
-        self.children = [ipywidgets.HBox([self.menu, self.waiting]), self._state, self._seen]
+        first = ipywidgets.HBox([self.menu, self.waiting], layout={"flex_flow": "row wrap"})
+        self.children = [first, self._state, self._seen]
         self._update()
 
     def _parts(self, values: Mapping[str, Any], hear: Hear) -> Iterator[Show]:
