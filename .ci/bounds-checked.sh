@@ -4,7 +4,7 @@
 # The core uses raw pointers, so Cython's own bounds checks (on here) see little of it: AddressSanitizer sees reads and
 # writes outside of an allocation and after its end, UndefinedBehaviorSanitizer sees overflow of signed integers, shifts
 # too far, division by zero. Cython's overflowcheck stays off: it would refuse unsigned arithmetic that is meant to wrap
-# around, and does not know 128-bit integers. C's asserts are on.
+# around. C's asserts are on.
 #
 # Only tests that drive the core are run: the core by itself, machines by hand, whole runs, the golden data, the search.
 # The others (text, pictures, widgets, answers, notebooks) call it in the same ways. ARGS are given to pytest.

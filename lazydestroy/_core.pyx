@@ -43,7 +43,15 @@ cdef extern from *:
     #include <sys/mman.h>
     #endif
 
-    typedef __int128 lazydestroy_int128;
+    /* Have what is at p fetched into the cache. Advice only, which MSVC spells otherwise: it does without. */
+    static inline void prefetch(const void *p)
+    {
+    #if defined(__GNUC__)
+        __builtin_prefetch(p);
+    #else
+        (void) p;
+    #endif
+    }
 
     /* Ask for huge pages, as NumPy does for its arrays: with small ones most looks at a page chosen at random miss the
        TLB. Advice only: nothing is lost where it is not taken. */
@@ -106,12 +114,11 @@ cdef extern from *:
         return done;
     }
     """
-    ctypedef long long int128 "lazydestroy_int128"
     int64_t SPARE_MAX "LAZYDESTROY_SPARE_MAX"
     int64_t equal_run_up(const uint8_t *p, int64_t n) nogil
     int64_t equal_run_down(const uint8_t *p, int64_t n) nogil
     void advise_huge_pages(void *p, int64_t n) nogil
-    void prefetch "__builtin_prefetch" (const void *p) nogil
+    void prefetch(const void *p) nogil
 
 
 cdef enum:
@@ -139,6 +146,7 @@ cdef enum:
     FRAMES = 1 << 8         # of a film, at most
 
 cdef int64_t FOREVER = <int64_t> 0x7fffffffffffffff
+cdef int64_t SECOND = 1_000_000_000
 cdef int64_t LATEST = <int64_t> 1 << 62         # where time ends: 146 years. Beyond, 64 bits would soon not do.
 cdef int64_t LONGEST = 10_000_000_000           # nanoseconds of a tabled step: a loop of them cannot get far beyond
 cdef int64_t MOST_APART = <int64_t> 1 << 60     # nanoseconds between two samples

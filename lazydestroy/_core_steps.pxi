@@ -188,9 +188,35 @@ cdef inline bint batch_complete(Actor *t) noexcept nogil:
     return False
 
 
+cdef int64_t time_at_rate(uint64_t amount, uint64_t rate) noexcept nogil:
+    """Nanoseconds in which `rate` a second make `amount`, rounded down; more than LATEST if it takes longer.
+
+    Both are below 2**63. The nanoseconds of a part of a second may pass through a product of more than 64 bits, which not
+    every compiler has: then it is divided as on paper, bit by bit.
+    """
+    cdef uint64_t seconds = amount // rate, rest = amount % rate
+    cdef uint64_t ns = 0, left = 0
+    cdef int bit
+    if seconds > <uint64_t> (LATEST // SECOND):
+        return LATEST + 1
+    if rest <= <uint64_t> -1 // <uint64_t> SECOND:
+        return seconds * SECOND + rest * <uint64_t> SECOND // rate
+    for bit in range(29, -1, -1):       # a second has 30 bits of nanoseconds
+        ns *= 2
+        left *= 2
+        if left >= rate:
+            left -= rate
+            ns += 1
+        if SECOND >> bit & 1:
+            left += rest
+            if left >= rate:
+                left -= rate
+                ns += 1
+    return seconds * SECOND + ns
+
+
 cdef inline int leave_page(Actor *t, int64_t pfn, int effect) noexcept nogil:
     """Go on to the next page."""
-    cdef int128 due
     if t.working:
         t.batch_i += 1
         t.row = t.row_each
@@ -211,8 +237,7 @@ cdef inline int leave_page(Actor *t, int64_t pfn, int effect) noexcept nogil:
             t.row = t.row_last
     elif t.source == FROM_FREE:
         t.pfn = -1
-        due = <int128> t.k * 4096 * 1000000000 // t.rate
-        t.clock = max(t.clock, t.pace_start + <int64_t> min(due, <int128> LATEST + 1))
+        t.clock = max(t.clock, t.pace_start + min(time_at_rate(t.k * 4096, t.rate), LATEST + 1 - t.pace_start))
     elif t.source == AT_RANDOM:
         t.pfn = -1
     if effect == GATHERED:

@@ -581,6 +581,17 @@ def test_free_pages_are_taken_at_a_rate_until_there_are_none():
     assert (greedy.value, memory.free) == ([None], 0)
 
 
+@pytest.mark.parametrize("pages", [1, 3, 5 << 20], ids=["one page", "three pages", "20 GiB"])
+@pytest.mark.parametrize("rate", [5, 4096, 10**9 + 7, 19 * 10**9, 22 * 10**9, 3 * 10**11, 2**62 + 1, 2**63 - 1])
+def test_the_time_that_free_pages_take_is_exact_at_every_rate(pages, rate):
+    """The product of bytes and nanoseconds needs more than 64 bits from 4.3 GiB on."""
+    memory = Memory(pages)
+    engine = Engine(memory)
+    task = engine.spawn(one(take_free(pages, lambda page: page.update(holder=Holder.OTHER, refs=1), rate)), "task")
+    engine.run()
+    assert task.clock == pages * 4096 * 10**9 // rate
+
+
 # Locks
 
 
