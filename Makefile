@@ -27,7 +27,7 @@ serves-test := lab
 extras-bench := bench
 extras-lint := dev
 
-.PHONY: help lab test test-all bench notebooks lint clean
+.PHONY: help lab test test-all bench notebooks students lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "make test-all    run the long tests too: all notebooks, the browser, the long searches"
 	@echo "make bench       measure, and print the table"
 	@echo "make notebooks   execute the lessons afresh and save them      make notebooks ARGS=notebooks/reference/glossary.ipynb"
+	@echo "make students    pack what students get: dist/lazydestroy-students.zip"
 	@echo "make lint        check style and types"
 	@echo "make clean       remove what the others made"
 	@echo
@@ -56,6 +57,9 @@ bench: $(VENV)/.has-bench
 
 notebooks: $(VENV)/.has-test
 	$(VENV)/bin/python -m tests.refresh_notebooks $(ARGS)
+
+students:
+	@"$(PYTHON)" -m tools.students $(ARGS)
 
 # cython-lint looks for pycodestyle on the path
 lint: $(VENV)/.has-lint

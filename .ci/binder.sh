@@ -29,6 +29,7 @@ echo "--- postBuild"
 chmod +x binder/postBuild
 ./binder/postBuild
 ls "$MPLCONFIGDIR"/fontlist*.json >/dev/null
+test ! -e notebooks/exercises/source
 echo "--- a visitor"
 jupyter lab --version
 cd notebooks
