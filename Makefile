@@ -20,6 +20,9 @@ CORE := $(wildcard lazydestroy/*.pyx lazydestroy/*.pxi)
 # Jupyter refuses to run as root unless it is told to, and in containers there is often nobody else.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# A lesson that is only opened is not marked as changed.
+CLEAN_TABS := --ServerApp.contents_manager_class=lazydestroy.contents.CourseContents
+
 # Which extras of pyproject.toml a command wants, and whose wants are served along.
 extras-lab := lab
 extras-test := lab,test
@@ -43,7 +46,7 @@ help:
 	@echo "PYTHON=python3.13 names the Python to use, VENV=.venv-3.13 the folder to set up."
 
 lab: $(VENV)/.has-lab
-	$(VENV)/bin/jupyter lab $(AS_ROOT) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/index.ipynb $(ARGS)
+	$(VENV)/bin/jupyter lab $(AS_ROOT) --ServerApp.root_dir=. $(CLEAN_TABS) --LabApp.default_url=/lab/tree/notebooks/index.ipynb $(ARGS)
 
 test: $(VENV)/.has-test
 	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)

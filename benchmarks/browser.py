@@ -37,6 +37,9 @@ SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
 }
 
+CONTENTS = "lazydestroy.contents.CourseContents"
+"""Who serves the notebooks, as with ``make lab``."""
+
 NOT_OURS = (
     # the page asks for a workspace or a file of settings that nobody has made yet
     r"Failed to load resource: the server responded with a status of 404",
@@ -84,6 +87,7 @@ def server(folder: Path) -> Iterator[str]:
         port = sock.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", f"--port={port}"]
     command += ["--ip=127.0.0.1", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder / 'root'}"]
+    command += [f"--ServerApp.contents_manager_class={CONTENTS}"]
     command += ["--allow-root"] if os.geteuid() == 0 else []
     env = environment(str(home / "ipython")) | {
         "HOME": str(home),

@@ -5,9 +5,13 @@ Screenshots of what was seen are in build/screenshots. `test_browser_bench.py` h
 
 from __future__ import annotations
 
+import platform
+
 import pytest
 from in_browser import BENCH, MARKS, try_everything
 from refresh_notebooks import FOLDER, ROOT, notebooks
+
+from benchmarks.browser import Notebook
 
 pytestmark = MARKS
 
@@ -22,6 +26,20 @@ def test_there_are_notebooks_with_widgets():
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_every_control_moves_something_and_everything_fits(path, opened):
     try_everything(opened(str(path.relative_to(ROOT))), path.stem)
+
+
+def test_a_lesson_that_is_only_opened_is_not_marked_as_changed(chrome, address):
+    path = "notebooks/course/04-lazy-reboot.ipynb"
+    notebook = Notebook(chrome, address, path)
+    try:
+        notebook.page.wait_for_timeout(2000)  # what the kernel says of itself has come by then
+        assert notebook.page.evaluate(KERNEL_IN_NOTEBOOK) == platform.python_version()
+        assert not notebook.page.evaluate(DIRTY)
+        assert notebook.page.locator(".jp-mod-dirty").count() == 0
+        notebook.execute("notebook:insert-cell-below")
+        notebook.until(lambda: notebook.page.locator(".jp-mod-dirty").count() == 1, "a change is marked")
+    finally:
+        notebook.close()
 
 
 def test_a_key_that_moves_a_control_moves_nothing_else(opened):
@@ -44,4 +62,6 @@ def test_a_key_that_moves_a_control_moves_nothing_else(opened):
     notebook.until(lambda: page.evaluate(ACTIVE_CELL) != cell, "the next cell")
 
 
+DIRTY = "window.jupyterapp.shell.currentWidget.context.model.dirty"
+KERNEL_IN_NOTEBOOK = "window.jupyterapp.shell.currentWidget.context.model.getMetadata('language_info').version"
 ACTIVE_CELL = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
