@@ -185,3 +185,9 @@ def test_with_the_lessons_own_values_what_was_expected_is_what_was_measured(path
         (html,) = asking.html
         assert "With the lesson's own values" not in html
         assert f"✔ Right. {quizzes.prediction_named(asking.name).expected.feedback.partition('{')[0]}" in html
+
+
+def test_a_tuple_that_has_a_table_of_its_own_is_shown_as_one():
+    html = as_html((ld.series.FINDINGS_6_2, "after it"))
+    assert html.startswith("<table>") and html.count("<table>") == 1
+    assert html.endswith("<pre>after it</pre>")

@@ -1,6 +1,6 @@
 """What is wrong with the merged design, as the search finds it by itself.
 
-Without a failure that somebody injects, Linux 6.2 has one bug (small guests). All else takes one refused call, one
+Without an injected failure, Linux 6.2 has one bug (small guests). All else takes one refused call, one
 allocation that fails, or one signal. Some findings break nothing: they are costs, and the bound that states the cost
 says so (``patience``, ``leftovers``, ``leaked``, ``keeps_refused``). Each was held against recordings of the kernel's
 own code, or read in that code, as `source` says.
@@ -18,8 +18,8 @@ from ..costs import Costs
 from ..kernel.gmap import CRST_PAGES
 from ..layers import Series
 from ..page import PAGE_SIZE
+from ..rounded import about_duration, about_size
 from ..tables import html_table
-from ..units import format_duration, format_size
 from .check import Verdict, check
 from .merged import linux_6_2, linux_latest
 
@@ -94,7 +94,7 @@ def _later(finding: Finding) -> str:
     return f"Fixed: {finding.later}" if finding.later else "Later kernels have it"
 
 
-_TABLE = format_size(CRST_PAGES * PAGE_SIZE)
+_TABLE = about_size(CRST_PAGES * PAGE_SIZE)
 _LOW_PAGES = (2 << 30) // PAGE_SIZE
 _LARGE_PAGES = (64 << 30) // PAGE_SIZE
 _COSTS = Costs()
@@ -106,8 +106,8 @@ FINDINGS_6_2 = Findings(
             (14,),
             "The host-to-guest map of a guest of up to 2 GiB points into its top-level table. PREPARE replaces the "
             "table, PERFORM frees the old one, and unmapping the guest then writes into freed memory.",
-            "Memory corruption at the end of every such guest. No failure is needed. QEMU itself no longer sets small "
-            "guests aside, but the first versions did.",
+            "Memory corruption at the end of each such guest. Nothing has to fail for it. QEMU no longer sets small "
+            "guests aside, but its first versions did.",
             "Linux 6.4, 292a7d6fca33: PREPARE refuses",
             OF_THE_KERNEL,
             MappingProxyType({"failures": (), "segment_table": "1 MiB", "userspace": "any", "pages": 1}),
@@ -115,8 +115,8 @@ FINDINGS_6_2 = Findings(
         Finding(
             "a top-level table is lost",
             (4, 14),
-            "PREPARE takes the old table off the VM's list before it knows whether there is memory for a new one. If "
-            "there is none it answers -ENOMEM, and neither DISABLE nor the exit that follows frees the old table.",
+            "PREPARE takes the old table off the VM's list before it knows whether there is memory for a new one. "
+            "If there is none, it answers -ENOMEM, and neither DISABLE nor the exit frees the old table.",
             f"{_TABLE} each time, until the host restarts. Another PREPARE, if it works, repairs it.",
             "Linux 6.14, ef0c8ef8485d: there is no list any more",
             OF_THE_KERNEL,
@@ -125,10 +125,11 @@ FINDINGS_6_2 = Findings(
         Finding(
             "a page is freed while it is secure",
             (17,),
-            "After the fast call nothing but PERFORM's walk cleans the pages. It ignores a refused destroy and lowers "
-            "the count all the same. With a count of 0, the exit takes each page for a normal one and frees it secure.",
-            "Whoever gets the frame next faults on it forever. If the page was shared and the next guest touches it, "
-            "its import is refused and QEMU is killed. Without the fast call, DESTROY_SEC_CONF cleans the page.",
+            "After the fast call, only PERFORM's walk cleans the pages. It ignores a refused destroy and lowers the "
+            "count all the same. At a count of 0, the exit takes every page for a normal one and frees it, still "
+            "secure.",
+            "The next owner of the frame faults on it forever. If the page was shared and the next guest touches "
+            "it, its import is refused and QEMU is killed. Without the fast call, DESTROY_SEC_CONF cleans the page.",
             "",
             OF_THE_KERNEL,
             MappingProxyType({"failures": ("DESTR_SEC_STOR",), "fast": True}),
@@ -136,8 +137,8 @@ FINDINGS_6_2 = Findings(
         Finding(
             "the notifier is not registered",
             (11,),
-            "A signal can interrupt the registration, and the kernel doesn't look. The VM drops a reference to the mm "
-            "that it never took.",
+            "A signal can interrupt the registration, and the kernel doesn't check. Later the VM drops a reference "
+            "to the mm that it never took.",
             "The mm is freed too early: at once, if the program closes its VM and lives on. And the CPUs are still "
             "there when the address space goes, so each page costs a refused destroy and an export.",
             "Linux 6.17, 185d903064f8",
@@ -149,8 +150,8 @@ FINDINGS_6_2 = Findings(
             (14,),
             "A fatal signal for PERFORM's thread alone leaves its configuration on a list. Nothing is set aside any "
             "more, so another PERFORM answers -EINVAL. So does DISABLE, until the VM is protected again.",
-            "Its storage, its table and all its pages that are not clean stay. The count stays up, so that each "
-            "import of the next guest exports first. QEMU is safe: a fatal signal ends all its threads.",
+            "Its storage, its table and all pages that aren't clean yet stay. The count stays up, so each import of "
+            "the next guest exports first. QEMU is safe: a fatal signal ends all its threads.",
             "",
             OF_THE_KERNEL,
             MappingProxyType({"failures": (), "userspace": "any", "leftovers": 0, "pages": 1, "sharing": False}),
@@ -158,9 +159,9 @@ FINDINGS_6_2 = Findings(
         Finding(
             "leftovers pile up",
             (14,),
-            "PREPARE doesn't look at the list. A program whose threads die one by one collects leftovers, each reset "
-            "one more.",
-            "As before, for each of them, and against the limit of configurations that the Ultravisor can hold.",
+            "PREPARE doesn't look at that list. A program whose threads die one by one collects leftovers, one more "
+            "with each reset.",
+            "The same again for each leftover. And each counts against the Ultravisor's limit of configurations.",
             "",
             OF_THE_KERNEL,
             MappingProxyType(
@@ -177,8 +178,9 @@ FINDINGS_6_2 = Findings(
         Finding(
             "PREPARE is refused, and the guest is lost",
             (14,),
-            "PREPARE ends the CPUs before it looks whether another configuration is set aside. It answers -EINVAL, and "
-            "the guest that was to stay has no CPUs. Then PERFORM, meant for the other one, destroys its pages, too.",
+            "PREPARE ends the CPUs before it checks whether another configuration is set aside. It answers -EINVAL, "
+            "and the guest that was to stay has no CPUs. Then PERFORM, meant for the other configuration, destroys "
+            "this one's pages, too.",
             "A program that would rather keep the guest can't. QEMU calls DISABLE at once, so it loses nothing.",
             "",
             OF_THE_KERNEL,
@@ -196,9 +198,9 @@ FINDINGS_6_2 = Findings(
         Finding(
             "PREPARE cannot be killed",
             (14,),
-            "PREPARE destroys the guest's first 2 GiB with kvm->lock held, and never looks for a signal.",
-            f"At the default prices a killed QEMU stays for up to {format_duration(_LOW_PAGES * _COSTS.destroy)}, and "
-            "a PERFORM thread that wants the lock waits as long.",
+            "PREPARE destroys the guest's first 2 GiB while it holds kvm->lock, and never looks for a signal.",
+            f"At the default prices, a killed QEMU stays for up to {about_duration(_LOW_PAGES * _COSTS.destroy)}. A "
+            "PERFORM thread that wants the lock waits as long.",
             "",
             READ,
             MappingProxyType({"failures": (), "patience": 2, "pages": 3, "low_pages": 3, "sharing": False}),
@@ -206,10 +208,10 @@ FINDINGS_6_2 = Findings(
         Finding(
             "DISABLE cannot be killed",
             (7, 13),
-            "DISABLE walks through all of the guest's memory with kvm->lock held, and never looks for a signal. The "
-            "kernel before the series did so, too; QEMU still calls DISABLE when PREPARE is refused.",
-            "At the default prices a killed QEMU with a guest of 64 GiB stays for up to "
-            f"{format_duration(_LARGE_PAGES * _COSTS.noop)}, though DESTROY_SEC_CONF has already cleaned every page.",
+            "DISABLE walks through all of the guest's memory while it holds kvm->lock, and never looks for a "
+            "signal. So did the kernel before the series. QEMU still calls DISABLE when PREPARE is refused.",
+            "At the default prices, a killed QEMU with a guest of 64 GiB stays for up to "
+            f"{about_duration(_LARGE_PAGES * _COSTS.noop)}. And DESTROY_SEC_CONF has already cleaned every page.",
             "",
             READ,
             MappingProxyType({"failures": ("set-aside structure",), "patience": 3, "pages": 3, "sharing": False}),
@@ -217,9 +219,9 @@ FINDINGS_6_2 = Findings(
         Finding(
             "a page in low memory stays secure",
             (14,),
-            "PREPARE's walk ignores a refused destroy. It is there so that the next guest finds no page of the old one "
-            "in its first 2 GiB, and answers 0 nevertheless.",
-            "A CPU whose prefix area is that page can't start until PERFORM has come to its end.",
+            "PREPARE's walk makes sure that the next guest finds no old page in its first 2 GiB. It ignores a "
+            "refused destroy, and answers 0 all the same.",
+            "A CPU whose prefix area is that page can't start until PERFORM is done.",
             "",
             f"{INFERRED}: the code ignores the result; what the walk is for is only hinted at",
             MappingProxyType({"failures": ("DESTR_SEC_STOR",), "low_pages": 1, "sharing": False}),
@@ -227,9 +229,9 @@ FINDINGS_6_2 = Findings(
         Finding(
             "what is lost grows with each attempt",
             (4,),
-            "If DESTROY_SEC_CONF is refused, the VM keeps its handle. So the end of the VM tries once more, is refused "
-            "once more, and replaces and loses another table.",
-            f"{_TABLE} for each further attempt, beyond what the refused configuration really holds.",
+            "If DESTROY_SEC_CONF is refused, the VM keeps its handle. At its end the VM tries again, is refused "
+            "again, and replaces and loses another table.",
+            f"{_TABLE} for each further attempt, on top of what the refused configuration holds.",
             "",
             OF_THE_KERNEL,
             MappingProxyType(
@@ -245,8 +247,8 @@ FINDINGS_6_2 = Findings(
         Finding(
             "a CPU's storage is lost",
             (1,),
-            "A CPU that could not be created has no handle, and a CPU without a handle is taken for one that has "
-            "nothing. Its donated storage and its SIDA page are never freed.",
+            "A CPU that could not be created has no handle, and the kernel thinks that a CPU without a handle has "
+            "nothing. So it never frees the CPU's donated storage and its SIDA page.",
             "Both, for each CPU that is refused, until the host restarts.",
             "",
             OF_THE_KERNEL,

@@ -29,16 +29,16 @@ def ran(code: Callable[[], Any]) -> tuple[Any, str]:
 
 
 def as_html(value: Any) -> str:
-    """Write a value as a notebook shows it; several in a tuple or list, one after the other."""
+    """Write a value as a notebook shows it; several in a plain tuple or list, one after the other."""
     if value is None:
         return ""
-    if isinstance(value, tuple | list):
-        return "".join(map(as_html, value))
     if isinstance(value, Picture):
         image = base64.b64encode(value.png()).decode("ascii")
         return f'<img src="data:image/png;base64,{image}" alt="{escape(value.words)}" style="max-width: 100%">'
     if hasattr(value, "_repr_html_"):
         return str(value._repr_html_())
+    if isinstance(value, tuple | list):
+        return "".join(map(as_html, value))
     return _lines(str(value))
 
 
