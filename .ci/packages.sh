@@ -29,10 +29,13 @@ def check(what, wanted, names, kept_out=()):
 
 
 sources = ["lazydestroy/__init__.py", "lazydestroy/_core.pyx", "lazydestroy/_core.pyi", "lazydestroy/py.typed"]
+sources += ["lazydestroy/_live.pyx", "lazydestroy/_live.pyi", "lazydestroy/live/recorded.json"]
 check("wheel", sources, in_wheel, kept_out=[".c", ".ipynb"])
 check("sdist", [*sources, "pyproject.toml", "LICENSE", "LICENSE-text", "README.md"], in_sdist, kept_out=[".c", ".so"])
 if not any(name.startswith("lazydestroy/_core.") and name.endswith((".so", ".pyd")) for name in in_wheel):
     sys.exit("wheel: the core was not built")
+if sys.platform == "linux" and not any(name.startswith("lazydestroy/_live.") and name.endswith(".so") for name in in_wheel):
+    sys.exit("wheel: lazydestroy._live was not built")
 PYTHON
 
 mkdir empty

@@ -34,7 +34,7 @@ from .ultravisor import Interruption, Ultravisor
 from .uvcb import UVC
 
 if TYPE_CHECKING:
-    from . import exercises, toy
+    from . import exercises, live, toy
     from .exercises import exercise, progress
     from .widgets.predicting import predict
     from .widgets.quiz import quiz
@@ -61,6 +61,7 @@ __all__ = [
     "compare",
     "exercise",
     "exercises",
+    "live",
     "predict",
     "progress",
     "questions",
@@ -78,6 +79,7 @@ __all__ = [
 _LATER = {
     "exercise": ".exercises",
     "exercises": ".exercises",
+    "live": ".live",
     "predict": ".widgets.predicting",
     "progress": ".exercises",
     "quiz": ".widgets.quiz",
@@ -93,7 +95,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module = import_module(_LATER[name], __name__)
-    return module if name in ("exercises", "toy") else getattr(module, name)
+    return module if name in ("exercises", "live", "toy") else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,23 @@ def text(path: Path) -> str:
 # Building
 
 
-def test_the_extension_module_is_declared_in_pyproject():
-    (core,) = PYPROJECT["tool"]["setuptools"]["ext-modules"]
-    assert core["name"] == "lazydestroy._core"
-    assert core["sources"] == ["lazydestroy/_core.pyx"]
-    assert (ROOT / core["sources"][0]).exists()
+def test_the_extension_modules_are_declared_in_pyproject():
+    modules = {module["name"]: module for module in PYPROJECT["tool"]["setuptools"]["ext-modules"]}
+    assert set(modules) == {"lazydestroy._core", "lazydestroy._live"}
+    for name, module in modules.items():
+        assert module["sources"] == [f"{name.replace('.', '/')}.pyx"]
+        assert (ROOT / module["sources"][0]).exists()
+
+
+def test_the_package_is_built_without_what_is_for_linux_only():
+    optional = {module["name"] for module in PYPROJECT["tool"]["setuptools"]["ext-modules"] if module.get("optional")}
+    assert optional == {"lazydestroy._live"}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it is for Linux only")
+def test_on_linux_it_is_built():
+    """Setuptools only warns when an optional module does not compile."""
+    assert find_spec("lazydestroy._live")
 
 
 def test_sources_without_their_core_say_what_to_do(tmp_path):
@@ -134,7 +147,7 @@ def test_the_version_is_the_same_everywhere():
 
 
 def test_the_package_is_typed():
-    for name in ("py.typed", "_core.pyi"):
+    for name in ("py.typed", "_core.pyi", "_live.pyi"):
         assert (ROOT / "lazydestroy" / name).exists()
 
 

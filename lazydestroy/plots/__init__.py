@@ -7,6 +7,7 @@ matplotlib.
 
 from .answer import plot_answer
 from .demonstration import plot_demonstration
+from .exits import plot_exits
 from .fates import plot_fates
 from .lanes import run_end
 from .lifecycle import plot_life_cycle
@@ -65,6 +66,7 @@ __all__ = [
     "memory_finding",
     "plot_answer",
     "plot_demonstration",
+    "plot_exits",
     "plot_fates",
     "plot_life_cycle",
     "plot_map",
