@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +15,7 @@ import numpy as np
 from .page import Holder, State
 from .rounded import counted
 from .ultravisor import Interruption
-from .units import format_count, format_duration, format_size
+from .units import bad_value, format_count, format_duration, format_size
 from .uvcb import UVC
 
 NS = 1_000_000_000
@@ -265,6 +268,36 @@ class Run:
         from .plots import plot_run
 
         return plot_run(self, **options)
+
+    def to_perfetto(self, file: str | PathLike[str]) -> Path:
+        """Write the run as a trace that Perfetto opens: who did what, events, configurations, memory.
+
+        Perfetto runs in a browser, and your file stays on your computer: choose "Open trace file" there. So does
+        chrome://tracing. Waiting for a lock is a slice of its own; how long locks were held at most is in the
+        metadata.
+
+        Parameters
+        ----------
+        file : path
+            Such as "reboot.json". What is there is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ValueError
+            If its name does not end in ".json".
+        """
+        from .perfetto import trace_of
+
+        path = Path(file)
+        if path.suffix != ".json":
+            raise bad_value("file", str(file), "is no name for such a file", 'a name that ends in ".json"')
+        path.write_text(json.dumps(trace_of(self), separators=(",", ":")), encoding="utf-8")
+        return path
 
     def _rows(self) -> list[tuple[str, str]]:
         """What a reader wants to know first: label and value."""
