@@ -252,7 +252,10 @@ def test_the_slider_is_measured_in_a_browser():
 def test_the_memory_and_the_time_of_a_seat_are_measured(tmp_path, capsys):
     import nbformat
 
-    cells = [nbformat.v4.new_code_cell("kept = bytearray(64 << 20)")]
+    busy = "import time\nwhile time.process_time() < began + 0.5: pass"
+    in_a_child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy.replace('began', '0')!r}])"
+    code = ("kept = bytearray(64 << 20)", "import time; began = time.process_time()", busy, in_a_child)
+    cells = [nbformat.v4.new_code_cell(each) for each in code]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "one.ipynb")
     try:
         seat.main([str(tmp_path / "one.ipynb")])
@@ -261,3 +264,6 @@ def test_the_memory_and_the_time_of_a_seat_are_measured(tmp_path, capsys):
     server, one, most = (line for line in capsys.readouterr().out.splitlines() if line.endswith(" MiB"))
     assert server.startswith("JupyterLab") and one.startswith("one.ipynb") and most.startswith("at most")
     assert 64 < int(one.split()[-2]) < 1000
+    cpu = float(one.split()[-4])
+    assert 1 <= cpu < 3, "half a second in the kernel, half a second in its child"
+    assert most.split()[2:] == one.split()[1:]
