@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from in_browser import MARKS, SCREENSHOTS, THEMES, WIDTHS
 from lessons import asked, cells, lessons, name_of, with_questions
-from refresh_notebooks import ROOT
+from refresh_notebooks import FOLDER, ROOT
 
 from lazydestroy import quizzes
 from lazydestroy.exercises import session
@@ -48,9 +49,13 @@ ALL = {name: quiz_named(name) for name in quizzes.names()}
 every_quiz = pytest.mark.parametrize("name", ALL)
 
 
+TEST = "before-and-after"
+"""Asked before the course and after it: a question for each of eight things that students get wrong."""
+
+
 @every_quiz
 def test_it_has_three_to_five_questions(name):
-    assert 3 <= len(ALL[name]) <= 5
+    assert len(ALL[name]) == 8 if name == TEST else 3 <= len(ALL[name]) <= 5
 
 
 @every_quiz
@@ -99,7 +104,17 @@ def test_each_quiz_is_in_a_lesson():
 def test_what_is_committed_is_what_would_be_asked(path):
     for asking in asked(path, "quiz"):
         (html,) = asking.html
-        assert quiz(asking.name).html in html
+        assert quiz(asking.name, feedback="feedback=False" not in asking.cell.source).html in html
+
+
+def test_the_page_before_the_course_does_not_tell_the_answers():
+    page = FOLDER / "reference/before-the-course.ipynb"
+    assert [asking.name for asking in asked(page, "quiz")] == [TEST]
+    text = page.read_text(encoding="utf-8")
+    said = [choice.feedback for question in ALL[TEST] for choice in question.choices]
+    assert not [each for each in said if each in text]
+    other = page.with_name("after-the-course.ipynb").read_text(encoding="utf-8")
+    assert all(json.dumps(each, ensure_ascii=False)[1:-1] in other for each in said)
 
 
 # Reading
@@ -192,6 +207,44 @@ def test_its_score_is_part_of_your_progress(lesson, monkeypatch):
     assert session.progress().quizzes == {"mine": (2, 1, 2)}
     quiz([JUPYTERQUIZ]).parts[0].controls[0].value = "the host"
     assert list(session.progress().quizzes) == ["mine"]
+
+
+# A test: asked before it is taught
+
+
+def test_a_test_tells_how_many_answers_are_right_and_not_which(lesson, monkeypatch):
+    monkeypatch.setattr(session, "_SESSION", session.Progress())
+    test = quiz("mine", feedback=False)
+    one, several = test.parts
+    one.controls[0].value = "the host"
+    one.controls[0].value = "A & co"
+    several.controls[0].value = True  # right, but there is more
+    assert one.says.value == several.says.value == test.says.value == ""
+    assert session.progress().quizzes == {}
+    test.done.click()
+    assert "1 of 2 right.<" in test.says.value and one.says.value == several.says.value == ""
+    assert session.progress().quizzes == {"mine/before": (1, 1, 2)}
+
+
+def test_what_is_left_out_of_a_test_is_not_right(lesson):
+    test = quiz("mine", feedback=False)
+    test.done.click()
+    assert "0 of 2 right, 2 left out." in test.says.value
+
+
+def test_a_test_that_is_done_cannot_be_changed(lesson, monkeypatch):
+    monkeypatch.setattr(session, "_SESSION", session.Progress())
+    test = quiz("mine", feedback=False)
+    test.done.click()
+    assert test.done.disabled and all(control.disabled for part in test.parts for control in part.controls)
+    quiz([JUPYTERQUIZ], feedback=False).done.click()
+    assert list(session.progress().quizzes) == ["mine/before"], "questions of your own are not kept"
+
+
+def test_as_a_text_a_test_has_the_answers_and_no_word_on_them(lesson):
+    html = quiz("mine", feedback=False).html
+    assert html.count("<li>") == 5 and "<details" not in html
+    assert "It was imported" not in html and "✔" not in html
 
 
 def test_as_a_text_each_answer_unfolds_by_itself(lesson):

@@ -235,6 +235,9 @@ def cases():
         call = lambda value, p=each: plots.plot_scaling(**{"sizes": ("1 MiB",), p: value})  # noqa: E731
         yield f"plot_scaling-{each}", call, each
     yield "quiz-questions", ld.quiz, "question"
+    answers = [{"answer": each, "correct": each == "A", "feedback": "So it is."} for each in "AB"]
+    mine = {"question": "Which?", "type": "multiple_choice", "answers": answers}
+    yield "quiz-feedback", lambda value: ld.quiz([mine], feedback=value), "feedback"
     yield "predict-name", lambda value: ld.predict(value, int), "name"
     for each in ("outcome", "answer"):
         call = lambda value, p=each: ld.predict(**{"name": "mine", "outcome": int, p: value})  # noqa: E731

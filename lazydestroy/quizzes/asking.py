@@ -59,6 +59,12 @@ class Asked:
         return f"<p><b>{self.question}</b></p>\n{unfolding((each.answer, each.said) for each in self.choices)}"
 
     @property
+    def bare(self) -> str:
+        """The question with its answers, and no word on which is right."""
+        answers = "".join(f"<li>{each.answer}</li>\n" for each in self.choices)
+        return f"<p><b>{self.question}</b></p>\n<ul>\n{answers}</ul>\n"
+
+    @property
     def text(self) -> str:
         """The question without marks."""
         return plain(self.question)

@@ -13,7 +13,7 @@ import ipywidgets
 from ..exercises.session import note_question
 from ..quizzes import Asked, Choice, quiz_named, read
 from ..quizzes.texts import table
-from ..units import one_of, several
+from ..units import flag, one_of, several
 from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 
@@ -59,15 +59,19 @@ class _One(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
             return [choice for choice, box in zip(self.asked.choices, self.controls, strict=True) if box.value]
         return [choice for choice in self.asked.choices if choice.label == self.controls[0].value]
 
+    @property
+    def right(self) -> bool:
+        """Whether exactly what is correct is picked."""
+        return self.chosen == [choice for choice in self.asked.choices if choice.correct]
+
     def _answer(self, _change: Any) -> None:
         said = [f"<i>{each.answer}</i> {each.said}" if self.asked.several else each.said for each in self.chosen]
-        complete = self.chosen == [choice for choice in self.asked.choices if choice.correct]
-        if self.asked.several and complete:
+        if self.asked.several and self.right:
             said.append("<b>That is all of them.</b>")
         lines = "".join(f"<div>{line}</div>" for line in said)
         self.says.value = f'<div role="status" style="line-height: 1.4">{lines}</div>'
-        if self.quiz and (complete or not all(choice.correct for choice in self.chosen)):
-            note_question(self.quiz, self.number, complete)
+        if self.quiz and (self.right or not all(choice.correct for choice in self.chosen)):
+            note_question(self.quiz, self.number, self.right)
 
 
 class Quiz(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -78,14 +82,20 @@ class Quiz(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
     asked : tuple of Asked
     """
 
+    One = _One
+
     def __init__(self, asked: tuple[Asked, ...], name: str = "") -> None:
-        self.asked = asked
-        self.parts = [_One(name, number, each) for number, each in enumerate(asked, 1)]
+        self.asked, self.name = asked, name
+        self.parts = [self.One(name, number, each) for number, each in enumerate(asked, 1)]
         style = ipywidgets.HTML(STYLE, layout={"height": "0", "margin": "0"})
-        super().__init__([style, hides_text(), *self.parts, keeps_keys()])
+        super().__init__([style, hides_text(), *self.parts, *self._below(), keeps_keys()])
         for each in ("lazydestroy-quiz", LIVE, KEEPS_KEYS):
             self.add_class(each)
         self.layout.max_width = "920px"
+
+    def _below(self) -> list[Any]:
+        """Parts that follow the questions."""
+        return []
 
     @property
     def html(self) -> str:
@@ -101,7 +111,51 @@ class Quiz(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
         show(self, self.html, self.text)
 
 
-def quiz(questions: str | Iterable[Mapping[str, Any]]) -> Quiz:
+class _Unsaid(_One):
+    """One question of a test: what is picked is kept, and nothing is said to it."""
+
+    def _answer(self, _change: Any) -> None:
+        pass
+
+
+class Test(Quiz):
+    """Questions to answer before you know: you are told how many answers are right, once, and not which.
+
+    Attributes
+    ----------
+    done : ipywidgets.Button
+        Ends the test.
+    says : ipywidgets.HTML
+        The score, as soon as there is one.
+    """
+
+    One = _Unsaid
+    __test__ = False  # not one of pytest's
+
+    def _below(self) -> list[Any]:
+        self.done = ipywidgets.Button(description="Done: show my score", layout={"width": "auto"})
+        self.done.on_click(self._score)
+        self.says = ipywidgets.HTML()
+        return [self.done, self.says]
+
+    def _score(self, _button: Any) -> None:
+        self.done.disabled = True
+        for part in self.parts:
+            for control in part.controls:
+                control.disabled = True
+            if self.name:
+                note_question(f"{self.name}/before", part.number, part.right)
+        right, open_ = sum(part.right for part in self.parts), sum(not part.chosen for part in self.parts)
+        left_out = f", {open_} left out" if open_ else ""
+        self.says.value = f'<div role="status"><b>{right} of {len(self.parts)} right{left_out}.</b></div>'
+
+    @property
+    def html(self) -> str:
+        """The questions with their answers, and no word on which are right."""
+        return "".join(each.bare for each in self.asked)
+
+
+def quiz(questions: str | Iterable[Mapping[str, Any]], feedback: bool = True) -> Quiz:
     """Ask the questions of a lesson's quiz.
 
     Parameters
@@ -110,6 +164,9 @@ def quiz(questions: str | Iterable[Mapping[str, Any]]) -> Quiz:
         Name of the quiz, as in ``ld.quizzes.names()``; its score then counts in ``ld.progress()``. Or questions of your
         own in JupyterQuiz's format: each has a "question", a "type" and "answers", which have "answer", "correct" and
         "feedback".
+    feedback : bool
+        Whether you are told at once what is right or wrong about an answer. If not, you are told how many are right
+        when you are done, and the score counts as that of ``NAME/before``: for a test that comes before a course.
 
     Returns
     -------
@@ -121,10 +178,11 @@ def quiz(questions: str | Iterable[Mapping[str, Any]]) -> Quiz:
     ValueError
         If there is no such quiz; or it names the question, and says what is wrong with it.
     """
+    kind = Quiz if flag(feedback, "feedback") else Test
     if isinstance(questions, str):
-        return Quiz(quiz_named(questions), questions)
+        return kind(quiz_named(questions), questions)
     given = several(questions, "questions", "the name of a quiz, or dicts in JupyterQuiz's format")
-    return Quiz(read(_from_jupyterquiz(f"question {number}", each) for number, each in enumerate(given, 1)))
+    return kind(read(_from_jupyterquiz(f"question {number}", each) for number, each in enumerate(given, 1)))
 
 
 def _from_jupyterquiz(where: str, given: Any) -> Mapping[str, Any]:
@@ -134,4 +192,4 @@ def _from_jupyterquiz(where: str, given: Any) -> Mapping[str, Any]:
     return {"question": given["question"], "answers": given["answers"], "several": given["type"] == KINDS[1]}
 
 
-__all__ = ["Quiz", "quiz"]
+__all__ = ["Quiz", "Test", "quiz"]
