@@ -87,7 +87,9 @@ $(MADE_WITH):
 	@"$(PYTHON)" -m venv $(VENV)
 	@touch $@ && rm $(VENV)/.unfinished
 
+# What an earlier version built for one Python alone would be found before the core that is built now.
 $(VENV)/.has-%: $(MADE_WITH) pyproject.toml $(CORE)
 	@echo "Building and installing lazydestroy with [$(extras-$*)] into $(VENV) ..."
+	@rm -f lazydestroy/_core.c[py]*.so
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$(extras-$*)]"
 	@touch $@ $(serves-$*:%=$(VENV)/.has-%)

@@ -57,6 +57,22 @@ def test_on_linux_it_is_built():
     assert find_spec("lazydestroy._live")
 
 
+def test_one_core_is_for_the_oldest_python_and_all_later_ones():
+    """The same version in each of the places that build tools read."""
+    (core,) = PYPROJECT["tool"]["setuptools"]["ext-modules"]
+    oldest = re.fullmatch(r">=3\.(\d+)", PYPROJECT["project"]["requires-python"])
+    assert oldest
+    minor = int(oldest[1])
+    assert core["py-limited-api"]
+    assert {"-DCYTHON_LIMITED_API=1", f"-DPy_LIMITED_API=0x03{minor:02X}0000"} < set(core["extra-compile-args"])
+    assert PYPROJECT["tool"]["distutils"]["bdist_wheel"] == {"py-limited-api": f"cp3{minor}"}
+    said = [
+        re.fullmatch(r"Programming Language :: Python :: 3\.(\d+)", each)
+        for each in PYPROJECT["project"]["classifiers"]
+    ]
+    assert [int(each[1]) for each in said if each] == list(range(minor, minor + 4))
+
+
 def test_sources_without_their_core_say_what_to_do(tmp_path):
     """In the root of a checkout Python finds them before the installed package."""
     left_out = shutil.ignore_patterns("_core*.so", "_core*.pyd", "_core.c", "__pycache__")
