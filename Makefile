@@ -30,7 +30,7 @@ serves-test := lab
 extras-bench := bench
 extras-lint := dev
 
-.PHONY: help lab test test-all bench notebooks students lint clean
+.PHONY: help lab test test-all bench notebooks students wheel lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -40,6 +40,7 @@ help:
 	@echo "make bench       measure, and print the table"
 	@echo "make notebooks   execute the lessons afresh and save them      make notebooks ARGS=notebooks/reference/glossary.ipynb"
 	@echo "make students    pack what students get: dist/lazydestroy-students.zip"
+	@echo "make wheel       build and check what pip installs: dist/*.whl, dist/*.tar.gz"
 	@echo "make lint        check style and types"
 	@echo "make clean       remove what the others made"
 	@echo
@@ -63,6 +64,9 @@ notebooks: $(VENV)/.has-test
 
 students:
 	@"$(PYTHON)" -m tools.students $(ARGS)
+
+wheel: $(VENV)/.has-lint
+	sh tools/wheel.sh $(VENV)/bin
 
 # cython-lint looks for pycodestyle on the path
 lint: $(VENV)/.has-lint

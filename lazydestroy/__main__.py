@@ -1,8 +1,11 @@
-"""The reviewers' questions from a shell: ``python -m lazydestroy`` lists them, with a number it answers one.
+"""The reviewers' questions from a shell: ``lazydestroy`` lists them, with a number it answers one. And the course.
+
+``python -m lazydestroy`` does the same as ``lazydestroy``.
 
 python -m lazydestroy
 python -m lazydestroy 3 --memory "256 GiB" --destroy "2 us"
 python -m lazydestroy 3 --help
+python -m lazydestroy lab my-notes
 python -m lazydestroy --version
 """
 
@@ -20,7 +23,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import __version__
+from . import __version__, course
 from .costs import Costs
 from .questions import QUESTIONS, accepted, ask, question
 from .series import Series, linux_6_2, v1, v1_fixed
@@ -84,7 +87,8 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m lazydestroy",
         description="The questions of the reviewers of lazy destroy, answered by experiment. No number: the list.",
-        epilog="python -m lazydestroy 3 --help lists the parameters of question 3.",
+        epilog="python -m lazydestroy 3 --help lists the parameters of question 3; python -m lazydestroy lab opens the "
+        "course in JupyterLab.",
         add_help=False,
         allow_abbrev=False,
     )
@@ -203,18 +207,31 @@ def _answer(parser: _Parser, arguments: Sequence[str] | None, number: int) -> No
             file.write_bytes(answer.plot().png())
 
 
+def _lab(arguments: Sequence[str]) -> int:
+    """Copy the course into a folder, and open it there."""
+    if {"-h", "--help"} & set(arguments):
+        _say(course.HELP.rstrip())
+        return 0
+    folder, only_copy, options = course.split(arguments)
+    _say(course.report(folder, course.copy(folder)))
+    return 0 if only_copy else course.open_lab(folder, options)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says.
 
     Returns
     -------
     int
-        Exit status: 0; 1 if the reader of the answer has gone. What cannot be done ends the program with 2 and a line
-        on standard error.
+        Exit status: 0; 1 if the reader of the answer has gone; what JupyterLab ended with. What cannot be done ends the
+        program with 2 and a line on standard error.
     """
     parser = _parser()
-    asked, rest = parser.parse_known_args(arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if arguments[:1] == ["lab"]:
+            return _lab(arguments[1:])
+        asked, rest = parser.parse_known_args(arguments)
         if asked.version:
             _say(f"lazydestroy {__version__}")
         elif asked.number is None and not rest:
