@@ -74,6 +74,8 @@ lint: $(VENV)/.has-lint
 	$(VENV)/bin/ruff format --check .
 	PATH="$(abspath $(VENV))/bin:$$PATH" cython-lint $(CORE)
 	$(VENV)/bin/mypy
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
 	$(VENV)/bin/python -m tools.lessons
 	$(VENV)/bin/python -m tools.hover
 

@@ -209,6 +209,7 @@ def test_nothing_is_said_where_nothing_is_missing(check):
     [
         ({"PYTHON": "no-such-python"}, "Python 3.11 or newer: there is no command 'no-such-python'."),
         ({"code": "version_info"}, "Python 3.11 or newer: '.*/python' is 3"),
+        ({"code": "Py_GIL_DISABLED"}, "a Python with its lock .GIL.: '.*/python' is free-threaded"),
         ({"code": "ensurepip"}, "Python's venv module with ensurepip: '.*/python' cannot make a virtual environment."),
         ({"code": "get_path", "answer": "echo /nowhere; exit"}, "Python's headers: there is no '/nowhere/Python.h'."),
         ({"CC": "no-such-compiler -O"}, "a C compiler: there is no command 'no-such-compiler'."),

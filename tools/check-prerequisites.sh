@@ -1,8 +1,8 @@
 #!/bin/sh
 # Say plainly what is missing to build the package: check-prerequisites.sh PYTHON
 #
-# Wanted: Python 3.11 or newer with venv and its headers, and a C compiler that works. Everything that is missing is
-# named at once; the exit status is 1 then. Make is not checked, since make runs this.
+# Wanted: Python 3.11 or newer with its lock (GIL), venv and headers, and a C compiler that works. Everything that is
+# missing is named at once; the exit status is 1 then. Make is not checked, since make runs this.
 set -u
 
 python=${1:-python3}
@@ -39,6 +39,8 @@ if ! says 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     lack "Python 3.11 or newer: '$python' is ${version:-no Python that works}."
     finish
 fi
+says 'import sys, sysconfig; sys.exit(bool(sysconfig.get_config_var("Py_GIL_DISABLED")))' ||
+    lack "a Python with its lock (GIL): '$python' is free-threaded, and the core's stable ABI is not for that."
 says 'import ensurepip, venv' ||
     lack "Python's venv module with ensurepip: '$python' cannot make a virtual environment."
 
