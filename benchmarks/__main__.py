@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from .live import exits
 from .measure import NotHereError, Row, surroundings, table
 from .rows import ROWS
 from .sizes import FULL, QUICK, Sizes
 from .slider import slider
 
-ALL: dict[str, Callable[[Sizes], Row | list[Row]]] = {**ROWS, "slider": slider}
+ALL: dict[str, Callable[[Sizes], Row | list[Row]]] = {**ROWS, "slider": slider, "exits": exits}
 """In the order of the table; the names are those of ``--rows``."""
 
 

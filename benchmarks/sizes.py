@@ -27,6 +27,8 @@ class Sizes:
     question, loop, held : int
         Bytes of the guest that a question is about, of the one that is rebooted in a loop, and of the one whose run
         keeps other threads waiting.
+    exits : int
+        Bytes of the process whose end is measured, at most.
     repetitions : int
         Of each measurement; the best counts.
     """
@@ -40,6 +42,7 @@ class Sizes:
     question: int = 64 * GIB
     loop: int = 8 * GIB
     held: int = 512 * GIB
+    exits: int = GIB
     repetitions: int = 7
 
 
@@ -54,5 +57,6 @@ QUICK = Sizes(
     question=GIB,
     loop=GIB,
     held=64 * GIB,
+    exits=GIB // 4,
     repetitions=3,
 )

@@ -14,9 +14,13 @@ import numpy as np
 import pytest
 
 import lazydestroy as ld
+from benchmarks import live as benchmark
+from benchmarks.measure import NotHereError
+from benchmarks.sizes import QUICK
 from lazydestroy import live
 from lazydestroy.live import measuring, recorded
 from lazydestroy.plots import plot_exits
+from lazydestroy.widgets import measure_exits
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -181,6 +185,20 @@ def test_what_is_wrong_is_refused_with_what_is_right(given, says):
         live.exit_time(**given)
 
 
+@pytest.mark.parametrize(
+    ("there", "found"), [(8 * GIB, (256, 512, 1024)), (800 * MIB, (100, 200, 400)), (MIB, (16, 32, 64))]
+)
+def test_three_sizes_are_as_large_as_there_is_room_for(monkeypatch, there, found):
+    monkeypatch.setattr(measuring, "available_memory", lambda: there)
+    monkeypatch.setattr(measuring, "why_not", lambda: "")
+    assert tuple(size // MIB for size in live.sizes("1 GiB")) == found
+
+
+def test_sizes_that_cannot_be_halved_twice_are_refused():
+    with pytest.raises(ValueError, match="most='32 MiB' is too little.* 64 MiB or more"):
+        live.sizes("32 MiB")
+
+
 # Where it cannot run
 
 
@@ -191,6 +209,18 @@ def test_elsewhere_figures_are_recorded_ones_and_say_so(mac, helper, huge_pages)
     assert (found.size, found.helper, found.huge_pages) == (GIB, helper, huge_pages)
     assert "Not measured here: this is macOS, and it needs Linux. Recorded on Linux" in repr(found)
     assert plot_exits(found).words.startswith("Recorded: 1 GiB")
+
+
+def test_elsewhere_it_says_what_the_figures_are(mac):
+    assert live.about().startswith(
+        "Not measured here: this is macOS, and it needs Linux. The figures are recorded ones"
+    )
+    assert live.sizes("2 GiB") == (512 * MIB, GIB, 2 * GIB)
+
+
+@here
+def test_here_it_says_how_much_is_taken():
+    assert live.about().startswith("Measured here: Linux ") and "At most" in live.about()
 
 
 def test_where_the_module_was_not_built_it_says_so(monkeypatch):
@@ -279,3 +309,43 @@ def test_a_picture_of_something_else_is_refused():
         plot_exits()
     with pytest.raises(ValueError, match=r"ld\.shutdown"):
         plot_exits(ld.reboot("4 MiB", low_memory="1 MiB", loader="64 KiB", image="64 KiB"))
+
+
+# Controls, and a row of the benchmarks
+
+
+def test_ends_are_chosen_by_controls_and_the_last_two_compared(mac):
+    shown = measure_exits()
+    shown.memory.value = 512 * MIB
+    shown.measure()
+    shown.helper.value = True
+    shown.button.click()
+    assert [(one.size, one.helper) for one in shown.exits] == [(512 * MIB, False), (512 * MIB, True)]
+    assert "Recorded: 512 MiB: wait() returns after" in shown.shown.value
+    assert "Recorded: 512 MiB, helper: wait() returns after" in shown.shown.value
+    assert not shown.button.disabled
+
+
+def test_what_cannot_be_measured_is_said_below_the_controls(monkeypatch, mac):
+    def fail(*_, **__):
+        raise RuntimeError("it has failed")
+
+    shown = measure_exits()
+    monkeypatch.setattr(live, "exit_time", fail)
+    shown.measure()
+    assert "it has failed" in shown.shown.value and not shown.button.disabled
+
+
+def test_the_row_of_the_benchmarks_has_the_error_of_the_prediction(monkeypatch):
+    times = {256 * MIB: 10, 512 * MIB: 20, GIB: 50}
+    monkeypatch.setattr(live, "why_not", lambda: "")
+    monkeypatch.setattr(live, "sizes", lambda _: tuple(times))
+    monkeypatch.setattr(live, "exit_time", lambda size, **_: made(size, times[size] * 10**6))
+    row = benchmark.exits(QUICK)
+    assert row.figure == pytest.approx(20, abs=1) and row.met
+    assert row.peer == "50.0 ms measured"
+
+
+def test_the_row_is_left_out_where_nothing_can_be_measured(mac):
+    with pytest.raises(NotHereError, match="it needs Linux"):
+        benchmark.exits(QUICK)

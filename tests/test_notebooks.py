@@ -30,6 +30,7 @@ ONE_OF_EACH_KIND = {
     "index.ipynb",
     "course/01-why-is-the-reboot-slow.ipynb",
     "course/03-old-pages-new-guest.ipynb",
+    "side/on-your-own-computer.ipynb",
     "side/poisoned-table.ipynb",
     "reviewers/in-the-background.ipynb",
     "reference/teaching.ipynb",
@@ -82,10 +83,20 @@ def path_and_executed(request) -> tuple[Path, Executed]:
     return request.param, execute(request.param)
 
 
+MEASURED = "measured"
+"""The tag of a cell that measures the computer on which it runs: each time it shows something else."""
+
+
 def said(notebook) -> list[str]:
-    """What each code cell shows, as text: no pictures, no addresses in memory."""
+    """What each code cell shows, as text: no pictures, no addresses in memory. Of what is measured, only its kind."""
     cells = (cell for cell in notebook.cells if cell.cell_type == "code")
-    return [f"[{cell.source}]\n" + "\n".join(map(said_by, cell.outputs)) for cell in cells]
+    return [f"[{cell.source}]\n" + "\n".join(said_in(cell)) for cell in cells]
+
+
+def said_in(cell) -> list[str]:
+    if MEASURED in cell.metadata.get("tags", []):
+        return [f"{output.output_type} {sorted(output.get('data', {}))}" for output in cell.outputs]
+    return [said_by(output) for output in cell.outputs]
 
 
 def said_by(output) -> str:
@@ -121,6 +132,26 @@ def test_it_needs_no_more_memory_than_a_small_machine_has(path_and_executed):
 
 
 # As committed
+
+
+def measured_cells(path: Path) -> list:
+    return [cell for cell in code_cells(path) if MEASURED in cell.metadata.get("tags", [])]
+
+
+def test_a_page_with_measured_cells_says_whose_figures_they_are():
+    pages = [path for path in NOTEBOOKS if measured_cells(path)]
+    assert pages, "is the tag still called that?"
+    for path in pages:
+        assert "were measured on the author's computer" in markdown(path), in_folder(path)
+
+
+def test_only_cells_that_measure_are_tagged_so():
+    """A cell with that tag is compared by the kind of its outputs only."""
+    for path in NOTEBOOKS:
+        measures = {cell.id for cell in code_cells(path) if re.search(r"\blive\.|measured_by", cell.source)}
+        tagged = {cell.id for cell in measured_cells(path)}
+        assert measures <= tagged, in_folder(path)
+        assert not tagged or measures, in_folder(path)
 
 
 def test_there_are_lessons():

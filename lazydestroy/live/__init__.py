@@ -9,6 +9,6 @@ Where it cannot run, `why_not` says why, and `exit_time` answers with figures th
 """
 
 from .fitting import Fit, Prediction, fit
-from .measuring import Exit, exit_time, largest, why_not
+from .measuring import Exit, about, exit_time, largest, sizes, why_not
 
-__all__ = ["Exit", "Fit", "Prediction", "exit_time", "fit", "largest", "why_not"]
+__all__ = ["Exit", "Fit", "Prediction", "about", "exit_time", "fit", "largest", "sizes", "why_not"]

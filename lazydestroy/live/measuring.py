@@ -27,6 +27,9 @@ SHARE = 2
 LEAST = 16 << 20
 """Bytes: less than that is gone too fast to be measured."""
 
+QUARTERS = 4 << 20
+"""Bytes that can be halved twice in whole MiB."""
+
 TIMES = 20
 """Repetitions, at most."""
 
@@ -171,6 +174,41 @@ def largest() -> int:
     A container's limit counts.
     """
     return available_memory() // SHARE >> 20 << 20
+
+
+def sizes(most: int | str = "1 GiB") -> tuple[int, int, int]:
+    """Three sizes to measure, in bytes: a quarter, a half, and all of what is given, or of what there is room for.
+
+    Parameters
+    ----------
+    most : int or str
+        Such as "1 GiB". If `largest` is less, then as much of it as can be halved twice in whole MiB.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If it is no size, or less than 64 MiB.
+    """
+    wanted = size(most, "most", multiple_of=QUARTERS)
+    if wanted < 4 * LEAST:
+        raise bad_value("most", most, "is too little to take a quarter of", f"{format_size(4 * LEAST)} or more")
+    if not why_not():
+        wanted = max(4 * LEAST, min(wanted, largest() // QUARTERS * QUARTERS))
+    return wanted // 4, wanted // 2, wanted
+
+
+def about() -> str:
+    """Say in a sentence or two what is measured here, or why nothing is."""
+    reason = why_not()
+    if not reason:
+        return f"Measured here: {machine()}. At most {format_size(largest())} will be taken."
+    from . import recorded
+
+    return f"Not measured here: {reason}. The figures are recorded ones: {recorded.machine()}."
 
 
 def why_not() -> str:

@@ -28,17 +28,23 @@ def _all() -> dict[str, Any]:
     return found
 
 
+def machine() -> str:
+    """The computer on which they were measured, in words."""
+    return str(_all()["machine"])
+
+
 def nearest(kind: Any, samples: np.dtype[Any], wanted: int, given: Mapping[str, bool], reason: str) -> Any:
     """The measurement, of class `kind`, whose size is nearest to what was wanted."""
     fitting = [each for each in _all()["exits"] if all(each[name] is value for name, value in given.items())]
     found = min(fitting, key=lambda each: abs(np.log(each["size"] / wanted)))
     rows = np.array([tuple(row) for row in found["samples"]], samples)
-    return kind(**{**found, "samples": rows}, machine=_all()["machine"], recorded=reason)
+    return kind(**{**found, "samples": rows}, machine=machine(), recorded=reason)
 
 
 def record() -> None:
     """Measure on this computer, and write the file."""
-    from .measuring import exit_time, machine
+    from .measuring import exit_time
+    from .measuring import machine as this
 
     exits = []
     for huge_pages in (False, True):
@@ -47,7 +53,7 @@ def record() -> None:
                 one = exit_time(size, helper=helper, huge_pages=huge_pages, times=TIMES)
                 print(one, flush=True)
                 exits.append(_plain(one))
-    FILE.write_text(json.dumps({"machine": machine(), "exits": exits}, indent=None) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps({"machine": this(), "exits": exits}, indent=None) + "\n", encoding="utf-8")
 
 
 def _plain(one: Any) -> dict[str, Any]:
