@@ -191,8 +191,8 @@ cdef inline bint batch_complete(Actor *t) noexcept nogil:
 cdef int64_t time_at_rate(uint64_t amount, uint64_t rate) noexcept nogil:
     """Nanoseconds in which `rate` a second make `amount`, rounded down; more than LATEST if it takes longer.
 
-    Both are below 2**63. The nanoseconds of a part of a second may pass through a product of more than 64 bits, which not
-    every compiler has: then it is divided as on paper, bit by bit.
+    Both are below 2**63. The nanoseconds of a part of a second may pass through a product of more than 64 bits, which
+    not every compiler has: then it is divided as on paper, bit by bit.
     """
     cdef uint64_t seconds = amount // rate, rest = amount % rate
     cdef uint64_t ns = 0, left = 0
