@@ -161,12 +161,12 @@ def _of_time() -> Iterator[Assumption]:
     yield assume(
         "when a step takes effect",
         "when it begins; the time that it takes passes afterwards",
-        "somebody must come first, and a step is short: at most a few Ultravisor Calls on one page",
+        "one task must come first, and a step is short: at most a few Ultravisor Calls on one page",
         "_core.Engine",
     )
     yield assume(
         "who acts next",
-        "whoever's clock is furthest behind, one page step at a time; with equal clocks the one created first",
+        "the task whose clock is furthest behind, one page step at a time; with equal clocks the one created first",
         "the same inputs then give the same result on every computer",
         "_core.Engine",
     )
@@ -275,7 +275,7 @@ def _of_memory() -> Iterator[Assumption]:
     )
     yield assume(
         "content of a page",
-        "one kind for the whole page: zeros, host data, or somebody's plaintext or ciphertext",
+        "one kind for the whole page: zeros, host data, or a guest's plaintext or ciphertext",
         "enough to say what a reader would see",
         "page.Content",
     )
@@ -325,7 +325,7 @@ def _of_shortage() -> Iterator[Assumption]:
     yield assume(
         "another process finds no free page",
         "it is killed, and its pages are free at once",
-        "the one who asks is not always the one whom Linux kills",
+        "Linux does not always kill the process that asks",
         "scenarios.shutdown",
     )
     yield assume(
@@ -452,8 +452,8 @@ def _of_kernel() -> Iterator[Assumption]:
     )
     yield assume(
         "an access that no handler can resolve",
-        "reported once as an endless fault; whoever made it goes no further",
-        "on a real host it would be tried again for ever",
+        "reported once as an endless fault; the task that made it goes no further",
+        "a real host would try it again forever",
         "host.log.HostLog.endless_fault",
     )
     yield assume(
@@ -501,7 +501,7 @@ def _of_scenarios() -> Iterator[Assumption]:
     yield assume(
         "how the new guest uses its memory",
         "each vCPU has an equal contiguous part, touches each page of it once, and writes",
-        "the pattern is a parameter: the order decides who meets whom",
+        "the pattern is a parameter: the order decides which tasks meet",
         "scenarios.reboot",
     )
     yield assume(
@@ -550,9 +550,9 @@ def _of_scenarios() -> Iterator[Assumption]:
     )
     yield assume(
         "killing the process",
-        "vCPUs and I/O stop where they are, whoever waits for `mmap_lock` gives up, and whoever has it lets it go in "
-        "its own time. KVM_PV_DISABLE, KVM_PV_ENABLE, KVM_PV_UNPACK are brought to their end first, the others take no "
-        "time to speak of",
+        "vCPUs and I/O stop where they are, a task that waits for `mmap_lock` gives up, and its holder lets it go "
+        "in its own time. KVM_PV_DISABLE, KVM_PV_ENABLE and KVM_PV_UNPACK are finished first; the others take next "
+        "to no time",
         "the kernel looks for a fatal signal on the way back to userspace, and while it waits for that lock",
         "userspace.killable.KillableQemu.killed_from_outside",
     )
@@ -573,7 +573,7 @@ def _of_scenarios() -> Iterator[Assumption]:
     yield assume(
         "a DESTROY_SEC_CONF that was told to fail",
         f"rc {scenarios.INJECTED_RC:#x}, only for the old configuration, and again whenever it is asked for",
-        "a code that is given for nothing else, so that it is seen to be injected",
+        "a code that no other case has, so that you can tell it was injected",
         "scenarios.INJECTED_RC",
     )
     yield assume(
@@ -605,8 +605,8 @@ def _of_scenarios() -> Iterator[Assumption]:
     )
     yield assume(
         "a reboot loop",
-        "the guest asks for the next reset as soon as it has done what its habit is; after an exit another process is "
-        "started at once, as a management tool would do; to share a page takes no time",
+        "the guest asks for the next reset as soon as it has done what its habit is. After an exit another process "
+        "is started at once, as a management tool would do. Sharing a page takes no time",
         "nothing is known that would slow it down, and the fastest loop is the worst",
         "scenarios.reboot_loop",
     )
@@ -654,10 +654,10 @@ NOT_MODELLED = Omissions(
         ),
         Omission(
             "processes competing for processors, caches and memory bandwidth",
-            "a clean-up thread slows nobody down but through locks and pages",
+            "a clean-up thread slows others down only through locks and pages",
         ),
         Omission("disks and networks", "I/O uses a page when told to, and takes as long as a touch"),
-        Omission("limits of memory cgroups", "what stays charged is counted; nobody is killed for it"),
+        Omission("limits of memory cgroups", "what stays charged is counted; no process is killed for it"),
         Omission(
             "later versions of the series, and what Linux has today",
             "version 1 is the subject; of what came later, two things can be put on top as layers: version 2's OOM "

@@ -124,7 +124,7 @@ HEAD = (
     "calls in the foreground",
     "memory of no process",
     "CPU time, process",
-    "CPU time, nobody's",
+    "CPU time, of no process",
     "mmap_lock held",
     "kvm->lock held",
 )

@@ -41,7 +41,7 @@ class Layer:
     needs : tuple of int
         Patches without which it could not be compiled.
     mends : tuple of int
-        Patches whose bug it mends: a fix goes when one of them goes.
+        Patches whose bug it fixes: the fix goes when one of them goes.
     cover_letter : str
         Message-Id of the cover letter that a patch of this package came with.
     commit, release : str
@@ -299,7 +299,7 @@ class Series:
     def upto(self, number: int) -> Series:
         """The kernel with the patches 1 to `number`. 0 is the kernel before the series.
 
-        Layers of one's own do not come along; a fix comes along if all that it mends is there.
+        Layers of one's own do not come along; a fix comes along if all the patches that it fixes are there.
 
         Raises
         ------

@@ -318,7 +318,7 @@ class Machine(AsyncCommands, Host):
                 break
             if task.asleep:
                 if engine.step() is None:
-                    raise RuntimeError(f"{name} waits, and nobody else can act")
+                    raise RuntimeError(f"{name} waits, and no other task can act")
             else:
                 engine.step(task)
         else:
@@ -442,7 +442,7 @@ class Machine(AsyncCommands, Host):
         with _told_apart():
             acted = self.engine.step(task)
         if acted is None:
-            return "nobody can act: " + ", ".join(f"{waiting.name} waits" for waiting in self.tasks)
+            return "no task can act: " + ", ".join(f"{waiting.name} waits" for waiting in self.tasks)
         return f"{acted.name}{self._where()}: {', '.join(self._log) or 'walks on'}"
 
     def _where(self) -> str:
@@ -506,9 +506,9 @@ class Machine(AsyncCommands, Host):
         page = self._number(page)
         view = self.memory.page(self.mm.guest.slot(page))
         if present and view.holder == Holder.SET_ASIDE and view.mm == self.mm.number:
-            raise ValueError(f"page={page}: set aside; it is in no address space, so nobody can name it")
+            raise ValueError(f"page={page}: set aside; it is in no address space, so no address names it")
         if present and not self.kernel.pte_present(self.mm, view):
-            raise ValueError(f"page={page}: not present; nobody has touched it yet, or it is swapped out")
+            raise ValueError(f"page={page}: not present; the guest has not touched it yet, or it is swapped out")
         return view
 
     def _need(self, condition: object, text: str) -> None:

@@ -252,7 +252,7 @@ class Run:
 
     @property
     def secure_free(self) -> int:
-        """Pages that are free at the end, and that nobody can use: they are still secure, shared or donated."""
+        """Pages that are free at the end, and that no one can use: they are still secure, shared or donated."""
         return sum(
             pages
             for record, pages in self.final.items()

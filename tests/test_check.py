@@ -49,7 +49,7 @@ VIOLATIONS = (
     "use after free: mm->context of a freed mm",
     "use after free: gmap_unlink writes into a top-level table that has been freed",
     "the process is gone, and its mm is never freed",
-    "1 page is set aside, and nobody will ever free",
+    "1 page is set aside forever",
     "a page is free and still secure",
 )
 """How each of version 1's bugs shows."""

@@ -8,6 +8,7 @@ import pytest
 from refresh_notebooks import FOLDER, ROOT
 
 from tools import lessons as tool
+from tools import texts
 
 
 @pytest.fixture
@@ -144,3 +145,58 @@ def test_a_table_and_what_to_look_at_is_printed(root, capsys):
     said = capsys.readouterr().out
     assert said.splitlines()[1].split() == ["course/01-first.ipynb", "5", "-", "6", "1", "0", "-", "3", "1"]
     assert "course/01-first.ipynb: Somebody does it." in said
+
+
+# What the package prints
+
+CODE_THAT_PRINTS = '''
+"""Nobody reads docstrings here."""
+
+class Mistake(Layer):
+    """Whoever comes first destroys the page."""
+
+def f(page):
+    """For ever."""
+    say("one", "nobody", f"page {page} is clean, {page} for ever", f"{page} waits")
+    return "a long text " "that goes on"
+'''
+
+
+def test_texts_are_the_constants_of_the_code_and_what_is_filled_in_is_a_word():
+    found = dict(map(reversed, texts.texts_of(CODE_THAT_PRINTS)))
+    assert set(found) == {"page 0 is clean, 0 for ever", "0 waits", "a long text that goes on"}
+    assert found["a long text that goes on"] == 10
+
+
+def test_the_docstrings_of_layers_are_printed():
+    found = [text for _, text in texts.texts_of(CODE_THAT_PRINTS, docstrings=True)]
+    assert "Whoever comes first destroys the page." in found
+    assert not any("docstrings" in text or text == "For ever." for text in found)
+
+
+def test_a_reference_is_no_part_of_a_sentence():
+    code = "said = 'He said no. [-13] Then he wrote it. [20210518-x@host]'"
+    assert [text for _, text in texts.texts_of(code)] == ["He said no. Then he wrote it."]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Nobody asks for memory.", "instead of “Nobody”"),
+        ("The page belongs to somebody else.", "instead of “somebody”"),
+        ("The access is retried for ever.", "write “forever”"),
+        (" ".join(["word"] * 36) + ".", "36 words in a sentence"),
+    ],
+)
+def test_what_the_package_prints_is_judged(root, said, told):
+    folder = root.root / "lazydestroy" / "host"
+    folder.mkdir()
+    (folder / "log.py").write_text(f"def f(n):\n    return f'{said} {{n}}'\n", encoding="utf-8")
+    (problem,) = tool.problems(root.root, [])
+    assert problem.startswith("host/log.py:2: ") and told in problem
+
+
+@pytest.mark.parametrize("said", ['code that says or "nobody" is there', "no process asks for memory"])
+def test_an_actor_with_a_name_is_right(root, said):
+    (root.root / "lazydestroy" / "log.py").write_text(f"said = '{said}'\n", encoding="utf-8")
+    assert tool.problems(root.root, []) == []

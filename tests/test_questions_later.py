@@ -58,7 +58,7 @@ def test_with_version_1_kernel_threads_do_most_of_the_work():
     assert found.claims["kernel threads take more than half of it"]
     again = found.values["own"]["reboot"]
     share = round(100 * again.nobody / sum(again))
-    assert found.short.startswith(f"Nobody: kernel threads take {share} % of it in a reboot")
+    assert found.short.startswith(f"No process: kernel threads take {share} % of it in a reboot")
 
 
 @pytest.mark.parametrize("given", [{}, {"helper": True}, {"ultravisor": "as of 2022"}, {"kernel": BEFORE}])
@@ -84,13 +84,13 @@ def test_version_1_leaves_memory_without_an_owner():
     found = ld.ask(15, kernel=V1, memory="4 GiB")
     own = found.values["own"]
     assert own.unowned > 0 and own.held > 0 and own.until_ns > own.wait_ns
-    assert found.short.startswith("Nobody, for ") and not found.claims["what is left belongs to a process"]
+    assert found.short.startswith("No one, for ") and not found.claims["what is left belongs to a process"]
 
 
 def test_linux_leaves_nothing_or_leaves_it_to_the_helper():
     alone, helped = (ld.ask(15, memory="4 GiB", helper=helper) for helper in (False, True))
     assert alone.values["own"].held == alone.values["own"].unowned == 0
-    assert alone.short == "Nobody has to: when wait() returns, all of it is free."
+    assert alone.short == "No process has to: when wait() returns, all of it is free."
     own = helped.values["own"]
     assert (own.held, own.unowned) == (PAGES, 0) and own.until_ns > own.wait_ns
     assert helped.short.startswith("Its helper process, for ")

@@ -122,7 +122,7 @@ def test_an_ultravisor_that_gives_pages_away_is_found_out(monkeypatch):
 
 def test_a_kernel_that_maps_what_it_sets_aside_is_found_out(monkeypatch):
     monkeypatch.setattr(accessors, "_page_at", lambda machine: machine.memory.page(machine.mm.guest.slot(PAGE)))
-    assert not ask(2).claims["at shutdown nobody but the host kernel reaches a page that waits"]
+    assert not ask(2).claims["at shutdown only the host kernel reaches a page that waits"]
 
 
 # The cells, one by one
@@ -248,7 +248,7 @@ def test_the_verdict_is_made_of_measured_values():
     answer = ask(2, costs=ld.Costs().scaled(10))
     assert "6 of 9" in answer.short and "31 µs to 60 µs" in answer.verdict
     assert "At shutdown only the host kernel" in answer.verdict
-    assert answer.details[-1].startswith("Nobody but the old guest") and "88 cases" in answer.details[-1]
+    assert answer.details[-1].startswith("Only the old guest") and "88 cases" in answer.details[-1]
 
 
 def test_a_scenario_selects_what_is_shown_not_what_is_claimed():

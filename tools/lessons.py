@@ -8,8 +8,9 @@ measured: 200 words a minute, half a minute for a code cell, one for a predictio
 10 or 60 minutes. Both figures are rounded to five minutes. An exercise begins a line with its stars: ``**★ Swap.**``
 
 Words are those of the text, without code. What is folded, such as a solution, counts with the exercises. A sentence has
-35 words at most and 20 on average. Whether it is a good sentence, and who acts in it, is left to people: --look lists
-the phrases to look at. Nothing but Python is needed.
+35 words at most and 20 on average. The exercises, the questions of quizzes and the sentences that the package prints
+are held to the same length and phrases; and what the package prints names who acts. Whether it is a good sentence is
+left to people: --look lists what to look at. Nothing but Python is needed.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tools.texts import printed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,6 +58,9 @@ WRONG = {
     r"nobody has looked": "the kernel doesn't check",
 }
 """Phrases, and what to write instead."""
+
+UNNAMED = {r"(?<![\"'])(?:nobody|somebody|everybody|whoever|whom)": "who it is: the guest, the kernel, no process"}
+"""What the package must not print, but as a quoted answer. In a lesson it may be right: --look lists it."""
 
 DOUBTFUL = r"somebody|everybody|nobody|whoever|whom|thereby|hence|upon|is to be|are to be|beside that"
 """Words to look at: there may be an actor who has a name."""
@@ -199,13 +205,13 @@ def breaches(lesson: Lesson) -> Iterator[str]:
     yield from wordings(lesson.sentences)
 
 
-def wordings(sentences: tuple[str, ...]) -> Iterator[str]:
+def wordings(sentences: tuple[str, ...], wrong: Mapping[str, str] = WRONG) -> Iterator[str]:
     """Sentences that are too long, and phrases to be written in another way."""
     for sentence in sentences:
         length = len(words_of(sentence))
         if length > SENTENCE_MAX:
             yield f"{length} words in a sentence, {SENTENCE_MAX} at most: {sentence}"
-        for phrase, instead in WRONG.items():
+        for phrase, instead in wrong.items():
             found = re.search(rf"(?<!\w)(?:{phrase})(?!\w)", sentence, re.IGNORECASE)
             if found:
                 yield f"instead of “{found[0]}” write “{instead}”: {sentence}"
@@ -249,6 +255,11 @@ def problems(root: Path, measured: list[Lesson]) -> list[str]:
         texts = texts_of(tomllib.loads(path.read_text(encoding="utf-8")))
         sentences = tuple(sentence for text in texts for sentence in sentences_of(text))
         found += [f"{path.name}: {breach}" for breach in wordings(sentences)]
+    for path in sorted((root / "notebooks" / "exercises").rglob("*.ipynb")):
+        exercise = measure(path, root / "notebooks")
+        found += [f"{exercise.name}: {breach}" for breach in wordings(exercise.sentences)]
+    for where, text in printed(root / "lazydestroy"):
+        found += [f"{where}: {breach}" for breach in wordings(tuple(sentences_of(text)), WRONG | UNNAMED)]
     words = sum(lesson.words for lesson in measured if lesson.name.startswith(f"{CORE}/"))
     if words > CORE_WORDS_MAX:
         found.append(f"the core has {words:,} words, {CORE_WORDS_MAX:,} at most")

@@ -40,7 +40,7 @@ def protected(
 
 
 def done(machine: Machine, flow: Flow) -> Answer:
-    """What the kernel answers to QEMU's main thread. Whoever else has something to do does it meanwhile."""
+    """What the kernel answers to QEMU's main thread. Other tasks go on meanwhile."""
     task = machine.engine.spawn(flow, "QEMU", machine.now)
     machine.run()
     answer: Answer = task.value

@@ -142,8 +142,8 @@ def no_warning(
 ) -> Demonstration:
     """Commit b1e428615f15, relax WARN_ONCE condition for destroy fast: the fast call is refused.
 
-    The Ultravisor answers 0x104 if crypto queues are bound to the guest. Nobody has made a mistake, and the ordinary
-    call works; without the commit the kernel warns all the same. The model has no such queues: the answer is injected.
+    The Ultravisor answers 0x104 if crypto queues are bound to the guest. Nothing is wrong, and the ordinary call
+    works; without the commit the kernel warns all the same. The model has no such queues: the answer is injected.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def _used_after(run: Run) -> int | None:
 def table_kept(compared: Compared, *, memory: int | str = "4 GiB", costs: Costs | None = None) -> Demonstration:
     """Commit ef0c8ef8485d, stop using lists to keep track of used dat tables: PREPARE finds no memory for a table.
 
-    Without the commit the old table is off the list by then, on nobody's, and lost when the VM goes. With it there is
+    Without the commit the old table is on no list by then, and lost when the VM goes. With it there is
     no list. Userspace calls KVM_PV_DISABLE in both cases, and exits.
 
     Parameters

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Draw:
-    """Draws from a seed: the same everywhere and for ever, whatever becomes of a library's random numbers."""
+    """Draws from a seed: the same everywhere and forever, whatever becomes of a library's random numbers."""
 
     def __init__(self, name: str, seed: int | str) -> None:
         self._root = f"{name}/{seed}"

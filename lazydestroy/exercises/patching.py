@@ -300,12 +300,12 @@ def _is_self(node: ast.expr) -> bool:
 
 _READ_IT = (
     "Say of each line what is ordinary about it. What is not ordinary about the last one, and which of your lines "
-    "could have kept it from happening? feedback.plot() draws the pages at each step, and what your functions print "
-    "on this way is shown here."
+    "could have kept it from happening? To see the pages at each step: feedback.plot(). What your functions print on "
+    "this way is shown here."
 )
 
 
-_MEND_IT = "Python stops in that line. If you did not mean to raise an error there, mend it first."
+_MEND_IT = "Python stops in that line. If you did not mean to raise an error there, fix it first."
 
 
 def _complete(bounds: dict[str, Any]) -> dict[str, Any]:

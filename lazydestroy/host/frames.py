@@ -74,7 +74,7 @@ class HostFrames:
         self.memory.change(lambda record: record._replace(holder=Holder.LEAKED), first, pages)
 
     def leak_page(self: Host, page: Page, what: str) -> None:
-        """A page that nobody will use again; the first of its kind is an event."""
+        """A page that will never be used again; the first of its kind is an event."""
         self._once("leak", what, f"{what} is leaked")
         page.holder = Holder.LEAKED
 

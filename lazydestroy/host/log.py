@@ -46,7 +46,7 @@ class HostLog:
     def endless_fault(self: Host, page: Page) -> None:
         """The access faults again and again: reported once, and the task goes no further."""
         self.event(
-            "endless fault", f"0x3D at frame {page.pfn:#x}, which no handler resolves: the access is retried for ever"
+            "endless fault", f"0x3D at frame {page.pfn:#x}, which no handler resolves: the access is retried forever"
         )
         self.stop_current()
 

@@ -15,7 +15,7 @@ from .picture import PALETTE, Look
 
 
 class Stretch(NamedTuple):
-    """Somebody does something from `start` to `end` (nanoseconds)."""
+    """An actor does something from `start` to `end` (nanoseconds)."""
 
     start: int
     end: int
@@ -71,7 +71,7 @@ def _cleaners(run: Run) -> list[str]:
 
 
 _LOOKS = {"vCPU": "guest", ASYNC_CLEANUP: CLEAN_UP, HELPER: CLEAN_UP}
-"""Whoever cleans up in the background has one colour."""
+"""All that clean up in the background have one colour."""
 
 
 def _standing_still(run: Run, busy: bool) -> Iterator[Stretch]:

@@ -167,7 +167,7 @@ class TimelinePanel(Panel):
         self._add(self.axes.add_artist(line))
 
     def _marks(self, run: Run, lanes: list[Lane], place: int) -> list[Any]:
-        """What went wrong in a lane: of all events the first of each kind. What is nobody's is in the first lane."""
+        """What went wrong in a lane: the first event of each kind. An event without an actor is in the first lane."""
         first: dict[str, Any] = {}
         for event in marked_events(run):
             if event.time_ns <= self.end:

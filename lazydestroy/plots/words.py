@@ -54,7 +54,9 @@ def setting(run: Run) -> str:
         parts.append(f"{counted(given['times'], 'resets')}; each guest: {_HABITS[given['habit']]}")
     else:
         parts.append(f"host: {format_size(given['host_memory'])}")
-        parts.append(f"another process asks for {given['demand']}" if given["demand"] else "nobody asks for memory")
+        parts.append(
+            f"another process asks for {given['demand']}" if given["demand"] else "no other process asks for memory"
+        )
     return "  ·  ".join(parts)
 
 

@@ -79,7 +79,7 @@ def waits(
         and not worked(kept, "CONV_FROM_SEC_STOR"),
         "for one that the old guest had shared it waits for an export": worked(shared, "CONV_FROM_SEC_STOR"),
         "an unprotected guest waits for an export": worked(pages["normal", "kept"], "CONV_FROM_SEC_STOR"),
-        "nobody reads what the old guest had kept": "plaintext of A"
+        "the new guest never reads what the old guest had kept": "plaintext of A"
         not in {each.saw for (_, state), each in pages.items() if state == "kept"},
         "after the clean-up it waits no longer than before the series": costs_of_clean(pages, costs),
     }
@@ -279,7 +279,7 @@ def _picture(runs: Mapping[tuple[str, bool], Run], filled: Mapping[str, Filled])
         if points:
             lines.append(Line(f"{guest} guest, {'after' if rests else 'during'} the clean-up", points))
     during, after = filled["protected"]
-    title = "A protected guest does not come to use all its memory"
+    title = "A protected guest never gets to use all its memory"
     if during is not None and after is not None:
         took, clean = about_duration(during), about_duration(after)
         title = f"Using all memory takes {took} during the clean-up, {clean} after it"

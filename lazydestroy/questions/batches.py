@@ -112,9 +112,9 @@ def sizes_of_batches(
         evidence=_table(tried),
         agrees="not answered",
         agreement=(
-            "Nobody answered in the thread. Asked again about version 9, the author said that no other number was "
-            f"tried, and that 32 is a good compromise ({LATER}). In the model to take a lock costs nothing: what would "
-            "speak for larger batches is not in these figures."
+            "No one answered in the thread. Asked again about version 9, the author said that no other number was "
+            f"tried, and that 32 is a good compromise ({LATER}). In the model, taking a lock costs nothing, so "
+            "these figures cannot speak for larger batches."
         ),
         assumptions=resting_on("walk", "destroy", "retry", "what takes no time", "a bystander"),
         pictures=(_picture(tried, values),),

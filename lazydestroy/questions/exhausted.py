@@ -271,7 +271,7 @@ def _agreement(claims: Mapping[str, bool], turning: Turning, smallest: int | Non
         return "Nothing is set aside here, so there is nothing to agree with."
     said = "So he said of both." if held[0] else "So he said of the shutdown, but the reboot takes more than he said."
     if turning.yes is None:
-        return f"{said} Here nobody is killed, {turning}: there is enough memory."
+        return f"{said} Here no process is killed, {turning}: there is enough memory."
     words = f"{said} What the thread leaves open is how fast is too fast: {rate_words(turning.yes)} for this guest"
     if smallest is None:
         return f"{words}."

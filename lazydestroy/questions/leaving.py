@@ -109,7 +109,7 @@ def exits(
         "wait() returns long before all is clean": shown.gone_ns is not None
         and shown.clean_ns is not None
         and shown.gone_ns < shown.clean_ns,
-        "all is clean later than if nobody had been killed": shown.clean_ns is not None
+        "all is clean later than without the kill": shown.clean_ns is not None
         and alone.cleanup_ns is not None
         and shown.clean_ns > alone.cleanup_ns,
     }
@@ -119,7 +119,7 @@ def exits(
         claims=claims,
         evidence=_table(values),
         agrees="not answered",
-        agreement="Nobody answered in the thread.",
+        agreement="No one answered in the thread.",
         assumptions=resting_on("export", "destroy", "killing the process"),
         pictures=(_times(values), Timelines(_title(values), (alone, runs[middle]))),
         values=values,
@@ -282,7 +282,7 @@ def _times(values: Mapping[str, Any]) -> Lines:
     usual = values["alone"].cleanup_ns
     lines = [clean, gone]
     if usual is not None:
-        lines.append(Line("all clean, if nobody is killed", ((min(found), usual), (latest, usual)), "guest"))
+        lines.append(Line("all clean, without a kill", ((min(found), usual), (latest, usual)), "guest"))
     slow = [each.clean_ns for each in found.values() if each.clean_ns]
     title = f"The earlier the exit, the later all is clean: {_about(max(slow))} at worst" if slow else "Never all clean"
     if slow and usual is not None and max(slow) <= usual:

@@ -95,7 +95,7 @@ def notified(
     claims = {
         "without a notifier processes are killed": killed > 0,
         "with the notifier fewer are killed": still < killed,
-        "who is not killed waits instead": bool(waits) and all(each.waited_ns > 0 for each in waits),
+        "a process that is not killed waits instead": bool(waits) and all(each.waited_ns > 0 for each in waits),
     }
     return Answer(
         question=question,
@@ -159,12 +159,12 @@ def _notified_verdict(values: Mapping[str, Any], cases: int) -> tuple[str, ...]:
     killed, still, longest = values["killed_without"], values["killed_with"], values["longest_wait"]
     if not killed:
         return (
-            "There is nothing to do for a notifier here.",
+            "A notifier has nothing to do here.",
             f"In none of {cases} cases does a process run out of memory.",
         )
     of = f"With version 2's notifier, a process is killed in {still or 'none'} of {cases} cases instead of {killed}."
     if longest is None:
-        return f"No: {of[0].lower()}{of[1:]}", "Nobody waits for memory that a thread frees."
+        return f"No: {of[0].lower()}{of[1:]}", "No process waits for memory that a thread frees."
     sentences = [
         f"Yes: {of[0].lower()}{of[1:]}",
         (
@@ -186,7 +186,7 @@ def _notified_verdict(values: Mapping[str, Any], cases: int) -> tuple[str, ...]:
 def _without_a_list(values: Mapping[str, Any], cases: int, kernel: Series) -> tuple[str, ...]:
     """What to say of a kernel that sets no page aside."""
     killed, wait = values["killed_without"], values["wait_ns"]
-    short = "There is nothing for a notifier to do: no process is killed, as no page is set aside."
+    short = "A notifier has nothing to do: no process is killed, as no page is set aside."
     if killed:
         short = f"No: a process is killed in {killed} of {cases} cases, and no kernel thread frees pages meanwhile."
     returns = "never returns" if wait is None else f"returns after {about_duration(wait)}"

@@ -92,7 +92,7 @@ def who_pays(
         said=_who_pays(own, bool(helper)),
         claims=claims,
         evidence=Table(
-            ("", "the VM's process and its helper", "kernel threads: nobody"),
+            ("", "the VM's process and its helper", "kernel threads, charged to no process"),
             tuple((f"{scenario}, {name}", *map(format_duration, each)) for (name, scenario), each in paid.items()),
         ),
         agrees=_agrees(kernel, next(iter(claims.values()))),
@@ -191,7 +191,7 @@ def _who_pays(own: Mapping[str, Paid], helper: bool) -> tuple[str, ...]:
         short = f"{who}: no kernel thread takes any of it."
     else:
         again, gone = (round(100 * shares[name]) for name in _SCENE)
-        short = f"Nobody: kernel threads take {again} % of it in a reboot, and {gone} % at shutdown."
+        short = f"No process: kernel threads take {again} % of it in a reboot, and {gone} % at shutdown."
     return (
         short,
         *(
@@ -206,13 +206,13 @@ def _who_owns(own: Left) -> tuple[str, ...]:
     wait = "wait() never returns" if own.wait_ns is None else f"wait() returns after {about_duration(own.wait_ns)}"
     held = about_size(own.held << PAGE_SHIFT)
     if not own.held:
-        return "Nobody has to: when wait() returns, all of it is free.", f"For that, {wait}."
+        return "No process has to: when wait() returns, all of it is free.", f"For that, {wait}."
     until = "forever"
     if own.until_ns is not None and own.wait_ns is not None:
         until = f"for {about_duration(own.until_ns - own.wait_ns)}"
     short = f"Its helper process, {until}: it has {held} when wait() returns."
     if own.unowned:
-        short = f"Nobody, {until}: {about_size(own.unowned << PAGE_SHIFT)} belong to no process."
+        short = f"No one, {until}: {about_size(own.unowned << PAGE_SHIFT)} belong to no process."
     return short, f"{wait}, and {held} are not free then."
 
 
@@ -249,7 +249,7 @@ def _paying(own: Mapping[str, Paid], runs: list[Run]) -> Timelines:
     nobody = sum(each.nobody for each in own.values())
     title = "The VM's own process does all of the work"
     if nobody:
-        title = f"Kernel threads work for {format_duration(nobody)}, and nobody pays"
+        title = f"Kernel threads work for {about_duration(nobody)}, and no process pays"
     return Timelines(title, tuple(runs))
 
 
@@ -261,6 +261,6 @@ def _owning(run: Run, own: Left) -> Lines:
     )
     title = "When wait() returns, nothing is left"
     if own.held:
-        title = f"When wait() returns, {format_size(own.held << PAGE_SHIFT)} are not free"
+        title = f"When wait() returns, {about_size(own.held << PAGE_SHIFT)} are not free"
     marks = () if own.wait_ns is None else ((own.wait_ns, "wait() returns"),)
     return Lines(title, to_the_end(lines), "time since the kill", "memory", "ns", "bytes", marks=marks)

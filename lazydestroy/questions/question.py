@@ -124,7 +124,7 @@ QUESTIONS = Questions(
             HUCK,
             "on the cover letter",
             COVER_LETTER_ANSWERED,
-            "Can pages that are set aside and not yet cleaned still be reached in any way? Does not a rebooted guest "
+            "Can pages that are set aside and not yet cleaned still be reached in any way? Doesn't a rebooted guest "
             "get new pages?",
             "In a reboot, yes: they stay in the guest's address space and can be swapped, and the rebooted guest, "
             "normal or secure, uses the same pages again, before or after they were cleaned. That is what patches 3 "
@@ -150,9 +150,10 @@ QUESTIONS = Questions(
             "on the cover letter",
             "896be0fd-5d5d-5998-8cb0-4ac8637412ac@de.ibm.com",
             "Could an OOM notifier help, one that waits until, say, 256 pages have been freed, and reports them?",
-            "At first, to a notifier that frees pages: once pages are set aside it is too late, and if memory is low "
-            "while they are being set aside, they are cleaned at once anyway; the one bad case is a process that takes "
-            "much memory fast right after a large secure guest has ended. Then he names waiting as the way out "
+            "At first, to a notifier that frees pages: once pages are set aside, it is too late. If memory is low "
+            "while they are being set aside, they are cleaned at once anyway. The one bad case is a process that "
+            "takes much memory fast, right after a large secure guest has ended. Then he names waiting as the way "
+            "out "
             "himself, and version 2 has such a notifier.",
             ("20210518181305.2a9d19f3@ibm-vm", "20210518183442.6e078ea1@ibm-vm"),
         ),
@@ -163,7 +164,7 @@ QUESTIONS = Questions(
             "on the cover letter",
             "20210518180411.4abf837d.cohuck@redhat.com",
             'Which guest does "guest" mean?',
-            "Three things are to be told apart: the guest OS, the secure configuration, and the KVM VM.",
+            "There are three things to tell apart: the guest OS, the secure configuration, and the KVM VM.",
             ("20210518181922.52d04c61@ibm-vm",),
         ),
         Question(

@@ -1,6 +1,6 @@
 """How sure an answer is: whether its claims, and the figures in its table, stay what they are when the costs change.
 
-Nobody has published what an Ultravisor Call costs. So an experiment is made again and again, with all costs multiplied
+No one has published what an Ultravisor Call costs. So an experiment is made again and again, with all costs multiplied
 by the same factor, and with each cost multiplied alone.
 """
 

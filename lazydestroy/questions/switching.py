@@ -40,7 +40,7 @@ BAD = ("warning", "leak", "use after free", "bug", "endless fault", "signal", "r
 
 _GONE = "QEMU exits"
 
-_STRANDED = "pages set aside for ever"
+_STRANDED = "pages set aside forever"
 
 
 class Change(NamedTuple):
@@ -66,7 +66,7 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
     ----------
     question : Question
     kernel : Series
-        Version 1 is tried as it is, with the ``return`` that patch 10 forgot, and with all its bugs mended. Linux 6.2
+        Version 1 is tried as it is, with the ``return`` that patch 10 forgot, and with all its bugs fixed. Linux 6.2
         has a parameter of its own, ``async_destroy``, and is tried as it is.
     """
     if not kernel.parameters:
@@ -80,7 +80,7 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
     claims = {
         "with the return in place, to turn it off at run time can do harm": bool(off[returned]),
         "to turn it on never does harm": not any(on.values()),
-        "with all bugs mended it does no harm at any moment": not harmed[list(kernels)[-1]],
+        "with all bugs fixed it does no harm at any moment": not harmed[list(kernels)[-1]],
     }
     values = {"found": found, "harmed": harmed, "tried": len(MOMENTS) * 2, "stranded": stranded(found[returned])}
     return Answer(
@@ -90,7 +90,7 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
         evidence=_table(found),
         agrees="not answered",
         agreement=(
-            "Nobody answered in the thread. The parameter of the feature that was merged later, async_destroy, is "
+            "No one answered in the thread. The parameter of the feature that was merged later, async_destroy, is "
             "read-only, too (arch/s390/kvm/kvm-s390.c)."
         ),
         assumptions=resting_on("users of an address space"),
@@ -101,7 +101,7 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
 
 
 WITH_RETURN = "with the return"
-FIXED = "all bugs mended"
+FIXED = "all bugs fixed"
 
 
 def _kernels(kernel: Series) -> dict[str, Series]:
@@ -222,7 +222,7 @@ def left_wrong(machine: Machine) -> dict[str, int]:
 
 
 def stranded(changes: Mapping[Change, Trouble]) -> int:
-    """Pages set aside for ever by the worst change."""
+    """Pages set aside forever by the worst change."""
     return max((trouble.get(_STRANDED, 0) for trouble in changes.values()), default=0)
 
 

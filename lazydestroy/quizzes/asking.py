@@ -1,4 +1,4 @@
-"""The questions of a quiz, and what is said to each answer."""
+"""The questions of a quiz, and the feedback on each answer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Asked:
 
     @property
     def html(self) -> str:
-        """The question with its answers; each unfolds to what is said to it."""
+        """The question with its answers; each unfolds to its feedback."""
         return f"<p><b>{self.question}</b></p>\n{unfolding((each.answer, each.said) for each in self.choices)}"
 
     @property

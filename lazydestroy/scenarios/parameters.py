@@ -41,7 +41,7 @@ BYSTANDERS = 16
 """Moments at which a bystander may map memory, at most."""
 
 INJECTED_RC = 0x0FFF
-"""What DESTROY_SEC_CONF answers where it was told to fail: a code that this Ultravisor gives for nothing else."""
+"""What DESTROY_SEC_CONF answers where it was told to fail: a code that this Ultravisor gives in no other case."""
 
 ENGINE_MEMORY = 64 << 20
 """What a run takes beside the records of pages, generously."""

@@ -109,7 +109,7 @@ def check(
 ) -> Verdict:
     """Search for the shortest sequence of actions that makes a kernel break what must always hold.
 
-    What must hold: nobody's process is killed and no guest stopped; the running guest's data are there; no page is free
+    What must hold: no process is killed and no guest stopped; the running guest's data are there; no page is free
     while the Ultravisor holds it; the host reads nothing that was not shared; nothing freed is used; every task comes
     to an end; and after the end of everything all memory, the mm and the configurations are free.
 

@@ -214,8 +214,10 @@ FAILURES = (
         ("touch", "io", "swap", *_ENDS),
         "the Ultravisor will refuse an export",
         default=False,
-        why="the kernel has no plan for it, with the series or without: where an access waits for the page it kills "
-        "the process, and where an entry goes away it ignores the result and frees the page, still secure",
+        why=(
+            "the kernel has no plan for it, with the series or without. Where an access waits for the page, it "
+            "kills the process. Where an entry goes away, it ignores the result and frees the page, still secure"
+        ),
         excuses=("warning",),
         leaks=True,
     ),

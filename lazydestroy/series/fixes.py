@@ -96,16 +96,16 @@ class GiveBackOnFailure(Layer):
 
 
 class EmptyEveryList(Layer):
-    """Whatever has been set aside is emptied by somebody.
+    """Empty every list of pages that were set aside.
 
-    Version 1 empties a list only together with a configuration that the VM still has, and it lets pages be set aside
-    even if that one is gone, or if it is a clean-up thread that removes the address space.
+    Version 1 empties a list only together with a configuration that the VM still has. But it sets pages aside even if
+    that one is gone, and also if a clean-up thread removes the address space.
     """
 
     mends = (9,)
 
     def put_mm_of(self: Kernel, priv: DeferredPriv) -> Flow:
-        """The look and the put in one: nobody can come between them."""
+        """The look and the put in one: no other task can come between them."""
         mm = priv.mm
         mm.mm_users -= 1
         if mm.mm_users == 0:
@@ -134,7 +134,7 @@ class EmptyEveryList(Layer):
 
 
 class FreeNothingSecure(Layer):
-    """Whoever drops the last reference to a page looks whether the page was destroyed.
+    """Before a page is freed, see whether it was destroyed.
 
     If not, it is exported: that works while the configuration still has a CPU. If that is refused, too, the page is
     leaked. Linux 6.0 does the same when it unmaps a page (commit 9bf811dae443).
@@ -222,8 +222,9 @@ _BUGS: tuple[tuple[str, tuple[int, ...], str, str, dict[str, Any]], ...] = (
         "missing return",
         (10,),
         (
-            "with the parameter 0 the VM is torn down at once, and then again: a thread destroys a configuration that "
-            "is gone, with a warning; one more top-level table leaks at every reboot, and userspace hears rc 1, rrc 42"
+            "with the parameter 0 the VM is torn down at once, and then again. A thread destroys a configuration "
+            "that is gone, with a warning. One more top-level table leaks at every reboot, and userspace hears rc "
+            "1, rrc 42"
         ),
         "version 2",
         {"lazy_destroy": False, "failures": ()},
@@ -256,7 +257,7 @@ _BUGS: tuple[tuple[str, tuple[int, ...], str, str, dict[str, Any]], ...] = (
         {"failures": ("kthread",)},
     ),
     (
-        "lists nobody empties",
+        "lists that are never emptied",
         (9,),
         (
             "pages are set aside whenever the counter is above 0 at exit, but only a VM that still has a configuration "

@@ -40,7 +40,7 @@ class Holding(Possible):
             if flaw := self._flaw(number):
                 return flaw
         if things[cells[MARKS]][0]:
-            return "a top-level table is free that the Ultravisor still marks: nobody else can use it"
+            return "a top-level table is free that the Ultravisor still marks: no other guest can use it"
         tasks: list[Standing] = [things[number] for number in picture.tasks]
         if tasks and all(task.asleep for task in tasks):
             return "nothing goes on: every task waits for another"
@@ -94,7 +94,7 @@ class Holding(Possible):
             used[record.holder] += pages
         used.update(record.holder for record in self.records(picture) if record)
         if used[Holder.SET_ASIDE]:
-            return f"{_pages(used[Holder.SET_ASIDE])} set aside, and nobody will ever free what is set aside"
+            return f"{_pages(used[Holder.SET_ASIDE])} set aside forever: no thread is left to free what is set aside"
         if used[Holder.MAPPED]:
             return "the process is gone, and its address space is never removed"
         if not self.things[picture.cells[FREED]]:
@@ -112,7 +112,7 @@ class Holding(Possible):
 
 def _flaw_of(record: Record) -> str:
     if record.holder == Holder.FREE and record.state != State.NON_SECURE:
-        return f"a page is free and still {_state(record)}: whoever gets it cannot use it"
+        return f"a page is free and still {_state(record)}: its next owner cannot use it"
     if record.state == State.NON_SECURE and record.content == Content.PLAINTEXT:
         return "the host can read what a guest has not shared"
     return ""

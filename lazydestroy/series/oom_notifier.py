@@ -21,8 +21,9 @@ OOM_WAIT = 20_000_000
 class OomNotifier(Layer):
     """Let an out-of-memory situation wait a little while a clean-up thread is freeing pages that were set aside.
 
-    As long as a thread empties a list, it has a notifier registered. Asked, that one waits and reports what the thread
-    has freed meanwhile, counted by whole list pages: then the allocation is tried again, and nobody is killed. Source:
+    As long as a thread empties a list, it has a notifier registered. When asked, the notifier waits, and reports what
+    the thread has freed meanwhile, in whole list pages. Then the allocation is tried again, and no process is killed.
+    Source:
     20210804154046.88552-14-imbrenda@linux.ibm.com (version 3, the same code as in version 2 of 28 July 2021).
     """
 

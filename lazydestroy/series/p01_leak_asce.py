@@ -29,7 +29,7 @@ class LeakAsce(Layer):
         kvm.gmap.crst_list = [table for table in kvm.gmap.crst_list if table != kvm.gmap.table]
 
     def kvm_s390_pv_replace_asce(self: Kernel, kvm: Kvm) -> int:
-        """Give the VM a copy of its top-level table. The old one is on nobody's list afterwards, copy or no copy."""
+        """Give the VM a copy of its top-level table. The old one is on no list afterwards, copy or no copy."""
         self.kvm_s390_pv_remove_old_asce(kvm)
         new = None if self.machine.injected("top-level table") else self.crst_table_alloc()
         if new is None:

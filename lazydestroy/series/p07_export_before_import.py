@@ -25,7 +25,7 @@ class ExportBeforeImport(Layer):
     files = ("arch/s390/kernel/uv.c",)
 
     def should_export_before_import(self: Kernel, uvcb: Any, mm: Mm) -> bool:
-        """Whether the page may be another configuration's. Unpinning is excepted: that page is the guest's own."""
+        """Whether another configuration may own the page. Unpinning is excepted: the guest itself owns that page."""
         return uvcb.header.cmd != UVC.UNPIN_PAGE_SHARED and mm.context.is_protected > 1
 
     def make_page_secure(self: Kernel, gmap: Gmap, page: Page, uvcb: Any) -> int:

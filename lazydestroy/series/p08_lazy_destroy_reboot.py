@@ -69,11 +69,11 @@ class LazyDestroyForReboot(Layer):
     def deferred_destroy_failed(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
         """There is no memory for a table, or no thread: at once, then.
 
-        Version 1 forgot what it had taken before: the user of the mm, and the table that is on nobody's list any more.
+        Version 1 forgot what it had taken before: the user of the mm, and the table that is on no list any more.
         """
         answer: Answer = yield from self.kvm_s390_pv_deinit_vm_now(kvm)
         if self.machine.memory.record(priv.old_table).holder != Holder.LEAKED:
-            self.machine.leak(priv.old_table, CRST_PAGES, "top-level table, on nobody's list")
+            self.machine.leak(priv.old_table, CRST_PAGES, "top-level table, on no list")
         return answer
 
     def detach_old_asce(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> int:

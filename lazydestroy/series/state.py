@@ -118,8 +118,8 @@ PAGES = len(PARTS)
 class Picture(NamedTuple):
     """A machine at one moment. Numbers stand for what `Pictures.things` has under them.
 
-    `cells` are the `PARTS` and the guest's pages. `tasks` and `indices` are the tasks that are alive, in the order of
-    their creation: where each stands, and its index in the engine of the machine. `made` tasks have been created there.
+    The `cells` are the `PARTS` and the guest's pages. The tasks that are alive stand in the order of their creation:
+    `tasks` is where each stands, `indices` its index in the engine of the machine, in which `made` have been created.
     """
 
     cells: tuple[int, ...]

@@ -29,8 +29,8 @@ BUSY = ("protect", "close", *ENDING)
 class Story(NamedTuple):
     """What has happened so far and no kernel code can see; it decides what may still happen, and what must hold.
 
-    `written` are the guest pages that hold data of the running protected guest. `late` is 0; or, once QEMU has been
-    killed in an ioctl, one more than the Ultravisor Calls that it has made since.
+    The guest pages in `written` hold data of the running protected guest. Before QEMU is killed in an ioctl, `late` is
+    0; then it is one more than the Ultravisor Calls that QEMU has made since.
     """
 
     configurations: int = 0

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class AsyncDisable(AsynchronousDestroy):
     """``KVM_PV_ASYNC_DISABLE_PREPARE`` and ``KVM_PV_ASYNC_DISABLE``: the two commands before they got their names.
 
-    Here they go by the names that stayed, as does what is the same in both forms. What differs: an ordinary disable
-    walks through the memory before it destroys the configuration; the second command holds ``kvm->lock``, drops it for
-    the walk, and takes it again at its end; and what is left over is ended only together with a configuration that the
+    Here they go by the names that stayed, as does what is the same in both forms. Three things differ. An ordinary
+    disable walks through the memory before it destroys the configuration. The second command holds ``kvm->lock``, drops
+    it for the walk, and takes it again at its end. And leftovers are ended only together with a configuration that the
     VM still has.
     """
 

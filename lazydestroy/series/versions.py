@@ -97,7 +97,7 @@ VERSIONS = Versions(
             """,
             then="""
             Hildenbrand wanted the reboot half taken. In the shutdown half, notifier included, he saw a hack of one
-            architecture in memory management that everybody would regret.
+            architecture in memory management that all would regret.
             [86b114ef-41ea-04b6-327c-4a036f784fad@redhat.com]
             Three days later he summed up a talk with the author: QEMU should end the configuration first. Then the
             kernel can destroy pages at exit instead of exporting them.

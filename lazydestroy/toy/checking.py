@@ -209,7 +209,12 @@ def _remarks(step: Step, result: Tried) -> list[str]:
     if step.name == "on_3e" and any(getattr(side, "needless", 0) for side in result.sides):
         return ["It exports also while there is one guest only. That is right, and costs a call for each import."]
     if step.name == "on_3f" and not any("destroy" in getattr(side, "asked", ()) for side in result.sides):
-        return ["It exports and never destroys. That is right, and takes about twice the time: it encrypts for nobody."]
+        return [
+            (
+                "It exports and never destroys. That is right, and takes about twice the time: it encrypts what no "
+                "one will read."
+            )
+        ]
     return []
 
 

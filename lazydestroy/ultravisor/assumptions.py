@@ -263,7 +263,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     Assumption(
         "protected guest on a donated page",
         "0x3F (secure storage violation)",
-        "it looks like a secure page of somebody else; the other candidate is 0x3D",
+        "it looks like a secure page of another owner; the other candidate is 0x3D",
     ),
     Assumption(
         "CREATE_SEC_CPU for a configuration whose CPUs were destroyed",

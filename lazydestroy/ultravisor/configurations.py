@@ -94,7 +94,7 @@ class Configurations(Faults, Access):
             raise Refused(0x10D)
 
     def _check_free(self, wanted: Configuration) -> None:
-        """Whether the pieces are to be had: the table first, for a table in use must not cost a handle."""
+        """Whether the pieces can be had: the table first, for a table in use must not cost a handle."""
         table = wanted.table
         if not self._inside(table) or self._is_marked(table) or not self._host_only(table):
             raise Refused(RC_CONF_TABLE)

@@ -25,9 +25,9 @@ class Faults(Remembered):
     ) -> None:
         """Let calls fail that would have succeeded.
 
-        A call that fails so changes nothing, with two exceptions. A DESTROY_SEC_CONF that has failed (cc 1) fails for
-        ever for that handle, however small `times` is, and its table stays marked: rule 6. A CREATE_SEC_CONF with bit
-        0x8000 in `rc` creates the configuration all the same and gives its handle: it must be destroyed. A
+        A call that fails so changes nothing, with two exceptions. A DESTROY_SEC_CONF that has failed (cc 1) fails
+        forever for that handle, however small `times` is, and its table stays marked: rule 6. A CREATE_SEC_CONF with
+        bit 0x8000 in `rc` creates the configuration all the same and gives its handle: it must be destroyed. A
         DESTROY_SEC_CONF_FAST that has failed is no exception: asked again, it may succeed.
 
         Parameters

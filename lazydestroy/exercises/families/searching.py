@@ -23,8 +23,10 @@ from ..numbers import Draw, Family, Numbers, Slip, Solved
 _PATCHES = {"3": ("patch 3",), "4": ("patch 4",), "6": ("patch 6",), "7": ("patch 7",)}
 
 _SAYS = {
-    "3": "Patch 3 is about 0x3F: a protected guest touches a page of another one. Is that raised here, and left "
-    "unhandled?",
+    "3": (
+        "Patch 3 is about 0x3F: a protected guest touches a page of another one. Is that raised here, and left "
+        "unhandled?"
+    ),
     "4": "Patch 4 is about 0x3D of a guest that is not protected. Is that raised here, and left unhandled?",
     "6": "Patch 6 is about a kernel that believes no protected guest is left. Does this kernel believe that, and when "
     "did it begin to?",

@@ -98,16 +98,18 @@ def _code(numbers: Numbers, last: str) -> str:
 
 _FATE = {
     "touch": "A touched page {page}, so it was imported for A, and is secure.",
-    "share": "A touched page {page} and shared it: it still is A's, and the host may read it.",
-    "io": "Page {page} was A's and secure; to let a device at it the kernel had it exported, encrypted. "
-    "Then it was nobody's.",
-    "untouched": "Nobody has ever touched page {page}.",
+    "share": "A touched page {page} and shared it: A still owns it, and the host may read it.",
+    "io": (
+        "A owned page {page}, and it was secure. For a device, the kernel had it exported, encrypted. Since then it "
+        "has had no owner."
+    ),
+    "untouched": "No guest has ever touched page {page}.",
 }
 
 
 def _since(numbers: Numbers) -> str:
     thread = {
-        "io": "The thread has tried to destroy it, which has no effect on a page that is nobody's.",
+        "io": "The thread has tried to destroy it, which has no effect on a page without an owner.",
         "untouched": "The thread has found no entry for it.",
     }
     return {
@@ -115,7 +117,7 @@ def _since(numbers: Numbers) -> str:
         "waits": "The guest's reset changes no page: that is the thread's work, and it has not begun.",
         "done": thread.get(
             numbers["fates"][numbers["asked"]],
-            "The thread has destroyed it: such a page is clean, full of zeros, and nobody's.",
+            "The thread has destroyed it: such a page is clean, full of zeros, and has no owner.",
         ),
     }[numbers["when"]]
 
@@ -140,11 +142,11 @@ def _owner(numbers: Numbers) -> Solved:
         answer,
         (*_path(numbers), *then, f"The model says: {answer}."),
         (
-            Slip("A", "What has been done to that page since it was A's?"),
-            Slip("B", "Has B touched that page? What is in the same memory need not be the same guest's."),
+            Slip("A", "What has been done to that page since A owned it?"),
+            Slip("B", "Has B touched that page? Guest memory at the same place can belong to another guest."),
             Slip(
                 "nobody",
-                "Who imported it last, and has anybody exported or destroyed it since? Does sharing change the owner?",
+                "Who imported it last, and was it exported or destroyed since? Does sharing change the owner?",
             ),
         ),
         _code(numbers, f'{touched}m.rows()[{page}]["owner"] or "nobody"'),
@@ -159,12 +161,12 @@ def _draw_owner(draw: Draw) -> dict[str, Any]:
 
 WHO_OWNS = Family(
     name="who-owns",
-    title="whose page is it?",
+    title="who owns the page?",
     lesson="course/02-meet-the-ultravisor.ipynb",
     draw=_draw_owner,
     state=lambda numbers: (
         _story(numbers, f"This guest touches page {numbers['asked']}." if numbers["then"] else "")
-        + f"\n\nWhose is page {numbers['asked']} now, in the Ultravisor's books?\n\n{_SETTING}"
+        + f"\n\nWho owns page {numbers['asked']} now, by the Ultravisor's books?\n\n{_SETTING}"
     ),
     solve=_owner,
     hints=("Follow the page: who imported it, and what was done to it since?",),
@@ -194,11 +196,11 @@ def _exception(numbers: Numbers) -> Solved:
             *_path(numbers),
             f"So page {page} is {row['state']}"
             + (f", and belongs to {row['owner']}" if row["owner"] else "")
-            + f"; who touches it is a {who} guest.",
+            + f". A {who} guest touches it.",
             f"The model says: {access}",
         ),
         (
-            Slip("0x3D", "0x3D: somebody who is not protected touches a secure page. Is that so here?"),
+            Slip("0x3D", "0x3D: the host or a normal guest touches a secure page. Is that so here?"),
             Slip(
                 "0x3E",
                 "0x3E: a protected guest touches a page that it cannot use yet, because it is not secure. Is that so "
@@ -207,7 +209,7 @@ def _exception(numbers: Numbers) -> Solved:
             Slip("0x3F", "0x3F: a protected guest touches a secure page of another one. Is that so here?"),
             Slip(
                 "none",
-                "Nothing is raised if the page is there, and whoever touches it may use it as it is. Is that so here?",
+                "Nothing is raised if the page is there, and the guest may use it as it is. Is that so here?",
             ),
         ),
         _code(numbers, f"m.touch({page})"),
@@ -225,7 +227,7 @@ WHICH_EXCEPTION = Family(
         f"count.)\n\n{_SETTING}"
     ),
     solve=_exception,
-    hints=("Is the guest protected? Whose is the page, and in which state?",),
+    hints=("Is the guest protected? Who owns the page, and in which state is it?",),
     choices=_RAISED,
 )
 
@@ -257,7 +259,7 @@ def _host_reads(numbers: Numbers) -> Solved:
                 "Only what the guest has shared can be read as it is. Was that page shared, and is it still?",
             ),
             Slip("ciphertext", "Who has encrypted it? A page that was shared, destroyed or never used has not been."),
-            Slip("zeros", "Zeros are in a page that was destroyed, or that nobody has used. Is that so here?"),
+            Slip("zeros", "Zeros are in a page that was destroyed, or that no guest has used. Is that so here?"),
         ),
         _code(numbers, f"m.read({page})"),
     )
@@ -273,7 +275,7 @@ HOST_READS = Family(
         f"where it can. What does it see?\n\n{_SETTING}"
     ),
     solve=_host_reads,
-    hints=("What was in the page, and what does the kernel have the Ultravisor do before somebody else reads it?",),
+    hints=("What was in the page, and what does the kernel have the Ultravisor do before another process reads it?",),
     choices=_READ,
 )
 

@@ -145,7 +145,8 @@ def _reboot_after(numbers: Numbers) -> Solved:
     everything = run.pages * costs.destroy + _pages(numbers) * costs.walk
     slips = [
         Slip(
-            everything, "That is the whole memory. With the series, which part of it is still cleaned while one waits?"
+            everything,
+            "That is the whole memory. With the series, which part of it is still cleaned while the guest waits?",
         ),
         Slip(0, "Something still waits: where may a new guest's CPUs have their prefix areas?"),
     ]
@@ -247,7 +248,7 @@ def _wait(numbers: Numbers) -> Solved:
             ),
             Slip(
                 run.pages * costs.destroy,
-                "That is what the thread needs to destroy the pages. Does anybody wait for it?",
+                "That is what the thread needs to destroy the pages. Does anyone wait for it?",
             ),
         ),
         f'ld.shutdown("{numbers["memory"]}", kernel={kernel},\n'
@@ -268,14 +269,14 @@ SHUTDOWN_WAIT = Family(
         + (
             "before the series"
             if numbers["kernel"] == "before"
-            else "with all eleven patches; nobody else needs memory"
+            else "with all eleven patches; no other process needs memory"
         )
         + ". How long is it until wait() on the process returns?"
     ),
     solve=_wait,
     hints=(
         "What happens to each page when the address space is removed: is it exported, or set aside?",
-        "What does the one who waits not wait for?",
+        "Which part of the work does wait() not wait for?",
     ),
     kind=TIME,
     tolerance=Fraction(2, 100),

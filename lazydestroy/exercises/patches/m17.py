@@ -22,20 +22,29 @@ if TYPE_CHECKING:
 TASK = """
     Linux 6.2 can set a guest's configuration aside, so that the next guest may start: PREPARE. A thread cleans up
     later: PERFORM. This Ultravisor can do more: DESTROY_SEC_CONF_FAST ends a configuration at once. It gives all
-    donated storage back, and takes its mark off the top-level table. But the pages stay secure. They belong to no
-    guest then, and each must still be destroyed or exported before somebody else can use it.
+    donated storage back, and takes its mark off the top-level table. But the pages stay secure, and they belong to a
+    guest that no longer exists. Each must still be destroyed or exported before it can be used again.
 
-    Write kvm_s390_pv_deinit_vm_fast(self, kvm): end the VM's configuration that way. PREPARE calls it. So does the
-    kernel when the address space of a protected VM goes, just before the pages are unmapped. The VM's CPUs are gone in
-    both cases. It takes time, so it is a generator: whatever takes time is called with "yield from". It returns
-    Answer(0, rc, rrc), or Answer(-EIO, rc, rrc) if the Ultravisor refuses. Then userspace calls KVM_PV_DISABLE, which
-    ends the configuration in the ordinary way, and must find everything as it was.
+    Write kvm_s390_pv_deinit_vm_fast(self, kvm), which ends the VM's configuration that way. PREPARE calls it. So does
+    the kernel when the address space of a protected VM goes, just before it unmaps the pages. In both cases the VM's
+    CPUs are gone. The function takes time, so it is a generator: call whatever takes time with "yield from".
 
-    What there is: cc, rc, rrc = yield from self.uv_destroy_fast(kvm.pv.handle): makes the call; cc is 0 if it worked.
-    self.kvm_s390_pv_dealloc_vm(kvm): frees the donated storage, and clears what the VM knows of its configuration, the
-    handle included. self.kvm_s390_clear_pv_state(kvm): only the second half of that. self.kvm_s390_pv_leak_vm(kvm):
-    donated storage that is never used again. kvm.mm.context.is_protected: the count that KVM_PV_ENABLE has raised.
-    PERFORM lowers it when the walk is over. Where it is 0, the kernel takes every page for a normal one.
+    It returns Answer(0, rc, rrc), or Answer(-EIO, rc, rrc) if the Ultravisor refuses. Then userspace calls
+    KVM_PV_DISABLE, which ends the configuration in the ordinary way, and must find everything as it was.
+
+    What you need:
+
+    cc, rc, rrc = yield from self.uv_destroy_fast(kvm.pv.handle) makes the call; cc is 0 if it worked.
+
+    self.kvm_s390_pv_dealloc_vm(kvm) frees the donated storage, and clears what the VM knows of its configuration, the
+    handle included.
+
+    self.kvm_s390_clear_pv_state(kvm) does only the second half of that.
+
+    self.kvm_s390_pv_leak_vm(kvm) gives up the donated storage: it is never used again.
+
+    kvm.mm.context.is_protected is the count that KVM_PV_ENABLE has raised. PERFORM lowers it when the walk is over. At
+    0, the kernel takes every page for a normal one.
 """
 
 
@@ -45,7 +54,7 @@ class Around(DestroyFast):
     title = "all but the core of destroy fast"
 
     def kvm_s390_pv_deinit_vm_fast(self: Kernel, kvm: Kvm) -> Flow:
-        """End a VM's configuration fast: refused, as long as nobody has written it. Returns an `Answer`."""
+        """End a VM's configuration fast: refused, until you have written it. Returns an `Answer`."""
         return Answer(-EIO)
         yield
 
@@ -85,7 +94,7 @@ class CountedDown(_Core):
 
 
 class CountedUp(_Core):
-    """Raise the count, for the pages that nobody owns now.
+    """Raise the count, for the pages that have no owner now.
 
     KVM_PV_ENABLE has raised it once for this configuration. How often is it lowered?
     """
@@ -293,7 +302,7 @@ EXERCISE = PatchExercise(
         (
             "The count stays. It does not say how many configurations there are, but that pages may still be secure: "
             "at 0 the kernel would free them without a look. PERFORM lowers it after the walk. When the address space "
-            "goes nobody lowers it, and nobody needs to: the count goes with it."
+            "goes, the count goes with it."
         ),
         (
             "If the Ultravisor refuses, it still holds the storage, and the VM needs its handle for KVM_PV_DISABLE. So "

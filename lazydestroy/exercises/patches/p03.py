@@ -17,25 +17,31 @@ if TYPE_CHECKING:
     from ...page import Page
 
 TASK = """
-    A has been rebooted the lazy way; B, the next guest, touches a page that still is A's. The hardware raises 0x3F and
-    the kernel runs do_secure_storage_violation(self, kvm, gaddr). In this kernel that kills the process. Write it so
-    that the page can be used: when you return, the access is tried again, and a page that is not secure is imported as
-    any new page is. If the page cannot be made usable, super().do_secure_storage_violation(kvm, gaddr) does what was
-    done before.
+    A was rebooted the lazy way. B, the next guest, touches a page that A still owns. The hardware raises 0x3F, and the
+    kernel runs do_secure_storage_violation(self, kvm, gaddr). In this kernel, that kills the process.
 
-    What you need: self.gmap_page(kvm.gmap, gaddr) is the page behind the guest's address, or None if there is none any
-    more; self.get_page(page) and self.put_page(page) take and drop a reference. self.uv_destroy_owned_page(page) and
-    self.uv_convert_owned_from_secure(page) destroy and export it: whoever calls them must hold a reference, they take
-    none; both return 0, or a negative number if the Ultravisor refuses. The kernel sees page.paddr and page.arch_1; who
-    owns a page, only the Ultravisor knows.
+    Write it so that B can use the page. When you return, the access is tried again, and a page that isn't secure is
+    imported like any new page. If you can't free the page from its owner, super().do_secure_storage_violation(kvm,
+    gaddr) does what this kernel does now.
+
+    What you need:
+
+    self.gmap_page(kvm.gmap, gaddr) is the page behind the guest's address, or None if it's gone.
+
+    self.get_page(page) and self.put_page(page) take and drop a reference.
+
+    self.uv_destroy_owned_page(page) destroys the page, and self.uv_convert_owned_from_secure(page) exports it. Both
+    return 0, or a negative number if the Ultravisor refuses. They take no reference themselves, so you must hold one.
+
+    The kernel sees page.paddr and page.arch_1; only the Ultravisor knows who owns a page.
 """
 
 
 class DestroyOnly(Layer):
     """Destroy the page, and if that is refused, all is lost.
 
-    Follow the last steps: whose page is it by the time the handler acts? What may be done to a page of a guest that has
-    CPUs, without loss?
+    Follow the last steps: who owns the page by the time the handler acts? What can you do to a page of a guest
+    that has CPUs, and lose nothing?
     """
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
@@ -74,7 +80,7 @@ class GuestAddress(Layer):
 class ReferenceKept(Layer):
     """Take a reference, and forget to drop it.
 
-    Somebody still seems to use the page: it can neither be imported nor freed.
+    The page still looks as if it were in use: it can neither be imported nor freed.
     """
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
@@ -103,7 +109,7 @@ class ReferenceKeptIfRefused(Layer):
 class DroppedTwice(Layer):
     """Drop the reference when a call is refused, and once more at the end.
 
-    The second one was not yours. Whoever is last to drop one frees the page, and the guest still uses it.
+    The second one wasn't yours. The last reference that is dropped frees the page, and the guest still uses it.
     """
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
@@ -164,7 +170,7 @@ class GoneIsTheEnd(Layer):
 class ImportAtOnce(Layer):
     """Import the page, as after 0x3E.
 
-    An import needs a page that is nobody's. This one still is the old guest's.
+    The Ultravisor imports only a page that no other guest owns. The old guest still owns this one.
     """
 
     def do_secure_storage_violation(self: Kernel, kvm: Kvm, gaddr: int) -> None:
@@ -224,7 +230,7 @@ def a_page_that_is_gone_is_no_reason_to_kill(kernel: Series) -> str:
 
 
 def the_calls_are_made_with_a_reference(kernel: Series) -> str:
-    """Somebody else may drop theirs at any moment."""
+    """Another task may drop its own at any moment."""
     least: list[int] = []
 
     class Watched(Layer):
@@ -243,7 +249,7 @@ def the_calls_are_made_with_a_reference(kernel: Series) -> str:
     if min(least, default=2) > 1:
         return ""
     return (
-        "When you call the Ultravisor for page 5, the address space has the only reference to it. Should that be "
+        "When you call the Ultravisor for page 5, the address space has the only reference to it. If that one is "
         "dropped meanwhile (the page is swapped out, the process ends), the page is free while the Ultravisor works "
         "on it."
     )
@@ -323,14 +329,15 @@ EXERCISE = PatchExercise(
     remarks=(dearer_than_the_patch,),
     model_answer=ModelAnswer,
     steps=(
-        "The page may be gone: then there is nothing to do, the access is tried again and meets what there is now.",
+        "The page may be gone. Then there is nothing to do: the access is tried again, and meets what is there now.",
         "A reference keeps the page from being freed while the Ultravisor works on it, and is dropped in every case.",
         "Destroying is the cheap way to make a zombie's page usable, and its owner has no CPUs, so it is allowed.",
         (
             "It is refused if the page has become the running guest's own between the exception and the handler. An "
-            "export is allowed then, too, and loses nothing. (Just to return would do as well: the access is tried "
-            "again, and the page is the guest's own. The patch does not have to know why it was refused.)"
+            "export is allowed then, too, and loses nothing. (Just returning would do as well: the access is tried "
+            "again, and the guest owns the page. But this way the patch doesn't have to know why the destroy was "
+            "refused.)"
         ),
-        "Only if both are refused the old way is left.",
+        "Only if both are refused is the old way left.",
     ),
 )

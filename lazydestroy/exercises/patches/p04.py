@@ -15,17 +15,23 @@ if TYPE_CHECKING:
     from ...kernel.structs import Kvm
 
 TASK = """
-    A has been rebooted the lazy way. The next guest is not protected yet: its boot loader runs as a normal guest, and
-    touches a page that still is A's. The hardware raises 0x3D and the kernel runs
-    do_secure_storage_access_gmap(self, kvm, gaddr). In this kernel that stops the guest. Write it so that the page is
-    accessible when you return; the access is tried again then.
+    A was rebooted the lazy way. The next guest isn't protected yet: its boot loader runs as a normal guest, and touches
+    a page that A still owns. The hardware raises 0x3D, and the kernel runs do_secure_storage_access_gmap(self, kvm,
+    gaddr). In this kernel, that stops the guest.
 
-    What you need: self.gmap_page(kvm.gmap, gaddr) is the page behind the guest's address, or None if there is none any
-    more. page.arch_1 is the
-    kernel's note that a page may be secure. self.arch_make_page_accessible(page) makes a page readable for the host: it
-    pins it if it is shared, else exports it, and takes the note away; it believes the note. self.uv_pin_shared(paddr),
-    self.uv_convert_from_secure(paddr) and self.uv_destroy_page(paddr) are single calls, for page.paddr; they
-    return 0, or a negative number if the Ultravisor refuses.
+    Write it so that the guest can access the page when you return; the access is tried again then.
+
+    What you need:
+
+    self.gmap_page(kvm.gmap, gaddr) is the page behind the guest's address, or None if it's gone.
+
+    page.arch_1 is the kernel's note that a page may be secure.
+
+    self.arch_make_page_accessible(page) makes a page readable for the host: it pins a shared page and exports any
+    other, and then removes the note. It believes the note: without one, it does nothing.
+
+    self.uv_pin_shared(paddr), self.uv_convert_from_secure(paddr) and self.uv_destroy_page(paddr) make a single call,
+    for page.paddr. They return 0, or a negative number if the Ultravisor refuses.
 """
 
 
@@ -71,7 +77,8 @@ class StoppedInAnyCase(Layer):
 class OnlyWithTheNote(Layer):
     """If the kernel has no note on the page, do as before.
 
-    Then somebody was faster than you, the clean-up thread say. What happens if the access is simply tried again?
+    Then another task was faster than you, such as the clean-up thread. What happens if the access is simply tried
+    again?
     """
 
     def do_secure_storage_access_gmap(self: Kernel, kvm: Kvm, gaddr: int) -> None:
@@ -154,7 +161,7 @@ class GuestAddress(Layer):
 
 
 class ModelAnswer:
-    """Do for the guest what is done for everybody else on the host."""
+    """Do for the guest what the kernel does for everything else on the host."""
 
     def do_secure_storage_access_gmap(self, kvm, gaddr):
         page = self.gmap_page(kvm.gmap, gaddr)
@@ -237,14 +244,14 @@ EXERCISE = PatchExercise(
     steps=(
         "The handler is given the guest's address; the page behind it may be gone, and then there is nothing to do.",
         (
-            "What has to be done is what the kernel does when a device or another process touches a secure page: pin "
-            "it if it is shared, else export it. arch_make_page_accessible does both, and keeps the note right."
+            "Do what the kernel does when a device or another process touches a secure page: pin it if it is "
+            "shared, else export it. arch_make_page_accessible does both, and keeps the note right."
         ),
         "The note goes away last, when it is certain that the page is not secure; it stays if a call is refused.",
         (
-            "Destroying the page would do, too, and is cheaper: its owner is a zombie. The patch uses what is there; "
-            "0x3D is raised for any secure page that somebody touches who is not protected, and an export is safe for "
-            "each."
+            "Destroying the page would do, too, and is cheaper: its owner is a zombie. The patch uses what is "
+            "there. Besides, 0x3D is raised for any secure page that a normal guest or the host touches, and an "
+            "export is always safe."
         ),
     ),
 )

@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from ...kernel.structs import Mm
 
 TASK = """
-    mm.context.is_protected says whether protected guests live in an address space. In this kernel it is a flag, set
-    when a guest's header has been accepted and cleared when a configuration is destroyed. With lazy destroy an address
-    space has several configurations for a while. Make it a count that is never too small: who sees 0 believes that no
-    page of the address space can be secure.
+    mm.context.is_protected says whether protected guests live in an address space. In this kernel it's a flag: set when
+    a guest's header has been accepted, and cleared when a configuration is destroyed. With lazy destroy, an address
+    space has several configurations for a while.
 
+    Make it a count that is never too small: at 0, the kernel believes that no page of the address space can be secure.
     Write all four functions, in one class:
 
-    configuration_created(self, mm): CREATE_SEC_CONF has been called, and nobody has looked yet whether it failed;
+    configuration_created(self, mm): CREATE_SEC_CONF has been called, and the kernel hasn't checked yet whether it
+    failed.
 
-    configuration_refused(self, mm): comes after configuration_created if it failed; there is nothing to destroy;
+    configuration_refused(self, mm): called after configuration_created if it did fail; there is nothing to destroy.
 
-    parameters_set(self, mm): SET_SEC_CONF_PARAMS succeeded (it may as well fail: then the configuration is destroyed
-    without having run);
+    parameters_set(self, mm): SET_SEC_CONF_PARAMS has succeeded. (It may also fail. Then this function isn't called, and
+    the configuration is destroyed without having run.)
 
     configuration_destroyed(self, mm, cc): DESTROY_SEC_CONF has been tried, and cc is 0 if it worked.
 """
@@ -258,11 +259,11 @@ EXERCISE = PatchExercise(
             "Up as soon as the call has been tried: from then on there may be a configuration. Counting when the "
             "parameters are set is too late, since a configuration can be destroyed without ever having got there."
         ),
-        "Down again if it was refused: nobody else would.",
+        "Down again if it was refused: no other function does that.",
         "Nothing to do when the parameters are set, but the old line that sets the flag to 1 must go.",
         (
             "Down when it was destroyed, and only then. One that could not be destroyed may own pages, and counts "
-            "for ever."
+            "forever."
         ),
     ),
 )

@@ -16,26 +16,32 @@ if TYPE_CHECKING:
     from ...kernel.structs import Gmap
 
 TASK = """
-    The Ultravisor imports only a page that is nobody's. While there is a zombie, a page may still be the zombie's
-    although nothing has been raised: a page that the old guest shared raises no 0x3F, and unpacking the boot image
-    raises nothing at all. In this kernel such an import is refused, and the process is killed.
+    The Ultravisor imports only a page that no other guest owns. While there is a zombie, it may own a page for which no
+    exception was raised: a page that the old guest shared raises no 0x3F, and unpacking the boot image raises nothing
+    at all. In this kernel, such an import is refused, and the process is killed.
 
-    Both imports go through gmap_make_secure(self, gmap, gaddr, uvcb), which makes the call in uvcb for the guest's
-    address gaddr, and returns 0 or a negative number. Write it: make sure first that the page is nobody's, but make no
-    call for nothing while the address space has only one configuration; then do as before, with
+    Both imports go through gmap_make_secure(self, gmap, gaddr, uvcb). It makes the call in uvcb for the guest's address
+    gaddr, and returns 0 or a negative number. Write it: make sure first that no guest owns the page, but make no
+    needless call while the address space has only one configuration. Then do as before, with
     super().gmap_make_secure(gmap, gaddr, uvcb).
 
-    What there is: self.gmap_page(gmap, gaddr), the page or None; gmap.mm.context.is_protected, the number of
-    configurations in the address space, those being cleaned up included (patch 6 is there);
-    self.uv_convert_from_secure(page.paddr), the export. It has no effect on a page that is nobody's. The kernel sees
-    page.paddr and page.arch_1; who owns a page, only the Ultravisor knows.
+    What you need:
+
+    self.gmap_page(gmap, gaddr) is the page, or None.
+
+    gmap.mm.context.is_protected is the number of configurations in the address space, including those that are being
+    cleaned up (patch 6 is there).
+
+    self.uv_convert_from_secure(page.paddr) is the export. It has no effect on a page without an owner.
+
+    The kernel sees page.paddr and page.arch_1; only the Ultravisor knows who owns a page.
 """
 
 
 class OnlySecurePages(Layer):
     """Export the page if it is secure.
 
-    A kernel cannot know that; and even if it could: is a page that was shared nobody's?
+    A kernel cannot know that. And even if it could: does a shared page have no owner?
     """
 
     def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
@@ -48,7 +54,7 @@ class OnlySecurePages(Layer):
 class OnlyWithTheNote(Layer):
     """Export the page if the kernel has noted that it may be secure (PG_arch_1).
 
-    The note is about what the host may read. Look at what the host's I/O did, to the note and to the page.
+    The note is about what the host may read. Look at what the host's I/O did to the note, and to the page.
     """
 
     def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
@@ -74,7 +80,7 @@ class OneTooMany(Layer):
 class AfterTheRefusal(Layer):
     """Import; export the page if that was refused.
 
-    Whoever called you has been told about the refusal by then.
+    By then, your caller has been told about the refusal.
     """
 
     def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
@@ -88,7 +94,7 @@ class AfterTheRefusal(Layer):
 class MakeAccessible(Layer):
     """Make the page accessible, as for the host's I/O.
 
-    That pins a shared page, for the host to read. Is it nobody's then?
+    That pins a shared page, for the host to read. Does the old guest still own it?
     """
 
     def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
@@ -114,7 +120,7 @@ class NotTheImage(Layer):
 class Always(Layer):
     """Export before each and every import.
 
-    Safe, and dear: what can be in the way as long as there is only one configuration?
+    Safe, but costly: what can be in the way as long as there is only one configuration?
     """
 
     def gmap_make_secure(self: Kernel, gmap: Gmap, gaddr: int, uvcb: Any) -> int:
@@ -135,7 +141,7 @@ class ModelAnswer:
 
 
 def nothing_for_nothing(kernel: Series) -> str:
-    """The first guest of a process imports its pages: nobody else can own one."""
+    """The first guest of a process imports its pages: no other guest can own one."""
     machine = small(kernel)
     machine.protect()
     access = machine.touch(5)
@@ -156,14 +162,14 @@ EXERCISE = PatchExercise(
     model_answer=ModelAnswer,
     steps=(
         (
-            "The kernel cannot tell whose a page is, so it does not ask: an export has no effect on a page that is "
-            "nobody's, and makes any other page importable."
+            "The kernel cannot tell who owns a page, and it need not: an export has no effect on a page without an "
+            "owner, and makes any other page importable."
         ),
-        "It must come before the import, and for every kind of import, the image's as well.",
-        "While there is only one configuration no page can be somebody else's: then the call is saved.",
+        "It must come before the import, and before every kind of import, the image's as well.",
+        "While there is only one configuration, no other guest can own a page, so the call is not needed.",
         (
-            "The patch excepts one more call that goes this way, UNPIN_PAGE_SHARED: that page is the guest's own. On "
-            "the small machine nobody makes that call."
+            "The patch excepts one more call that goes this way, UNPIN_PAGE_SHARED: the guest itself owns that "
+            "page. On the small machine, nothing makes that call."
         ),
     ),
 )

@@ -17,33 +17,50 @@ if TYPE_CHECKING:
     from ...kernel import Kernel
 
 TASK = """
-    A is reset. In this kernel its memory is destroyed, then its configuration, and only then the next guest may run.
-    Leave that to a kernel thread. Both functions take time, so they are generators: whatever takes time is called with
-    "yield from", and what it gives back is what it returns.
+    A is reset. This kernel destroys A's memory, then its configuration, and only then may the next guest run. Leave
+    that work to a kernel thread. Both functions take time, so they are generators: call whatever takes time with "yield
+    from", which gives you what it returns.
 
-    kvm_s390_pv_deinit_vm_deferred(self, kvm) is called with A's vCPUs gone. It returns Answer(0, rc=1, rrc=42) if a
-    thread does the rest. It is called at the end of the process as well: self.mmget_not_zero(kvm.mm) is False if the
-    address space has been removed already; then there is nothing to be lazy about, and
-    (yield from self.kvm_s390_pv_deinit_vm_now(kvm)) does all at once and gives back the answer.
+    kvm_s390_pv_deinit_vm_deferred(self, kvm) is called when A's vCPUs are gone. It returns Answer(0, rc=1, rrc=42) if a
+    thread does the rest. It's also called at the end of the process. By then the address space may have been removed,
+    and self.mmget_not_zero(kvm.mm) is False. There is no reason to be lazy in that case: (yield from
+    self.kvm_s390_pv_deinit_vm_now(kvm)) does everything at once, and gives you the answer to return.
 
-    kvm_s390_pv_destroy_vm_thread(self, priv) is the thread; self.machine.start_thread(...) starts it. No page may be
-    left to DESTROY_SEC_CONF, not even if the process exits meanwhile: that it cleans such pages was said only a year
-    later, with version 10.
+    kvm_s390_pv_destroy_vm_thread(self, priv) is the thread; self.machine.start_thread(...) starts it. Leave no page to
+    DESTROY_SEC_CONF, not even if the process exits meanwhile. That this call cleans pages, too, became known only a
+    year later, with version 10.
 
-    What you need, besides: yield from self.kvm_s390_clear_2g(kvm): destroys what is mapped of the first 2 GiB, where
-    the next guest's CPUs have their prefix areas; they cannot wait. priv = self.remember(kvm): all that the thread must
-    know (priv.mm, priv.handle, the donated storage, the old top-level table). self.kvm_s390_pv_replace_asce(kvm): the
-    VM goes on with a copy of its top-level table, which the Ultravisor has marked for A; 0 if there was memory for one.
-    self.kvm_s390_clear_pv_state(kvm): the VM has no configuration any more. yield from
-    self.s390_uv_destroy_range(priv.mm, 1): destroys all that is mapped, and stops as soon as the address space has no
-    user but that one. cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF).
-    self.configuration_destroyed(priv.mm, cc): counts it, in the mm. self.give_back_all(priv): frees the donated storage
-    and the old table.
+    What you need for the first function:
 
-    Two counts keep things alive. mm_users: as long as you are a user, the address space is not removed;
-    self.mmget_not_zero(mm) makes you one, yield from self.mmput(mm) ends it, and the last user removes the address
-    space. mm_count: as long as you have a reference, the structure mm is not freed; self.mmgrab(mm), self.mmdrop(mm).
-    The users have one reference, all of them together.
+    yield from self.kvm_s390_clear_2g(kvm) destroys what is mapped of the first 2 GiB. The next guest's CPUs have their
+    prefix areas there, so these pages can't wait.
+
+    priv = self.remember(kvm) is all that the thread must know: priv.mm, priv.handle, the donated storage, the old
+    top-level table.
+
+    self.kvm_s390_pv_replace_asce(kvm) gives the VM a copy of its top-level table, because the Ultravisor has marked the
+    old one for A. It returns 0 if there was memory for a copy.
+
+    self.kvm_s390_clear_pv_state(kvm): from then on, the VM has no configuration.
+
+    And for the thread:
+
+    yield from self.s390_uv_destroy_range(priv.mm, 1) destroys all that is mapped. It stops as soon as the address space
+    has only one user.
+
+    cc, rc, rrc = self.uv_cmd_nodata(priv.handle, UVC.DESTROY_SEC_CONF) destroys A's configuration.
+
+    self.configuration_destroyed(priv.mm, cc) counts it down, in the mm.
+
+    self.give_back_all(priv) frees the donated storage and the old table.
+
+    Two counts keep things alive:
+
+    mm_users: as long as you are a user, the address space isn't removed. You become one with self.mmget_not_zero(mm),
+    and yield from self.mmput(mm) ends that. The last user removes the address space.
+
+    mm_count: as long as you hold a reference, the structure mm isn't freed. You take one with self.mmgrab(mm), and drop
+    it with self.mmdrop(mm). All users together hold one.
 """
 
 
@@ -55,7 +72,7 @@ class Around(Layer):
         return (yield from self.kvm_s390_pv_deinit_vm_deferred(kvm))
 
     def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
-        """End a VM's configuration: at once, as long as nobody has written it. Returns an `Answer`."""
+        """End a VM's configuration: at once, until you have written it. Returns an `Answer`."""
         return (yield from self.kvm_s390_pv_deinit_vm_now(kvm))
 
     def kvm_s390_pv_deinit_vm_now(self: Kernel, kvm: Kvm) -> Flow:
@@ -184,7 +201,7 @@ class AskedInTheThread(_Core):
 class StillTheVms(_Core):
     """Leave the handle and the storage with the VM.
 
-    Whoever ends the VM later finds a configuration there, and ends it once more.
+    The end of the VM finds a configuration there, and ends it once more.
     """
 
     def part(self: Kernel, kvm: Kvm) -> None:
@@ -194,7 +211,7 @@ class StillTheVms(_Core):
 class NoReference(_Core):
     """Be a user of the address space, and count the configuration down after mmput.
 
-    The count lives in the mm. When the last user is gone and nobody else has a reference, where is it?
+    The count lives in the mm. When the last user is gone and no one holds a reference, where is it?
     """
 
     def hold(self: Kernel, kvm: Kvm) -> None:
@@ -389,9 +406,9 @@ EXERCISE = PatchExercise(
     steps=(
         "Without an address space there is nothing to walk: end the configuration at once.",
         (
-            "The thread needs the address space for its walk, so it becomes a user; and it needs the structure for "
-            "the count that is in it, after it has stopped being a user, so it takes a reference. (Version 1 forgot "
-            "that.)"
+            "The thread needs the address space for its walk, so it becomes a user. And it needs the structure, "
+            "because the count is in it, after it has stopped being a user; so it takes a reference. (Version 1 "
+            "forgot that.)"
         ),
         "The first 2 GiB cannot wait: the next guest's CPUs have their prefix areas there.",
         "The VM lets go of A: another top-level table, no handle, no donated storage. It can go protected again.",
@@ -401,7 +418,7 @@ EXERCISE = PatchExercise(
         ),
         (
             "The patch falls back to doing all at once if there is no memory for the record, the table or the "
-            "thread; and a configuration that cannot be destroyed keeps its storage for ever."
+            "thread. And a configuration that cannot be destroyed keeps its storage forever."
         ),
     ),
 )

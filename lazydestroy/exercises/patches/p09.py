@@ -18,21 +18,31 @@ if TYPE_CHECKING:
     from ...kernel import Kernel
 
 TASK = """
-    The process ends, and its address space is removed page by page; each page that may be secure is exported first, and
-    whoever waits for the process waits for that. Set the pages aside instead: a thread destroys and frees them later.
+    The process ends, and the kernel removes its address space page by page. It exports each page that may be secure
+    first, and the program that waits for the process waits for all of that. Set the pages aside instead: a thread
+    destroys and frees them later.
 
     uv_destroy_page_lazy(self, mm, page) is called for one page that leaves the address space. When you return, the
-    caller drops its reference; a page without one is free. In this kernel your function exports every page, as before
-    the patch. Write it so that the page goes on the list if there is room. If there is none, export the page at hand as
-    before, and then try to get a list page for those to come: memory may be short just now, and then the clean-up must
-    go on all the same.
+    caller drops its reference, and a page without a reference is free. In this kernel your function exports every page,
+    as before the patch.
 
-    What you need: mm.context.deferred_list.room, how many frame numbers still fit; .append(page), puts a page on it;
-    .add_list_page(list_page), gives it another list page, with room for 509. self.alloc_list_page(): a page, or None.
-    self.uv_convert_owned_from_secure(page): export; 0, or a negative number if it was refused.
-    self.get_page(page), self.put_page(page): take and drop a reference. Your caller drops one when you return, and the
-    thread drops one for each page on the list: take one for the thread. self.machine.leak_page(page, "why"): for a page
-    that must never be used again.
+    Write it so that the page goes on the list if there is room. If there is none, export the page at hand as before,
+    and then try to get a list page for those to come. Memory may be short just now, and the clean-up must go on all the
+    same.
+
+    What you need:
+
+    mm.context.deferred_list.room is how many frame numbers still fit; .append(page) puts a page on the list;
+    .add_list_page(list_page) gives it another list page, with room for 509.
+
+    self.alloc_list_page() is a page, or None.
+
+    self.uv_convert_owned_from_secure(page) exports; it returns 0, or a negative number if the Ultravisor refuses.
+
+    self.get_page(page) and self.put_page(page) take and drop a reference. Your caller drops one when you return, and
+    the thread drops one for each page on the list: take one for the thread.
+
+    self.machine.leak_page(page, "why") is for a page that must never be used again.
 """
 
 
@@ -232,16 +242,17 @@ EXERCISE = PatchExercise(
     model_answer=ModelAnswer,
     steps=(
         (
-            "A page on the list needs a reference of its own: the caller drops the last one otherwise, and a secure "
-            "page would be free."
+            "A page on the list needs a reference of its own. Otherwise the caller drops the last one, and a secure "
+            "page is free."
         ),
         (
-            "If there is no room the page at hand is exported and freed, as before the patch. So one page in 510 is "
+            "If there is no room, the page at hand is exported and freed, as before the patch. So one page in 510 is "
             "exported: one for each list page of 509."
         ),
         (
-            "(To allocate first, and put this very page on the list, or to make the exported page itself the list "
-            "page, is right on this machine, too.) Then one allocation is tried. If it fails, nothing is lost: the "
+            "(There are other right ways on this machine: allocate first and put this very page on the list, or "
+            "make the exported page itself the list page.) Then one allocation is tried. If it fails, nothing is "
+            "lost: the "
             "next page is exported, too, and it tries again."
         ),
         "A page that cannot even be exported must never be used again: it is leaked on purpose.",

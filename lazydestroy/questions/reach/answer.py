@@ -115,7 +115,7 @@ def _claims(cells: tuple[Reach, ...]) -> dict[str, bool]:
     return {
         "no cell reads what the old guest had not shared": not any(cell.reads_secret for cell in cells),
         "a rebooted guest goes for the same frames again": all(cell.touched for cell in again),
-        "at shutdown nobody but the host kernel reaches a page that waits": {
+        "at shutdown only the host kernel reaches a page that waits": {
             cell.accessor for cell in aside if cell.through or cell.touched
         }
         <= {"host kernel"},

@@ -35,13 +35,13 @@ class Reach:
         Ultravisor Calls that it took, with what became of them.
     where : str
         On what the attempt was made, one of `PLACES`: on the page itself, on another one that has its address now, on
-        the frame that it left when it was swapped out. Empty if there was nothing to be had.
+        the frame that it left when it was swapped out. Empty if there was none.
     read : str
         What was read; empty if nothing.
     reads_secret : bool
         That was the old guest's own plaintext, on a page that it had not shared, and the reader was somebody else.
     owner : str
-        Whose the page is afterwards: a secure configuration, or the host.
+        Owner of the page afterwards: a secure configuration, or the host.
     after : str
         What it is afterwards, such as "non-secure (ciphertext of A), mapped".
     ns : int
@@ -92,7 +92,7 @@ class Reach:
 
     @property
     def short(self) -> str:
-        """The same without what it took and whose the page is then."""
+        """The same without what it took and who owns the page then."""
         what = ", ".join([*(f"0x{number:X}" for number in self.exceptions), *self.calls])
         place = "" if self.touched else f", {self.where}"
         said = f"{READS.get(self.read, self.read)}{place}" if self.read else self.note
@@ -116,7 +116,7 @@ ENDS = {
     "signal": "process killed",
     "addressing exception": "guest stops",
     "bug": "host kernel stops",
-    "endless fault": "faults for ever",
+    "endless fault": "faults forever",
     "refused": "does not come up",
 }
 """What went wrong, by the kind of event that tells of it."""

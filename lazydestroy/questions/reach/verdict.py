@@ -22,7 +22,7 @@ def verdict(
     sentences = [*_in_short(values, shown)]
     sentences += _reboot_words(values["reboot"], kernel) if "reboot" in shown else []
     sentences += _shutdown_words(values["shutdown"], kernel) if "shutdown" in shown else []
-    whose = "Nobody but the old guest reads" if not secrets else f"In {secrets} cases, another than the old guest reads"
+    whose = "Only the old guest reads" if not secrets else f"In {secrets} cases, another than the old guest reads"
     sentences.append(f"{whose} what it had not shared; {len(cells)} cases were tried.")
     return tuple(sentences)
 
@@ -32,7 +32,7 @@ def _in_short(values: Mapping[str, Any], shown: tuple[Scenario, ...]) -> Iterato
     reached = {name: len(values[name]["through"]) for name in shown if values[name]["waits"]}
     reads = "none reads a secret" if not values["secrets"] else f"secrets are read in {values['secrets']} cases"
     if not any(reached.values()):
-        yield f"Nobody reaches a page that waits for clean-up; {reads}."
+        yield f"Nothing reaches a page that waits for clean-up; {reads}."
     elif len(reached) == 1 or not reached["shutdown"]:
         name = next(name for name, number in reached.items() if number)
         yield f"{_WHEN[name]}, {reached[name]} of {_everybody()} reach a page that waits for clean-up; {reads}."
@@ -56,7 +56,7 @@ def _reboot_words(reboot: Mapping[str, Any], kernel: Series) -> Iterator[str]:
         yield f"In a reboot, {kernel_words(kernel)} cleans all pages before the new guest runs, so that none waits."
         return
     through = reboot["through"]
-    yield f"In a reboot, {len(through)} of {_everybody()} who need no help of a hostile host get through."
+    yield f"In a reboot, {len(through)} of {_everybody()} get through without the help of a hostile host."
     if through:
         fast, slow = (about_duration(reboot[name]) for name in ("fastest_ns", "slowest_ns"))
         times = fast if fast == slow else f"{fast} to {slow}"
@@ -76,7 +76,7 @@ def _shutdown_words(shutdown: Mapping[str, Any], kernel: Series) -> Iterator[str
         return
     through = shutdown["through"]
     if not through:
-        yield "At shutdown, nobody gets through to a page that is set aside."
+        yield "At shutdown, nothing gets through to a page that is set aside."
         return
     space = "an address space still maps it" if shutdown["mapped"] else "no address space maps it any more"
     yield f"At shutdown only the {listed(through)} reaches a page, by its frame number; {space}."
@@ -116,7 +116,7 @@ def agreement(values: Mapping[str, Any], kernel: Series) -> str:
         words += " The thread says neither who reaches a page at shutdown nor what is read: the matrix adds that."
     if values["zombie_reads"]:
         words += (
-            f" The old guest itself reads a page only as {listed(values['zombie_reads'])}: that takes help of the host "
-            "kernel, which version 1 never gives, and that the Ultravisor would allow it is assumed."
+            f" The old guest itself reads a page only as {listed(values['zombie_reads'])}: for that, the host kernel "
+            "must help, and version 1 never does. That the Ultravisor would allow it is an assumption."
         )
     return words

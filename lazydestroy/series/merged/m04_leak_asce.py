@@ -56,4 +56,4 @@ class LeakTopmostTable(Layer):
         super().gmap_remove(gmap)
         if lost:
             self.machine.uv.tables.pop(gmap.table << PAGE_SHIFT, None)
-            self.machine.leak(gmap.table, CRST_PAGES, "top-level table, on nobody's list")
+            self.machine.leak(gmap.table, CRST_PAGES, "top-level table, on no list")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class NoListOfTables(Layer):
     """Free what the gmap's tree of tables holds when it goes, instead of what is on a list.
 
-    So a table that could not be replaced is no longer lost: it is still the gmap's. But the list was also what kept a
-    *marked* table from being freed where there is no copy: the configuration cannot be destroyed, and there is no
+    So a table that could not be replaced is no longer lost: the gmap still has it. But the list also kept a *marked*
+    table from being freed if there is no copy. That happens if the configuration cannot be destroyed, and there is no
     memory for a copy, or the table is a segment table. Such a table is freed with the gmap now, marked as it is. That
     is inferred from the text of the commit.
     """
