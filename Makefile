@@ -30,7 +30,7 @@ serves-test := lab
 extras-bench := bench
 extras-lint := dev
 
-.PHONY: help lab test test-all bench notebooks students wheel lint clean
+.PHONY: help lab test test-all bench notebooks students wheel lint clean contact-sheet
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo "make students    pack what students get: dist/lazydestroy-students.zip"
 	@echo "make wheel       build and check what pip installs: dist/*.whl, dist/*.tar.gz"
 	@echo "make lint        check style and types"
+	@echo "make contact-sheet   put all pictures of the lessons on one page, build/contact-sheet.html"
 	@echo "make clean       remove what the others made"
 	@echo
 	@echo "PYTHON=python3.13 names the Python to use, VENV=.venv-3.13 the folder to set up."
@@ -78,6 +79,10 @@ lint: $(VENV)/.has-lint
 	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
 	$(VENV)/bin/python -m tools.lessons
 	$(VENV)/bin/python -m tools.hover
+
+# Plain Python, no set-up.
+contact-sheet:
+	$(or $(wildcard $(VENV)/bin/python),python3) -m tools.contact_sheet
 
 clean:
 	rm -rf $(VENV) build dist lazydestroy.egg-info lazydestroy/_core.c lazydestroy/_core*.so

@@ -20,10 +20,12 @@ _SIZES = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)
 def about_duration(nanoseconds: int) -> str:
     """Write a time with two or three digits.
 
-    >>> [about_duration(ns) for ns in (797_100_000, 25_503_208_320, 52_010_000_000, 640)]
-    ['0.8 s', '25.5 s', '52 s', '640 ns']
+    >>> [about_duration(ns) for ns in (797_100_000, 25_503_208_320, 52_010_000_000, 640, 0)]
+    ['0.8 s', '25.5 s', '52 s', '640 ns', '0 s']
     """
     count = operator.index(nanoseconds)
+    if not count:
+        return "0 s"
     unit, one, _ = next(each for each in _TIMES if count >= each[2])
     return f"{_digits(Decimal(count) / one)} {unit}"
 

@@ -15,6 +15,7 @@ from lazydestroy.demonstrations import Demonstration, Measure
 from lazydestroy.plots import PALETTE, plot_demonstration, plot_fates, plot_trace
 from lazydestroy.plots.trace import MOMENTS, PAGES
 from lazydestroy.plots.words import capital
+from lazydestroy.rounded import about_duration, about_size
 from lazydestroy.run import Event
 from lazydestroy.series.trace import Moment, Trace
 
@@ -186,7 +187,7 @@ DEMONSTRATED = [(series, patch.number) for series in (ld.series.v1, ld.series.li
 def test_a_demonstration_is_drawn_with_its_finding_as_the_title(series, number):
     shown = demonstration(number, series)
     picture = shown.plot()
-    assert picture.title == (shown.fates.title if shown.fates else shown.finding)
+    assert picture.title == (shown.fates.title if shown.fates else shown.finding.rstrip("."))
     assert shown.finding in picture.words
     assert all(measure.name.lower() in picture.words.lower() for measure in shown.measures)
     image = Image.open(io.BytesIO(picture.png()))
@@ -234,7 +235,9 @@ def test_bars_carry_their_values(number):
     shown = demonstration(number)
     written = texts(plot_demonstration(shown))
     for measure in [measure for measure in shown.measures if measure.unit != "yes/no"][:4]:
-        assert set(measure.text) <= set(written)
+        rounded = {"ns": about_duration, "bytes": about_size}.get(measure.unit, measure.write)
+        assert {rounded(value) for value in (measure.without, measure.with_) if value is not None} <= set(written)
+        assert ("never" in written) >= (None in (measure.without, measure.with_))
 
 
 def test_values_of_bars_do_not_run_into_each_other():

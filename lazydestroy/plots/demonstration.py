@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ..demonstrations import Demonstration
-from ..rounded import about_duration
+from ..rounded import about_duration, about_size
 from ..run import Run
 from ..units import expect, format_size
 from .fates import plot_fates
@@ -62,7 +62,7 @@ def plot_demonstration(shown: Demonstration) -> Picture:
         picture = plot_fates(shown.fates)
         picture.say_also(_words(shown))
         return picture
-    title = textwrap.wrap(shown.finding, 76)
+    title = textwrap.wrap(shown.finding.rstrip("."), 76)
     head = HEAD + TITLE_LINE * (len(title) - 1)
     runs = [run for run in shown.runs if isinstance(run, Run)]
     below = f"patch {shown.number}: {shown.title}"
@@ -110,10 +110,17 @@ def _heights(measure: Measure) -> list[int]:
     return [int(value or 0) for value in (measure.without, measure.with_)]
 
 
+def _labels(measure: Measure) -> list[str]:
+    """Both values with two or three digits: the table has them in full."""
+    writers = {"bytes": about_size, "ns": about_duration}
+    write = writers.get(measure.unit, measure.write)
+    return [measure.write(value) if value is None else write(value) for value in (measure.without, measure.with_)]
+
+
 def _crowded(measure: Measure, inches: float) -> bool:
     """Whether the values over two bars, so many inches apart, would run into each other, or into the next panel."""
     low, high = sorted(_heights(measure))
-    widths = [0.1 * len(text) for text in measure.text]
+    widths = [0.1 * len(text) for text in _labels(measure)]
     return (high - low < 0.2 * high and sum(widths) / 2 > inches) or max(widths) > 1.6 * inches
 
 
@@ -121,7 +128,7 @@ def _pair(axes: Axes, measure: Measure, narrow: bool, room: float) -> None:
     """Two bars: without the patch, and with it. If it is narrow, units are below their values."""
     values = _heights(measure)
     top = max(values) or 1
-    for place, (value, text, look) in enumerate(zip(values, measure.text, LOOKS, strict=True)):
+    for place, (value, text, look) in enumerate(zip(values, _labels(measure), LOOKS, strict=True)):
         axes.bar(place, value, 0.62, facecolor=look.colour, hatch=look.hatch, edgecolor=GREY, linewidth=0.8)
         axes.text(
             place,

@@ -15,8 +15,8 @@ from .memory import MemoryPanel
 from .picture import PALETTE, Picture, styled
 from .words import describe_memory
 
-NAME, HEIGHT, AXIS = 0.34, 1.45, 0.78
-"""Inches for a kernel's name, for its panel, and for the time axis and the legend below."""
+NAME, HEIGHT, AXIS = 0.34, 1.4, 0.78
+"""Inches for a kernel's name, for its panel, and for the time axis and the legend below: two fit on a projector."""
 
 ENDS = {"shutdown": "wait() returns", "reboot": "the new guest runs"}
 """What happens at the end of the downtime."""

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Polygon
 
 from ..page import PAGE_SIZE
+from ..rounded import about_duration
 from ..run import Run
-from ..units import format_duration, format_size
+from ..units import format_size
 from .axes import ticks_on_the_left
 from .lanes import bands_of, run_end
 from .panel import Panel
@@ -106,7 +107,7 @@ class MemoryPanel(Panel):
             self._add(
                 *self.axes.plot(event.time_ns, top, "X", ms=11, mfc="black", mec="white", zorder=7, clip_on=False),
                 self.axes.annotate(
-                    f"nothing is free: out of memory at {format_duration(event.time_ns)}",
+                    f"nothing is free: out of memory at {about_duration(event.time_ns)}",
                     (event.time_ns, top),
                     (12, -6),
                     textcoords="offset points",

@@ -16,7 +16,7 @@ from .. import scenarios
 from ..costs import Costs
 from ..machine import LOW_MEMORY
 from ..page import PAGE_SHIFT, PAGE_SIZE
-from ..rounded import about_size
+from ..rounded import about_duration, about_size
 from ..run import Run
 from ..series import Series, v1
 from ..units import expect, format_duration, format_size, one_of, several
@@ -163,7 +163,7 @@ class ScalingPanel(Panel):
             self.axes.text(
                 memory,
                 ns,
-                f"{format_size(memory)}: {format_duration(ns)}",
+                f"{about_size(memory)}: {about_duration(ns)}",
                 transform=self.axes.transData + beside,
                 ha=ha,
                 va=va,

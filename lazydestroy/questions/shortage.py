@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from .. import units
 from ..page import PAGE_SHIFT, PAGE_SIZE
+from ..rounded import about_duration
 from ..scenarios import shutdown
 from ..series import Series
-from ..units import format_duration, format_rate, format_size
+from ..units import format_rate, format_size
 from .pictures import Cell, Grid
 from .progress import one_by_one
 
@@ -168,7 +169,7 @@ def map_picture(found: Mapping[tuple[int, int], Outcome], kernel: Series) -> Gri
 def outcome_cell(each: Outcome) -> Cell:
     """An outcome in a few words."""
     if each.killed_ns is not None:
-        return Cell(f"killed at {format_duration(each.killed_ns)}", "bad")
+        return Cell(f"killed at {about_duration(each.killed_ns)}", "bad")
     if each.waited_ns:
-        return Cell(f"waits {format_duration(each.waited_ns)}", "mixed")
+        return Cell(f"waits {about_duration(each.waited_ns)}", "mixed")
     return Cell("fits", "good")
