@@ -15,6 +15,7 @@ from .memory import MemoryPanel
 from .pagemap import MapPanel, describe_map, map_finding, map_picture, plot_map
 from .pages import plot_pages
 from .picture import PALETTE, Look, Picture, png_of, scale, styled, words_html
+from .ranges import plot_ranges
 from .runs import plot_memory, plot_run, plot_timeline, write_name
 from .scaling import ScalingPanel, describe_scaling, downtimes, plot_scaling, scaling_finding
 from .timeline import TimelinePanel
@@ -72,6 +73,7 @@ __all__ = [
     "plot_map",
     "plot_memory",
     "plot_pages",
+    "plot_ranges",
     "plot_run",
     "plot_scaling",
     "plot_timeline",

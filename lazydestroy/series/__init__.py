@@ -8,7 +8,7 @@ kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searche
 `VERSIONS` tells what became of the series, from version 1 to what Linux has. ``v4`` is version 4, lazy destroy for
 reboot alone; ``v8`` is version 8, the first form of what was merged. ``linux_6_2`` is what was merged, and
 `FINDINGS_6_2` what the search finds wrong with it; ``linux_latest`` has what was fixed since. `OomNotifier`,
-`OnePrepared` and `OneAtATime` are layers for ``plus``: other designs.
+`OnePrepared`, `OneAtATime` and `range_call` are layers for ``plus``: other designs.
 """
 
 from ..layers import COVER_LETTER, Layer, Patch, Series
@@ -30,6 +30,7 @@ from .p08_lazy_destroy_reboot import LazyDestroyForReboot
 from .p09_lazy_destroy_shutdown import LazyDestroyForShutdown
 from .p10_module_parameter import ModuleParameter
 from .p11_feature_bits import FeatureBits
+from .ranges import RangeCall, costs_in_a_range, longest_call_ns, range_call
 from .trace import Trace
 from .version import Fact, Version
 from .version4 import PATCHES as _PATCHES_OF_V4
@@ -84,13 +85,17 @@ __all__ = [
     "OomNotifier",
     "OtherBug",
     "Patch",
+    "RangeCall",
     "Series",
     "Trace",
     "Verdict",
     "Version",
     "check",
+    "costs_in_a_range",
     "linux_6_2",
     "linux_latest",
+    "longest_call_ns",
+    "range_call",
     "v1",
     "v1_fixed",
     "v4",
