@@ -268,7 +268,7 @@ def _play(what: Mapping[str, Any]) -> dict[str, Any]:
 
 def _error(text: str) -> Exception:
     """What was told, as an exception: not allowed, or something else."""
-    refused = ("PermissionError", "Function not implemented", "Operation not permitted")
+    refused = ("PermissionError", "Function not implemented", "Operation not permitted", "Invalid argument")
     return PermissionError(text) if any(word in text for word in refused) else RuntimeError(text)
 
 

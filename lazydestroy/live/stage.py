@@ -115,7 +115,7 @@ def watch(process: int, helper: int | None) -> dict[str, Any]:
     for file in files:
         waiting.register(file, select.POLLIN)
     ended: dict[int, int] = {}
-    used_ns = -cpu_ns(users)
+    used = [cpu_ns(user) for user in users]
     samples = [[0, *sample(users)]]
     killed = time.monotonic_ns()
     os.kill(process, signal.SIGKILL)
@@ -124,22 +124,26 @@ def watch(process: int, helper: int | None) -> dict[str, Any]:
         for file, _ in waiting.poll(SAMPLE_MS):
             user = files[file]
             ended[user] = time.monotonic_ns() - killed
-            used_ns += cpu_ns([user])
+            used[users.index(user)] = cpu_ns(user) - used[users.index(user)]
             os.waitpid(user, 0)
             waiting.unregister(file)
             os.close(file)
         samples.append([time.monotonic_ns() - killed, *sample(users)])
         rest -= len(ended) == len(users)
-    return {"wait_ns": ended[process], "freed_ns": max(ended.values()), "cpu_ns": used_ns, "samples": samples}
+    times = {"wait_ns": ended[process], "freed_ns": max(ended.values()), "cpu_ns": sum(used) or None}
+    return {**times, "samples": samples}
 
 
-def cpu_ns(users: list[int]) -> int:
-    """CPU time that processes have used so far, in nanoseconds; a zombie's can be read until it is waited for."""
-    total = 0
-    for user in users:
+def cpu_ns(user: int) -> int:
+    """CPU time that a process has used so far, in nanoseconds; 0 where the kernel doesn't count it.
+
+    A zombie's can be read until it is waited for.
+    """
+    try:
         with open(f"/proc/{user}/schedstat", "rb", buffering=0) as file:  # noqa: PTH123
-            total += int(file.read().split()[0])
-    return total
+            return int(file.read().split()[0])
+    except (OSError, IndexError):
+        return 0
 
 
 def sample(users: list[int]) -> list[int]:
