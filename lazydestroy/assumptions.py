@@ -18,6 +18,7 @@ from .costs import Costs
 from .host import sizes
 from .kernel import gmap, mm, uv
 from .page import PAGE_SHIFT, PAGE_SIZE
+from .series.ranges import costs_in_a_range
 from .tables import html_table
 from .units import format_count, format_duration, format_size
 from .uvcb import UVC_RC_INV_CMD
@@ -152,6 +153,15 @@ def _of_costs() -> Iterator[Assumption]:
             what = f"`{name}`: {explained[1].rstrip('.')}" if explained else f"`{name}`"
             why = f"{source.text} {source.reference}".strip()
             yield Assumption(COSTS, what, format_duration(getattr(costs, name)), why, f"costs.Costs.{name}")
+    inside = costs_in_a_range(costs)
+    yield Assumption(
+        COSTS,
+        "a call for a range of pages (a layer of this package, `range_call`)",
+        f"the call {format_duration(inside.noop)}, each page in it {format_duration(inside.destroy)}",
+        "the call by itself like one that changes nothing, and the rest of a destroy for the page, so that a range of "
+        "one page costs what a page costs today",
+        "series.ranges.costs_in_a_range",
+    )
 
 
 def _of_time() -> Iterator[Assumption]:

@@ -47,6 +47,9 @@ OPEN_IN_THE_SOURCES = {
     "a list that is filled while it is emptied": "a list page that is being emptied while others are added",
     "how many users an address space has": "users of an address space",
     "when a step takes effect": "when a step takes effect",
+    "how the price of a destroy is shared between call and page": (
+        "a call for a range of pages (a layer of this package, `range_call`)"
+    ),
 }
 
 
