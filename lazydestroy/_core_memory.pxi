@@ -141,9 +141,10 @@ cdef class Memory:
 
     Attributes
     ----------
-    touched : dict or None
-        If it is a dict, every frame whose record is read or written from Python becomes a key of it. If all are changed
-        by one function (see `change`), the function does instead.
+    touched : object or None
+        Is told of every record that Python reads or writes: ``look(pfn, record)`` returns what the reader gets,
+        ``put(pfn, record)`` what is written, and ``whole(those)`` is given the numbers of several frames; or the
+        function, if all frames are changed by one (see `change`). Such an object is `series.fields.Touched`.
     """
 
     cdef MemoryState s
@@ -156,7 +157,7 @@ cdef class Memory:
     cdef Recording recording
     cdef set wanted             # classes that are about to get pages
     cdef readonly int64_t context
-    cdef public dict touched
+    cdef public object touched
     cdef int64_t moves          # how often an entry of a table was changed
     cdef frozenset old_
     cdef object tables          # those that have entries here, as long as somebody keeps them
@@ -301,9 +302,8 @@ cdef class Memory:
                 raise NotTabled("a step that looks at another page")
             return self.scratch[pfn]
         self.check(pfn)
-        if self.touched is not None:
-            self.touched[pfn] = None
-        return self.records_[self.s.cls[<int64_t> pfn]]
+        found = self.records_[self.s.cls[<int64_t> pfn]]
+        return found if self.touched is None else self.touched.look(pfn, found)
 
     def set_record(self, pfn, record):
         """Replace the record of frame `pfn`."""
@@ -315,7 +315,7 @@ cdef class Memory:
             self.scratch[pfn] = record
             return
         if self.touched is not None:
-            self.touched[pfn] = None
+            record = self.touched.put(pfn, record)
         put(&self.s, pfn, self.class_of(record))
 
     def change(self, function, start=0, count=None):
@@ -344,7 +344,7 @@ cdef class Memory:
             self.set_record(start, function(record))
             return int(self.record(start) != record)
         if self.touched is not None:
-            self.touched.update(dict.fromkeys((function,) if last - first == self.pages else range(first, last)))
+            self.touched.whole((function,) if last - first == self.pages else range(first, last))
         self.enter()
         try:
             present = self.present(first, last)
@@ -390,7 +390,7 @@ cdef class Memory:
                 return {self.record(start): 1}
             raise NotTabled("a step that looks at a range of pages")
         if self.touched is not None:
-            self.touched.update(dict.fromkeys(range(first, last)))
+            self.touched.whole(range(first, last))
         if first == 0 and last == self.pages:
             return {self.records_[cls]: self.s.count[cls] for cls in range(CLASSES) if self.s.count[cls]}
         found = Counter()
@@ -417,7 +417,7 @@ cdef class Memory:
         if n == 0:
             return np.zeros(0, np.uint8), {}
         if self.touched is not None:
-            self.touched.update(dict.fromkeys(range(first, first + n)))
+            self.touched.whole(range(first, first + n))
         array = np.asarray(<uint8_t[:n]> (self.s.cls + first)).copy()
         return array, {cls: self.records_[cls] for cls in np.unique(array).tolist()}
 

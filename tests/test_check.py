@@ -14,8 +14,10 @@ from wording import SENTENCE_WORDS, words_of
 import lazydestroy as ld
 import lazydestroy.series.learned as learned_module
 from lazydestroy.kernel.structs import Kvm
+from lazydestroy.page import Record
 from lazydestroy.series.check import YOUNG, bounds_of
 from lazydestroy.series.failures import FAILURES, THREAD
+from lazydestroy.series.fields import BIT, EVERY, Touched
 from lazydestroy.series.picture import PARTS, Bounds, failure_in
 from lazydestroy.series.search import Search
 from lazydestroy.series.world import World
@@ -471,6 +473,28 @@ def test_if_steps_look_at_what_is_not_noted_the_search_finds_out_and_runs_every_
         pass
     assert not search.learn and search.done == search.transitions
     assert len(search.nodes) == check(v1_fixed, learn=False, **bounds).states
+
+
+@pytest.mark.parametrize("unseen", ["state", "refs"])
+def test_if_a_step_looks_at_a_field_that_is_not_noted_the_search_finds_out(unseen, monkeypatch):
+    note = Touched.note
+    monkeypatch.setattr(
+        Touched, "note", lambda self, key, read=EVERY, written=EVERY: note(self, key, read & ~BIT[unseen], written)
+    )
+    monkeypatch.setattr(learned_module, "PRESENT", 0)
+    bounds = {"pages": 1, "host": ("io",), **QUICK}
+    search = searched(v1_fixed, dict(bounds))
+    assert not search.learn and search.done == search.transitions
+    assert len(search.nodes) == check(v1_fixed, learn=False, **bounds).states
+
+
+def test_what_is_learned_of_a_page_holds_for_others_that_look_the_same():
+    """Of the records that a search meets, few differ in what one step looks at."""
+    search = searched(v1_fixed, {"sharing": False, **QUICK})
+    met = sum(isinstance(thing, Record) for thing in search.pictures.things)
+    partly = [alike for alike in search.learned._alike.values() if alike.keys() - {-1}]
+    assert partly and all(len(set(alike.values())) < met / 2 for alike in partly)
+    assert sum(map(len, search.learned._known.values())) > search.done
 
 
 def searched(kernel, bounds, before=None):

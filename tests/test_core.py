@@ -25,6 +25,7 @@ from lazydestroy._core import (
     walk,
 )
 from lazydestroy.page import Content, Holder, Page, Record, State
+from lazydestroy.series.fields import BIT, EVERY, Touched, unnoted
 
 USED = Record(refs=1, holder=Holder.MAPPED, mm=1)
 
@@ -326,7 +327,7 @@ def test_memory_notes_what_is_touched_only_while_it_is_told_to():
     def used(record):
         return record._replace(holder=Holder.OTHER)
 
-    memory.touched = {}
+    memory.touched = Touched()
     memory.page(2).update(refs=1)
     memory.records(3, 2)
     memory.change(used, 6, 1)
@@ -335,6 +336,49 @@ def test_memory_notes_what_is_touched_only_while_it_is_told_to():
     assert list(memory.touched)[-1] is used, "a function that goes over all frames is noted itself"
     memory.records()
     assert set(memory.touched) == {*range(8), used}
+
+
+def fields(*names):
+    """A set of fields."""
+    return sum(BIT[name] for name in names)
+
+
+def test_of_a_record_that_is_touched_it_is_noted_which_fields_are_read_and_which_are_set():
+    memory = Memory(8)
+    memory.set_record(1, USED)
+    memory.touched = Touched()
+    page = memory.page(1)
+    assert page.refs == 1
+    page.update(arch_1=True, owner=page.content_of)
+    assert memory.touched == {1: (fields("refs", "content_of"), fields("arch_1", "owner"))}
+    memory.set_record(2, memory.record(1)._replace(refs=0))
+    assert memory.touched[1][0] == EVERY, "what one record says goes to another frame"
+    assert memory.touched[2] == (EVERY, EVERY)
+    memory.touched = None
+    assert [type(memory.record(pfn)) for pfn in (1, 2)] == [Record, Record]
+    assert memory.record(2) == USED._replace(arch_1=True, refs=0)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda record: record == USED,
+        lambda record: record != USED,
+        lambda record: record < USED,
+        lambda record: {record: 1}[USED],
+        lambda record: tuple(record),
+        lambda record: record[0],
+        unnoted,
+    ],
+    ids=["==", "!=", "<", "hash", "iter", "index", "unnoted"],
+)
+def test_a_record_that_is_used_as_a_whole_is_noted_as_a_whole(use):
+    memory = Memory(8)
+    memory.set_record(1, USED)
+    plain = use(memory.record(1))
+    memory.touched = Touched()
+    assert use(memory.record(1)) == plain
+    assert memory.touched == {1: (EVERY, 0)}
 
 
 def test_a_deferred_list_says_which_frames_are_on_it():

@@ -4,12 +4,12 @@ A step can look at
 
 * its own task: the functions that it is in, their variables, its place in a loop;
 * what all tasks share: counters, handles, locks, lists, the Ultravisor's configurations. This is in parts (`PARTS`);
-* pages of the guest.
+* pages of the guest, each by the fields of its record (`lazydestroy.series.fields`).
 
-Which parts and pages it was, `lazydestroy.series.watch` notes while the step runs. A step does not see the other pages,
-where other tasks stand, or the search's own `Story`. If it ends or wakes other tasks, or asks for them, it is learned
-for just these. If it does something to every page by itself, as DESTROY_SEC_CONF does, it is learned page by page what
-that is (a sweep).
+Which parts and fields it was, `lazydestroy.series.watch` notes while the step runs. A step does not see the other
+pages, where other tasks stand, or the search's own `Story`. If it ends or wakes other tasks, or asks for them, it is
+learned for just these. If it does something to every page by itself, as DESTROY_SEC_CONF does, it is learned page by
+page what that is (a sweep).
 
 A layer could look at something else, such as a variable of its module, and then what was learned may be wrong. The
 search finds that out (`lazydestroy.series.search`).
@@ -17,13 +17,18 @@ search finds that out (`lazydestroy.series.search`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Hashable, Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .state import FLAGS, FRAMES, MARKS, PAGES, PARTS, UV, VM, Picture, Standing
+from .fields import EVERY, PRESENT, Alike, Fields, different, replaced, values_of
+from .state import FLAGS, FRAMES, MARKS, NOT_PRESENT, PAGES, PARTS, UV, VM, Picture, Standing
 from .story import ENDING, OF_A_TASK, Action
 from .watch import TASKS, VCPUS, sweep_of
 from .world import Said, trouble
+
+if TYPE_CHECKING:
+    from .picture import Pictures
 
 GONE = -1
 """Stands for where a task stands that has ended."""
@@ -36,6 +41,8 @@ class Effect(NamedTuple):
     ----------
     changes : tuple of (int, int)
         Cells that it changes: their places, and what they are afterwards.
+    fields : tuple of (int, Fields)
+        Pages of which it changes fields: their places, and what these fields are afterwards.
     tasks : tuple of int
         Where the tasks that it concerns stand afterwards, or `GONE`.
     spawned : tuple of (int, int)
@@ -51,6 +58,7 @@ class Effect(NamedTuple):
     """
 
     changes: tuple[tuple[int, int], ...]
+    fields: tuple[tuple[int, Fields], ...]
     tasks: tuple[int, ...]
     spawned: tuple[tuple[int, int], ...]
     made: int
@@ -68,29 +76,41 @@ class Learned:
 
     Parameters
     ----------
-    things : list
-        What the numbers in pictures stand for (`Pictures.things`).
+    pictures : Pictures
+        Knows what the numbers in pictures stand for.
 
     Attributes
     ----------
     rules : dict
-        Effects of steps: by what the step is, then by the places that it looks at, then by what it sees there.
+        Effects of steps: by what the step is, then by the places that it looks at, then by what it sees there. Where it
+        looks at some fields of a page only, the place has these fields in its higher bits (`_FIELDS`).
     sweeps : dict
         What a sweep makes of a page.
     """
 
-    def __init__(self, things: list[Any]) -> None:
-        self.things = things
+    def __init__(self, pictures: Pictures) -> None:
+        self.things, self._number = pictures.things, pictures.number
         self.rules: dict[Hashable, dict[tuple[int, ...], dict[tuple[int, ...], Effect]]] = {}
         self.sweeps: dict[Hashable, dict[int, int]] = {}
+        self._known: dict[Hashable, dict[tuple[int, ...], tuple[tuple[int, ...], Effect]]] = {}
+        self._readers: dict[tuple[int, ...], _Reader] = {}
+        self._alike: dict[int, Alike] = {}
+        self._replaced: dict[tuple[int, Fields], int] = {}
 
     def after(self, picture: Picture, move: Action) -> Picture | None:
         """The picture after a move, if it was learned what comes of it."""
         for concern in _CONCERNS:
             what, concerned = self._concerned(picture, move, concern)
-            found = self._effect(what, picture)
-            if found is not None:
-                return self._changed(picture, move, concerned, *found)
+            if what not in self.rules:
+                continue
+            known = self._known.setdefault(what, {})
+            found = known.get(picture.cells)
+            if found is None:
+                found = self._effect(what, picture.cells)
+                if found is None:
+                    continue
+                known[picture.cells] = found
+            return self._changed(picture, move, concerned, *found)
         return None
 
     def _concerned(self, picture: Picture, move: Action, concern: str) -> tuple[Hashable, list[int]]:
@@ -109,14 +129,45 @@ class Learned:
         concerned = own + others
         return (concern, what, tuple([tasks[place] for place in concerned])), concerned
 
-    def _effect(self, what: Hashable, picture: Picture) -> tuple[tuple[int, ...], Effect] | None:
-        """What was learned of a step: the places of the cells that it looks at, and its effect."""
-        cells = picture.cells
-        for places, effects in self.rules.get(what, _NOTHING).items():
-            effect = effects.get(tuple([cells[place] for place in places]))
-            if effect is not None and (effect.sweep is None or self._swept(cells, places, effect) is not None):
-                return places, effect
+    def _effect(self, what: Hashable, cells: tuple[int, ...]) -> tuple[tuple[int, ...], Effect] | None:
+        """What was learned of a step: the cells after it, and its effect."""
+        for places, effects in self.rules[what].items():
+            effect = effects.get(self._seen(cells, places))
+            if effect is None:
+                continue
+            swept = self._swept(cells, places, effect) if effect.sweep is not None else _NOTHING
+            if swept is not None:
+                return self._cells_after(cells, swept, effect), effect
         return None
+
+    def _cells_after(self, cells: tuple[int, ...], swept: dict[int, int], effect: Effect) -> tuple[int, ...]:
+        if not (swept or effect.changes or effect.fields):
+            return cells
+        after = list(cells)
+        for place, cell in swept.items():
+            after[place] = cell
+        for place, cell in effect.changes:
+            after[place] = cell
+        for place, fields in effect.fields:
+            after[place] = self._with(after[place], fields)
+        return tuple(after)
+
+    def _seen(self, cells: tuple[int, ...], places: tuple[int, ...]) -> tuple[int, ...]:
+        """What there is to see at some places. Pages that differ in nothing that is looked at are the same."""
+        reader = self._readers.get(places)
+        if reader is None:
+            reader = self._readers[places] = self._reader(places)
+        whole, pages = reader
+        seen: tuple[int, ...] = whole(cells)
+        return (*seen, *[alike[cells[page]] for page, alike in pages]) if pages else seen
+
+    def _reader(self, places: tuple[int, ...]) -> _Reader:
+        # a step always looks at several whole cells, so what reads them returns a tuple
+        whole = itemgetter(*[place for place in places if place <= _PLACE])
+        pages = [divmod(place, 1 << _FIELDS)[::-1] for place in places if place > _PLACE]
+        for _, fields in pages:
+            self._alike.setdefault(fields, Alike(fields, self.things))
+        return whole, [(page, self._alike[fields]) for page, fields in pages]
 
     def _swept(self, cells: tuple[int, ...], places: tuple[int, ...], effect: Effect) -> dict[int, int] | None:
         """The pages that a sweep changes, with what they are then. None: for one of them that was not learned yet."""
@@ -129,33 +180,34 @@ class Learned:
         return swept
 
     def _changed(
-        self, picture: Picture, move: Action, concerned: list[int], places: tuple[int, ...], effect: Effect
+        self, picture: Picture, move: Action, concerned: list[int], cells: tuple[int, ...], effect: Effect
     ) -> Picture | None:
         """A picture after a step. None: something was logged then that is not to be expected here."""
-        if effect.said and trouble(effect.said, picture.story.failed):
+        _, story, before, indices, made = picture
+        if effect.said and trouble(effect.said, story.failed):
             return None
-        things, cells, indices, story = self.things, list(picture.cells), picture.indices, picture.story
-        if effect.sweep is not None:
-            for place, cell in (self._swept(picture.cells, places, effect) or {}).items():
-                cells[place] = cell
-        for place, cell in effect.changes:
-            cells[place] = cell
-        after = list(picture.tasks)
+        things, after, ended = self.things, list(before), []
         for place, task in zip(concerned, effect.tasks, strict=True):
             after[place] = task
-        ended = []
         if GONE in effect.tasks:
-            ended = [things[was].role for was, now in zip(picture.tasks, after, strict=True) if now == GONE]
+            ended = [things[was].role for was, now in zip(before, after, strict=True) if now == GONE]
             indices = tuple([index for index, task in zip(indices, after, strict=True) if task != GONE])
             after = [task for task in after if task != GONE]
         for number, task in effect.spawned:
-            indices += (picture.made + number,)
+            indices += (made + number,)
             after.append(task)
         late = effect.calls if story.late and self._ends(picture, move) else 0
         if ended or late or move[0] != "step":
             handle = things[cells[VM]].handle if things[cells[FLAGS]].guest_up else 0
             story = story.after(move, ended, handle, late)
-        return Picture(tuple(cells), story, tuple(after), indices, picture.made + effect.made)
+        return Picture(cells, story, tuple(after), indices, made + effect.made)
+
+    def _with(self, page: int, fields: Fields) -> int:
+        """The number of a page's record with some fields replaced."""
+        number = self._replaced.get((page, fields))
+        if number is None:
+            number = self._replaced[page, fields] = self._number(replaced(self.things[page], fields))
+        return number
 
     def _ends(self, picture: Picture, move: Action) -> bool:
         """Whether a move is a step of a program that ends a configuration."""
@@ -169,7 +221,7 @@ class Learned:
         picture: Picture,
         move: Action,
         after: Picture,
-        looked_at: Collection[Any],
+        looked_at: Mapping[Any, tuple[int, int]],
         slots: tuple[list[int], list[int]],
         said: Said,
         calls: int,
@@ -181,7 +233,7 @@ class Learned:
         picture, after : Picture
             Of the machine before the move and after it.
         move : Action
-        looked_at : collection
+        looked_at : Touched
             What `watching` has noted meanwhile.
         slots : tuple of list of int
             The frames behind the guest's pages, before and after.
@@ -195,7 +247,11 @@ class Learned:
         NotAsLearned
             If it makes something else of a page than the same move did before.
         """
-        noted, sweep = _noted(looked_at, slots)
+        functions = [each for each in looked_at if callable(each)]
+        sweep = sweep_of(functions) if functions else None
+        if functions and sweep is None:  # it cannot be told what they do to a page: then it is learned for these pages
+            looked_at = {**looked_at, **dict.fromkeys(slots[0], (EVERY, EVERY))}
+        noted = _places(looked_at, *slots)
         standing = dict(zip(after.indices, after.tasks, strict=True))
         tasks = tuple([standing.pop(index, GONE) for index in picture.indices])
         moved = {place for place, (now, was) in enumerate(zip(tasks, picture.tasks, strict=True)) if now != was}
@@ -204,18 +260,26 @@ class Learned:
             what, concerned = self._concerned(picture, move, concern)
             if moved <= set(concerned):
                 break
-        cells = list(enumerate(zip(picture.cells, after.cells, strict=True)))
-        places = tuple(
-            [here for here, (was, now) in cells if here in noted or (was != now and (sweep is None or here < PAGES))]
-        )
         if sweep is not None:
-            becomes = self.sweeps.setdefault(sweep, {})
-            for here, (was, now) in cells[PAGES:]:
-                if here not in places and becomes.setdefault(was, now) != now:
-                    raise NotAsLearned
-        effects = self.rules.setdefault(what, {}).setdefault(places, {})
-        effects[tuple([picture.cells[here] for here in places])] = Effect(
-            changes=tuple([(here, after.cells[here]) for here in places if after.cells[here] != picture.cells[here]]),
+            self._learn_sweep(sweep, picture, after, noted)
+        places, changes, fields = [], [], []
+        for here, (was, now) in enumerate(zip(picture.cells, after.cells, strict=True)):
+            if here not in noted and (was == now or (sweep is not None and here >= PAGES)):
+                continue
+            read = written = EVERY
+            if here >= PAGES and sweep is None and here in noted:
+                frames = slots[0][here - PAGES], slots[1][here - PAGES]
+                read, written = self._fields_of(looked_at, frames, was, now)
+            if read == EVERY:
+                places.append(here)
+                changes += [(here, now)] if now != was else []
+                continue
+            places += [here | read << _FIELDS] if read else []
+            fields += [(here, (written, values_of(self.things[now], written)))] if written else []
+        effects = self.rules.setdefault(what, {}).setdefault(tuple(places), {})
+        effects[self._seen(picture.cells, tuple(places))] = Effect(
+            changes=tuple(changes),
+            fields=tuple(fields),
             tasks=tuple([tasks[place] for place in concerned]),
             spawned=tuple([(index - picture.made, task) for index, task in standing.items()]),
             made=after.made - picture.made,
@@ -224,20 +288,42 @@ class Learned:
             calls=calls,
         )
 
+    def _learn_sweep(self, sweep: Hashable, picture: Picture, after: Picture, noted: set[Any]) -> None:
+        """Learn what a sweep makes of the pages that the step has not looked at otherwise."""
+        becomes = self.sweeps.setdefault(sweep, {})
+        for here in range(PAGES, len(picture.cells)):
+            was, now = picture.cells[here], after.cells[here]
+            if here not in noted and becomes.setdefault(was, now) != now:
+                raise NotAsLearned
+
+    def _fields_of(
+        self, looked_at: Mapping[Any, tuple[int, int]], frames: tuple[int, int], was: int, now: int
+    ) -> tuple[int, int]:
+        """Of a page that was looked at: which fields of its record decide what happens, and which are set.
+
+        It is all of them if the page comes or goes, or gets another frame: then it counts among the other frames, too.
+        """
+        before, after = frames
+        if was == NOT_PRESENT or now == NOT_PRESENT or before != after or before not in looked_at:
+            return EVERY, EVERY
+        read, written = looked_at[before]
+        if different(self.things[was], self.things[now]) & ~written:
+            return EVERY, EVERY
+        return read | PRESENT if written else read, written
+
+
+_FIELDS = 8
+"""Bits of a place that say which cell it is. The higher ones are fields of a page; if there are none, it is all."""
+
+_PLACE = (1 << _FIELDS) - 1
+
+_Reader = tuple[Callable[[tuple[int, ...]], tuple[int, ...]], list[tuple[int, Alike]]]
+"""Reads whole cells; and pages, with what of each is looked at."""
 
 _CONCERNS = ("", VCPUS, TASKS)
 """Which tasks a step concerns beside its own: none, those of vCPUs, all."""
 
 _NOTHING: dict[Any, Any] = {}
-
-
-def _noted(looked_at: Collection[Any], slots: tuple[list[int], list[int]]) -> tuple[set[Any], Hashable]:
-    """Places of the cells that were looked at, with `TASKS` and `VCPUS` if they were; and a sweep, if there was one."""
-    functions = [each for each in looked_at if callable(each)]
-    sweep = sweep_of(functions) if functions else None
-    if functions and sweep is None:  # it cannot be told what they do to a page: then it is learned for these pages
-        looked_at = {*looked_at, *slots[0]}
-    return _places(looked_at, *slots), sweep
 
 
 def _places(noted: Collection[Any], before: list[int], after: list[int]) -> set[Any]:

@@ -71,9 +71,11 @@ class Possible:
             possible += [("io", page) for page in present if not _is(records[page], State.NON_SECURE)]
         if "swap" in bounds.host:
             possible += [("swap", page) for page in present if (record := records[page]) and record.refs == 1]
+        if story.failed or not bounds.failures:
+            return found + possible
         for action in possible:
             found.append(action)
-            found += self._failing(action, vm, flags, story)
+            found += self._failing(action, vm, flags)
         return found
 
     def _commands(self, vm: Vm, story: Story, performing: int) -> Iterator[Action]:
@@ -98,10 +100,8 @@ class Possible:
         """Whether there may be a program that has closed its VM, and lives on."""
         return self.any_order and flags.alive and not flags.guest_up
 
-    def _failing(self, action: Action, vm: Vm, flags: Flags, story: Story) -> Iterator[Action]:
+    def _failing(self, action: Action, vm: Vm, flags: Flags) -> Iterator[Action]:
         """An action, with something told to fail from then on."""
-        if story.failed:
-            return
         for name in self.bounds.failures:
             failure = failure_of(name)
             told = action[0] in failure.at and self._meets(failure)

@@ -113,7 +113,7 @@ class Search:
         self.nodes: list[Node] = []
         self.seen: dict[Hashable, int] = {}
         self.queue: list[tuple[int, int, int]] = []
-        self.learned = Learned(self.pictures.things)
+        self.learned = Learned(self.pictures)
         self.transitions = self.done = self.moves = self.worlds = 0
         self.broken: list[Action] | None = None
         self.stuck = False
@@ -151,15 +151,17 @@ class Search:
         """Try all that can happen in a state; it leaves the queue when that is done."""
         node = self.nodes[number]
         met: list[int] = []
-        for action in node.actions:
-            found = self._follow(number, action, actions + (action[0] != "step"), steps + 1)
+        for tried, action in enumerate(node.actions, 1):
+            is_step = action[0] == "step"
+            found = self._follow(number, action, actions + (not is_step), steps + 1)
             if found is None:
-                self.transitions += len(met) + 1
+                self.transitions += tried
                 self.broken = [*(each.action for each in self._path(number)), action]
                 return
-            met.append(found)
-        self.transitions += len(met)
-        node.steps = [found for found, action in zip(met, node.actions, strict=True) if action[0] == "step"]
+            if is_step:
+                met.append(found)
+        self.transitions += len(node.actions)
+        node.steps = met
         heapq.heappop(self.queue)
 
     def _follow(self, number: int, action: Action, actions: int, steps: int) -> int | None:
@@ -171,8 +173,7 @@ class Search:
         move: Action | None = action
         while move is not None:
             after = self.learned.after(picture, move) if self.learn else None
-            holds = after is not None and not self.pictures.found(after)
-            if holds:
+            if after is not None and self._is_fine(after):
                 if world is not None:
                     self._do(world, [move])
                     sure = False
@@ -188,10 +189,13 @@ class Search:
                 if after is not None:
                     raise NotAsLearned
                 after = ran
-            assert after is not None
             moves.append(move)
-            picture, move = after, self.pictures.undisturbed(after)
+            picture, move = after, None if after.key in self.seen else self.pictures.undisturbed(after)
         return self._meet(picture, number, action, tuple(moves), actions, steps, world)
+
+    def _is_fine(self, picture: Picture) -> bool:
+        """Whether nothing is wrong with a state. It has been asked of all that were seen."""
+        return picture.key in self.seen or not self.pictures.found(picture)
 
     def _meet(
         self,
@@ -254,7 +258,7 @@ class Search:
         """Let a machine do a move, and learn from it. None: it breaks."""
         slots = world.slots
         said: Said = ()
-        noted: dict[Any, None] = {}
+        noted: dict[Any, tuple[int, int]] = {}
         self.moves += 1
         with errors_as_findings(world):
             said = world.do(move, noted if self.learn else None)

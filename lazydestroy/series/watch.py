@@ -1,7 +1,8 @@
 """What a step looks at, while it runs on a small machine: the frames, and the parts of what all tasks share.
 
 All that the kernel's code reads is an attribute of one of these structures or a page's record. So the structures'
-classes are exchanged, while a step runs, for ones that note what is read; `Memory.touched` notes the frames.
+classes are exchanged, while a step runs, for ones that note what is read; `Memory.touched` notes the frames, and which
+fields of their records (`lazydestroy.series.fields`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..kernel.structs import Gmap, Kvm, Mm, MmContext, Pv, Struct, Vcpu
 from ..ultravisor import Ultravisor
 from ..userspace import Qemu
+from .fields import Touched, unnoted
 from .state import Process
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def _noting(kind: type[Any]) -> type[Any]:
     def look(self: object, name: str) -> Any:
         part = parts.get(name)
         if part is not None:
-            get(self, memory).touched[part] = None
+            get(self, memory).touched.note(part)
         return get(self, name)
 
     return type(kind.__name__, (kind,), {"__slots__": (), "__getattribute__": look, "__module__": kind.__module__})
@@ -81,11 +83,16 @@ _NOTING: dict[type[Any], type[Any]] = {}
 
 
 @contextmanager
-def watching(machine: Machine) -> Iterator[dict[Any, None]]:
+def watching(machine: Machine) -> Iterator[Touched]:
     """Note what is looked at or changed meanwhile, in order.
 
     These are numbers of frames, names of parts, and functions that were applied to every frame by itself
     (`Memory.change`). A change of a part is not noted if nothing was read of it.
+
+    Yields
+    ------
+    Touched
+        With both sets of fields full for a part, and for a frame whose record was put aside as a whole.
     """
     kvm, memory = machine.kvm, machine.memory
     mm, vm = machine.mm, (kvm, kvm.gmap, kvm.pv, *kvm.vcpus)
@@ -94,7 +101,8 @@ def watching(machine: Machine) -> Iterator[dict[Any, None]]:
     for kind in kinds:
         if kind not in _NOTING:
             _NOTING[kind] = _noting(kind)
-    memory.touched = touched = dict.fromkeys(ALWAYS)
+    memory.touched = touched = Touched()
+    touched.whole(ALWAYS)
     # what a walk knows of when it is to stop, it asks again: else it would not be seen what it asked
     memory.context_changed()
     for each, kind in zip(watched, kinds, strict=True):
@@ -105,6 +113,7 @@ def watching(machine: Machine) -> Iterator[dict[Any, None]]:
         memory.touched = None
         for each, kind in zip(watched, kinds, strict=True):
             object.__setattr__(each, "__class__", kind)
+        mm.swap.update({entry: unnoted(record) for entry, record in mm.swap.items()})
 
 
 def sweep_of(functions: list[Any]) -> Hashable | None:

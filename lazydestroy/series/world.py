@@ -116,7 +116,7 @@ class World:
     def _vcpu(self) -> str:
         return f"vCPU {sum(role == 'vCPU' for role, _ in self.roles.values())}"
 
-    def do(self, action: Action, noting: dict[Any, None] | None = None) -> Said:
+    def do(self, action: Action, noting: dict[Any, tuple[int, int]] | None = None) -> Said:
         """Let one thing happen, and no more: one step, or what begins something. Returns what was logged of it.
 
         What the kernel's code looks at meanwhile is added to `noting` (see `lazydestroy.series.watch`).
