@@ -236,17 +236,17 @@ def test_without_a_browser_the_row_of_the_slider_is_left_out_with_the_reason(mon
     command.report(TINY, ["teardown", "slider"])
     printed = capsys.readouterr().out
     assert "left out: slider: no Chromium: install it" in printed
-    assert "slider step" not in printed
+    assert "slider back" not in printed
 
 
 @pytest.mark.notebooks
 @pytest.mark.long("a browser takes a minute, and `make test` asks for none")
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_the_slider_is_measured_in_a_browser():
-    first, last, minute = slider.slider(QUICK)
-    assert 0 < first.figure < last.figure
+    opened, last, minute = slider.slider(QUICK)
+    assert 0 < opened.figure < last.figure, "the picture in view comes first"
     assert 1 < minute.figure < 300
-    assert "interact" in first.peer and minute.unit == " s"
+    assert "interact" in opened.peer and minute.unit == " s"
 
 
 def test_the_memory_and_the_time_of_a_seat_are_measured(tmp_path, capsys):

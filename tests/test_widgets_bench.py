@@ -199,6 +199,13 @@ def test_the_run_before_the_series_is_made_again_only_if_something_else_than_the
     assert ran == [v1.upto(8), v1.upto(8), v1.upto(0)]
     small.set(memory=2 * GIB, kernel=v1)
     assert ran[3:] == [v1, v1.upto(0)]
+    small.set(memory=4 * GIB)
+    small.set(memory=2 * GIB, scenario="reboot")
+    assert ran[5:] == [v1, v1, v1.upto(0)], "a slider that is moved back finds it"
+    small.set(memory=4 * GIB)
+    assert ran[8:] == [v1]
+    words = small.pictures["before and after"].words
+    assert words == bench(memory="4 GiB").pictures["before and after"].words
 
 
 def test_pictures_keep_their_size_whatever_is_shown(small):

@@ -71,6 +71,28 @@ class Seen:
     kernels: Mapping[str, Series]
 
 
+class Compared:
+    """Runs that others are compared with, such as the one before the series: each is made once, the last few are kept.
+
+    So moving the patches at hand, or moving a slider back, leaves them as they are.
+    """
+
+    KEPT = 16
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = []
+
+    def on(self, kernel: Series, seen: Seen) -> Run:
+        """The run that is seen, made on another kernel."""
+        wanted = {**seen.run.parameters, "kernel": kernel}
+        for run in (seen.run, *self._runs):
+            if run.scenario == seen.run.scenario and run.parameters == wanted:
+                return run
+        made = seen.again(kernel)
+        self._runs = [*self._runs, made][-self.KEPT :]
+        return made
+
+
 class View:
     """A picture in a widget of its own, with its words below.
 
@@ -154,18 +176,11 @@ class BeforeAndAfterView(View):
             self.names.append(write_name(self.picture, "", top + NAME * 0.75))
             self.panels.append(TimelinePanel(self.picture.panel(top + NAME, height), label=place == 1))
         self.picture.changes(*self.names)
-        self._before: Run | None = None
+        self._compared = Compared()
 
     def prepare(self, seen: Seen, hear: Hear) -> Run:
-        """The run before the series. It is kept: another patch level at hand leaves it as it was."""
-        before = v1.upto(0)
-        wanted = {**seen.run.parameters, "kernel": before}
-        if seen.run.parameters == wanted:
-            return seen.run
-        kept = self._before
-        if kept is None or (kept.scenario, kept.parameters) != (seen.run.scenario, wanted):
-            kept = self._before = seen.again(before)
-        return kept
+        """The run before the series."""
+        return self._compared.on(v1.upto(0), seen)
 
     def lasts(self, seen: Seen, prepared: Run) -> int:
         """The longer of the two."""
@@ -186,13 +201,14 @@ class WaitingView(View):
     def __init__(self) -> None:
         super().__init__(waiting_picture(2))
         self.panel = WaitingPanel(self.picture.panel(HEAD - 0.1, waiting_height(2)))
+        self._compared = Compared()
 
     def prepare(self, seen: Seen, hear: Hear) -> dict[str, Run]:
         """The runs by name of their kernel: one, if the first kernel is at hand."""
         own = seen.run.parameters["kernel"]
         names = {kernel: name for name, kernel in seen.kernels.items()}
         first = next(iter(names), own)
-        runs = {} if first == own else {names[first]: seen.again(first)}
+        runs = {} if first == own else {names[first]: self._compared.on(first, seen)}
         return {**runs, names.get(own, kernel_name(seen.run)): seen.run}
 
     def lasts(self, seen: Seen, prepared: dict[str, Run]) -> int:
