@@ -25,12 +25,13 @@ CLEAN_TABS := --ServerApp.contents_manager_class=lazydestroy.contents.CourseCont
 
 # Which extras of pyproject.toml a command wants, and whose wants are served along.
 extras-lab := lab
+extras-classroom := classroom
 extras-test := lab,test
-serves-test := lab
+serves-test := lab classroom
 extras-bench := bench
 extras-lint := dev
 
-.PHONY: help lab test test-all bench notebooks students wheel lint clean contact-sheet
+.PHONY: help lab test test-all bench notebooks students wheel lint clean contact-sheet course slides key sheet
 .DELETE_ON_ERROR:
 
 help:
@@ -41,6 +42,10 @@ help:
 	@echo "make notebooks   execute the lessons afresh and save them      make notebooks ARGS=notebooks/reference/glossary.ipynb"
 	@echo "make students    pack what students get: dist/lazydestroy-students.zip"
 	@echo "make wheel       build and check what pip installs: dist/*.whl, dist/*.tar.gz"
+	@echo "make course      make a folder for nbgrader: make course COURSE=my-course"
+	@echo "make slides      make a deck of the lessons' pictures: build/slides/index.html"
+	@echo "make key         write the key to all exercises: build/teachers/key.html      make key ARGS='ada bob'"
+	@echo "make sheet       write the test before and after the course, to print: build/teachers/sheet.html"
 	@echo "make lint        check style and types"
 	@echo "make contact-sheet   put all pictures of the lessons on one page, build/contact-sheet.html"
 	@echo "make clean       remove what the others made"
@@ -63,11 +68,19 @@ bench: $(VENV)/.has-bench
 notebooks: $(VENV)/.has-test
 	$(VENV)/bin/python -m tests.refresh_notebooks $(ARGS)
 
+course:
+	@"$(PYTHON)" -m tools.course "$(COURSE)"
+
 students:
 	@"$(PYTHON)" -m tools.students $(ARGS)
 
 wheel: $(VENV)/.has-lint
 	sh tools/wheel.sh $(VENV)/bin
+slides: $(VENV)/.has-classroom
+	$(VENV)/bin/python -m tools.slides $(ARGS)
+
+key sheet: $(VENV)/.has-classroom
+	$(VENV)/bin/python -m tools.teachers $@ $(ARGS)
 
 # cython-lint looks for pycodestyle on the path
 lint: $(VENV)/.has-lint

@@ -77,6 +77,7 @@ def test_a_link_to_what_students_lack_becomes_its_text(markdown, expected):
 def test_no_solution_is_in_it(unzipped):
     files = [path for path in unzipped.rglob("*") if path.is_file()]
     assert not [path for path in files if path.name == "nbgrader_config.py" or "source" in path.parts]
+    assert {path.name for path in (unzipped / "tools").iterdir()} == {Path(name).name for name in students.TOOLS}
     given = [nbformat.read(path, as_version=4) for path in (unzipped / "notebooks/exercises").rglob("*.ipynb")]
     exercises = "\n".join(cell.source for notebook in given for cell in notebook.cells)
     assert "YOUR CODE HERE" in exercises and "BEGIN SOLUTION" not in exercises

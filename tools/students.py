@@ -31,8 +31,9 @@ FOLDERS = ("course", "side", "reviewers", "reference", "exercises/release", "exe
 
 FOR_TEACHERS = ("reference/teaching.ipynb",)
 
-PACKAGE = ("lazydestroy", "tools", "Makefile", "pyproject.toml", "LICENSE", "LICENSE-text")
-"""What it takes to build and run the package, besides a README."""
+TOOLS = ("tools/__init__.py", "tools/check-prerequisites.sh", "tools/students.py")
+PACKAGE = ("lazydestroy", *TOOLS, "Makefile", "pyproject.toml", "LICENSE", "LICENSE-text")
+"""What it takes to build and run the package, besides a README. Other tools are for teachers: one makes the key."""
 
 BUILT = (".so", ".pyd", ".pyc", ".html")
 """Ends of files that building and running leave behind; so is a ``.c`` beside its ``.pyx``."""

@@ -1,0 +1,156 @@
+"""What only teachers get: slides, the key, and a test to print."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from in_browser import MARKS, SCREENSHOTS
+from refresh_notebooks import FOLDER
+
+import lazydestroy as ld
+from lazydestroy.quizzes import quiz_named
+from tools import slides, students, teachers
+
+
+class Loads(HTMLParser):
+    """Collects what a page would load, and the ends of its elements."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.loads += [values[name] for name in ("src", "href") if values.get(name)]
+
+
+@pytest.fixture(scope="module")
+def key() -> str:
+    return teachers.key(["ada", "bob"])
+
+
+# Slides
+
+
+def test_there_are_some_fifteen_slides_and_each_says_what_to_say():
+    assert 12 <= len(slides.SLIDES) <= 18
+    for slide in slides.SLIDES:
+        assert len(slide.title.split()) <= 12 and len(slide.say.split()) >= 10
+        assert bool(slide.cell) != bool(slide.lines)
+
+
+def test_every_lesson_of_the_course_is_shown_but_the_game_which_is_played():
+    shown = {slide.notebook for slide in slides.SLIDES}
+    course = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in (FOLDER / "course").glob("*.ipynb")}
+    assert course - shown == {"course/06-the-game"}
+
+
+@pytest.mark.parametrize("slide", [each for each in slides.SLIDES if each.cell], ids=lambda slide: slide.title)
+def test_each_picture_is_there_and_has_its_words(slide):
+    png, alt = slides.picture(slide.notebook, slide.cell)
+    assert png.startswith("iVBOR") and len(alt.split()) > 10
+
+
+def test_a_cell_without_a_picture_is_refused():
+    with pytest.raises(ValueError, match="cell='intro': index.ipynb shows no picture there"):
+        slides.picture("index", "intro")
+
+
+def test_the_deck_loads_nothing(tmp_path, capsys):
+    assert slides.main(["--to", str(tmp_path)]) == 0
+    assert f"{len(slides.SLIDES)} slides" in capsys.readouterr().out
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    loads = Loads(page).loads
+    assert len(loads) == len([slide for slide in slides.SLIDES if slide.cell])
+    assert all(each.startswith("data:image/png;base64,") for each in loads)
+    assert not re.search(r"url\(\s*['\"]?(?!data:)|@import", page.partition("</style>")[0])
+
+
+def test_without_reveal_js_it_says_where_it_comes_from(monkeypatch):
+    monkeypatch.setattr(slides.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install -e \"\.\[classroom\]\""):
+        slides.deck()
+
+
+class TestInABrowser:
+    pytestmark = MARKS
+
+    def test_the_slides_turn_and_fit(self, tmp_path):
+        from playwright.sync_api import sync_playwright
+
+        from benchmarks.browser import chromium
+
+        slides.main(["--to", str(tmp_path)])
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
+            errors: list[object] = []
+            page.on("pageerror", lambda error: errors.append(error))
+            page.goto((tmp_path / "index.html").as_uri())
+            page.wait_for_function("window.Reveal && Reveal.isReady()")
+            SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+            for number, slide in enumerate(slides.SLIDES, 1):
+                now = page.locator("section.present")
+                assert slide.title == now.locator("h2").inner_text()
+                box = now.bounding_box()
+                assert box["y"] >= 0 and box["y"] + box["height"] <= 720, slide.title
+                page.screenshot(path=SCREENSHOTS / f"slide-{number:02}.png")
+                page.keyboard.press("ArrowRight")
+            assert not errors
+            browser.close()
+
+
+# The key
+
+
+def test_the_key_has_every_exercise_and_every_students_answers(key):
+    for name in ld.exercises.EXERCISES:
+        assert f'<h2 id="{name}">' in key
+    for student in ("ada", "bob"):
+        for name in ("flat-floor", "who-owns", "missing-patch"):
+            answer = teachers.answer_of(ld.exercise(name, seed=student))
+            assert f"<tr><td>{student}</td><td>{answer}</td></tr>" in key
+            assert ld.exercise(name, seed=student).check(answer).right
+    assert Loads(key).loads == []
+
+
+def test_the_key_has_the_usual_mistakes_the_rubric_and_the_test(key):
+    patch = ld.exercise("patch-9")
+    text = re.sub(r"\s+", " ", key)
+    assert all(teachers.escape(mistake.hint) in text for mistake in patch.mistakes)
+    assert "<th><strong>" not in key and "hypothesis" in key and "Two points for each of the five parts" in key
+    assert "✔ Right." in key and "<details>" not in key
+
+
+def test_the_key_is_for_ids_that_look_like_anything():
+    assert "<td>&lt;b&gt;</td>" in teachers.problem_html("reboot-time", ["<b>"])
+
+
+# The test on paper
+
+
+def test_the_sheet_asks_what_the_quiz_asks_and_tells_no_answer():
+    sheet = teachers.sheet()
+    asked = quiz_named(teachers.TEST)
+    assert sheet.count('<div class="question">') == len(asked) == 8
+    for question in asked:
+        assert question.question in sheet
+        for choice in question.choices:
+            assert f"<li>{choice.answer}</li>" in sheet and choice.feedback not in sheet
+    assert "✔" not in sheet and Loads(sheet).loads == []
+
+
+def test_both_pages_are_written(tmp_path, capsys):
+    for page in ("key", "sheet"):
+        assert teachers.main([page, "--to", str(tmp_path)]) == 0
+        assert (tmp_path / f"{page}.html").exists()
+    assert "key.html" in capsys.readouterr().out
+
+
+def test_nothing_of_this_is_for_students():
+    given = {*students.package(), *students.notebooks()}
+    assert not [name for name in given if "teachers" in name or "slides" in name or name.startswith("build")]
+    assert teachers.BUILT.relative_to(teachers.ROOT).parts[0] == "build"
