@@ -1,0 +1,134 @@
+"""The teacher's guide: its plans fit the clock and the lessons, and its commands are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from test_notebooks import committed, headings, markdown
+
+import lazydestroy as ld
+from tests.refresh_notebooks import FOLDER, ROOT
+from tools import course, lessons
+
+GUIDE = FOLDER / "reference/teaching.ipynb"
+SOURCE = FOLDER / "exercises/source"
+CLASS_MINUTES = 90
+
+LESSON = re.compile(r"\((?:\.\./)+(?P<file>course/[\w-]+\.ipynb)\)")
+
+
+def cell(name: str) -> str:
+    """A cell of the guide."""
+    return next(each.source for each in committed(GUIDE).cells if each.id == name)
+
+
+def rows(text: str) -> list[list[str]]:
+    """The rows of the tables in a text."""
+    lines = (line for line in text.splitlines() if line.startswith("|") and not set(line) <= set("|- "))
+    return [[part.strip() for part in line.strip("|").split("|")] for line in lines]
+
+
+def measured(name: str) -> lessons.Lesson:
+    return lessons.measure(FOLDER / name, FOLDER)
+
+
+def plan(title: str) -> list[list[str]]:
+    """The table of a plan."""
+    return rows(re.split(r"^### ", cell("plans"), flags=re.MULTILINE)[1:][title])
+
+
+@pytest.mark.parametrize(("which", "minutes"), [(0, CLASS_MINUTES), (2, 60)], ids=["lab", "reviewers"])
+def test_a_plan_by_the_clock_leaves_each_lesson_its_measured_minutes(which, minutes):
+    at = 0
+    for row in plan(which)[1:]:
+        begin, end = map(int, row[0].split("–"))
+        assert begin == at < end
+        at = end
+        for found in LESSON.finditer(row[1]):
+            if "up to the table" not in row[1]:
+                reading, everything = measured(found["file"]).minutes
+                assert end - begin >= (everything if ", with its exercises" in row[1] else reading), row
+    assert at == minutes
+
+
+def sessions() -> list[list[str]]:
+    """The lessons of each session, by what the plan of three weeks links to."""
+    return [[found["file"] for found in LESSON.finditer(row[2])] for row in plan(1)[1:]]
+
+
+def test_the_sessions_are_those_of_the_courses_folder_and_cover_the_course():
+    assert sessions() == [[f"course/{name}.ipynb" for name in names] for names in course.SESSIONS]
+    in_order = [path.relative_to(FOLDER).as_posix() for path in sorted((FOLDER / "course").glob("*.ipynb"))]
+    assert [name for session in sessions() for name in session] == in_order
+
+
+def test_a_session_has_time_for_its_lessons_and_their_exercises():
+    """But for those of an hour, which are handed out."""
+    for session in sessions():
+        found = [measured(name) for name in session]
+        hours = sum(stars == 3 for each in found for stars in each.stars)
+        minutes = sum(each.minutes[1] or each.minutes[0] for each in found) - 60 * hours
+        assert minutes <= CLASS_MINUTES - 10, session
+
+
+def exercises_in(notebook: str) -> list[str]:
+    text = "\n".join(each.source for each in committed(SOURCE / f"{notebook}.ipynb").cells if each.cell_type == "code")
+    return re.findall(r'ld\.exercise\("([\w-]+)"', text)
+
+
+def test_no_lesson_has_the_answer_before_an_exercise_is_due():
+    """A patch is told in the lesson that it belongs to."""
+    patches = 0
+    for handout in course.HANDOUTS:
+        assert 1 <= handout.out < handout.due <= len(course.SESSIONS)
+        for name in [each for notebook in handout.notebooks for each in exercises_in(notebook)]:
+            if name.startswith("patch-") or name == "destroy-fast":
+                taught = Path(ld.exercise(name).lesson).stem
+                assert not any(taught in session for session in course.SESSIONS[: handout.due - 1]), name
+                patches += 1
+    assert patches == 6
+
+
+def test_every_exercise_is_handed_out_once_but_patch_7():
+    """The lesson on patch 7 is also that on 3 and 4, which are enough."""
+    handed = [name for handout in course.HANDOUTS for name in handout.notebooks]
+    there = {path.relative_to(SOURCE).with_suffix("").as_posix() for path in SOURCE.rglob("*.ipynb")}
+    assert len(handed) == len(set(handed))
+    assert there - set(handed) == {"write-the-patch/patch-7"} and set(handed) <= there
+
+
+def test_the_plan_hands_out_what_the_courses_folder_has():
+    for number, row in enumerate(plan(1)[1:], 1):
+        linked = re.findall(r"exercises/release/([\w/-]+)\.ipynb", row[4])
+        out = [name for handout in course.HANDOUTS if handout.out == number for name in handout.notebooks]
+        assert sorted(linked) == sorted(out), number
+
+
+def test_the_courses_folder_has_an_assignment_for_each_hand_out(tmp_path, capsys):
+    assert course.main([str(tmp_path)]) == 0
+    assert {path.name for path in (tmp_path / "source").iterdir()} == {each.name for each in course.HANDOUTS}
+    assert (tmp_path / "source/week-1/patch-3.ipynb").exists() and (tmp_path / "nbgrader_config.py").exists()
+    assert "week-1: patch-4, patch-3\n    handed out after session 1" in capsys.readouterr().out
+    assert course.main([str(tmp_path)]) == 1
+    assert "there is a course already" in capsys.readouterr().err
+
+
+def test_the_notes_say_where_to_stop_in_every_lesson():
+    noted = rows(cell("notes"))[1:]
+    assert len(noted) == len(list((FOLDER / "course").glob("*.ipynb")))
+    for row in noted:
+        path = FOLDER / LESSON.search(row[0])["file"]
+        stop = re.fullmatch(r"\*(.+)\*", row[3])[1]
+        assert stop.replace("`", "").replace(" ", "-") in headings(path), (path, stop)
+
+
+def test_every_command_of_the_guide_is_one():
+    text = markdown(GUIDE)
+    rules = re.findall(r"^([a-z -]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    targets = {target for rule in rules for target in rule.split()}
+    asked = set(re.findall(r"\bmake ([a-z-]+)", "\n".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))))
+    assert len(asked) > 4 and asked <= targets
+    for module in re.findall(r"python -m ((?:tools|benchmarks|tests)\.\w+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
