@@ -91,6 +91,19 @@ def test_no_lesson_has_the_answer_before_an_exercise_is_due():
     assert patches == 6
 
 
+def test_what_an_exercise_needs_has_been_taught_before_it_is_handed_out():
+    asked = 0
+    for handout in course.HANDOUTS:
+        taught = {name for session in course.SESSIONS[: handout.out] for name in session}
+        for name in handout.notebooks:
+            first = committed(SOURCE / f"{name}.ipynb").cells[0].source
+            needs = first.partition("**You need before:**")[2].partition(". ")[0]
+            needed = {Path(found["file"]).stem for found in LESSON.finditer(needs)}
+            assert needed <= taught, (name, needed - taught)
+            asked += len(needed)
+    assert asked > 15
+
+
 def test_every_exercise_is_handed_out_once_but_patch_7():
     """The lesson on patch 7 is also that on 3 and 4, which are enough."""
     handed = [name for handout in course.HANDOUTS for name in handout.notebooks]
