@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import lazydestroy as ld
 from lazydestroy import exercises
-from lazydestroy.exercises import NumberExercise, PatchExercise, Progress, session
+from lazydestroy.exercises import NumberExercise, PatchExercise, Progress, kept, session
 from lazydestroy.exercises.families import FAMILIES, searching
 from lazydestroy.exercises.families.searching import MISSING_PATCH
 from lazydestroy.exercises.numbers import COUNT, SIZE, TIME, Draw
@@ -373,6 +373,16 @@ def test_a_variable_names_the_file_or_none(tmp_path, monkeypatch):
     in_a_new_session(monkeypatch)
     ld.exercise("reboot-time", seed=1).check(1)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_in_jupyterlite_it_is_where_the_browser_keeps_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("LAZYDESTROY_PROGRESS", raising=False)
+    monkeypatch.setattr(kept, "BROWSERS_DRIVE", tmp_path)
+    assert kept.usual_file() != tmp_path / "progress.json"
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    assert kept.usual_file() == tmp_path / "progress.json"
+    monkeypatch.setattr(kept, "BROWSERS_DRIVE", tmp_path / "gone")  # Python in a page that is no JupyterLite
+    assert kept.usual_file() != tmp_path / "gone" / "progress.json"
 
 
 def test_where_the_usual_file_cannot_be_it_does_without(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ VARIABLE = "LAZYDESTROY_PROGRESS"
 """Environment variable that names the file; "off" means none."""
 
 OFF = "off"
+
+BROWSERS_DRIVE = Path("/drive")
+"""Where a kernel of JupyterLite finds the reader's notebooks, which the browser keeps. Its other files end with it."""
 
 
 @dataclass(slots=True)
@@ -38,11 +42,14 @@ def usual_file() -> Path | None:
     """Return the file that is used unless another is asked for; None: none.
 
     It is what LAZYDESTROY_PROGRESS names, else ``lazydestroy/progress.json`` in the folder where programs of this user
-    keep their state: XDG_STATE_HOME, or ``~/.local/state``.
+    keep their state: XDG_STATE_HOME, or ``~/.local/state``. In JupyterLite it is ``progress.json``, beside the
+    notebooks' folders.
     """
     named = os.environ.get(VARIABLE, "")
     if named:
         return None if named.lower() == OFF else Path(named).expanduser()
+    if sys.platform == "emscripten" and BROWSERS_DRIVE.is_dir():
+        return BROWSERS_DRIVE / "progress.json"
     state = os.environ.get("XDG_STATE_HOME", "")
     try:
         folder = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
