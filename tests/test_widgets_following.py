@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -230,3 +232,34 @@ def test_an_error_in_a_thread_comes_back_to_the_one_who_waits(monkeypatch, start
     with pytest.raises(ValueError, match="^broken$"):
         asyncio.run(controlled._in_thread(broken))
     assert asyncio.run(controlled._in_thread(divmod, 7, 2)) == (3, 1)
+
+
+@pytest.mark.parametrize("can_suspend", [True, False])
+def test_in_a_browser_work_can_be_stopped_where_it_can_be_suspended(explorer, monkeypatch, can_suspend):
+    """There are no threads there; what has come up meanwhile is done while the work is suspended."""
+    meanwhile = [lambda: None, explorer._cancel]
+    bar = []
+
+    def run_sync(sleeping):
+        sleeping.close()
+        bar.append(explorer.waiting.layout.visibility)
+        if meanwhile:
+            meanwhile.pop(0)()
+
+    ffi = types.SimpleNamespace(can_run_sync=lambda: can_suspend, run_sync=run_sync)
+    monkeypatch.setitem(sys.modules, "pyodide", types.SimpleNamespace(ffi=ffi))
+    monkeypatch.setitem(sys.modules, "pyodide.ffi", ffi)
+    monkeypatch.setattr(controlled, "IN_A_BROWSER", True)
+    monkeypatch.setattr(controlled, "PATIENCE", 0.05)
+    monkeypatch.setattr(threading.Thread, "start", cannot_start)
+    log = slowed(explorer, monkeypatch, 0.5)
+
+    async def wait_for_it():
+        explorer.controls["memory"].value = 2 * GIB
+        await settled(explorer)
+
+    asyncio.run(wait_for_it())
+    assert log == [[2 * GIB, "stopped" if can_suspend else "done", True]]
+    assert explorer.message == (controlled.STOPPED if can_suspend else "")
+    assert ("visible" in bar) is can_suspend
+    assert explorer.waiting.layout.visibility == "hidden"

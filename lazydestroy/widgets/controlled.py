@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -115,6 +116,21 @@ async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     except RuntimeError:  # can't start new thread
         work()
     return await future
+
+
+IN_A_BROWSER = sys.platform == "emscripten"
+"""Whether this is a browser's Python: there are no threads in it, so work runs on the event loop itself."""
+
+
+def _let_others_act() -> None:
+    """Suspend work that runs on the event loop itself, and go on with it when what has come up meanwhile is done.
+
+    A browser that cannot suspend WebAssembly just goes on: then Cancel is seen when a part of the work is done.
+    """
+    from pyodide.ffi import can_run_sync, run_sync  # only a browser's Python has it
+
+    if can_run_sync():
+        run_sync(asyncio.sleep(0))
 
 
 class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -283,7 +299,8 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
     ) -> Hear:
         """Hands on how far work is, ten times a second at most. In a thread: to the event loop.
 
-        There it also stops work that is to be halted, or that has taken long and is not wanted any more.
+        There it also stops work that is to be halted, or that has taken long and is not wanted any more. Where there
+        are no threads, it lets the event loop act.
         """
         last, began = 0.0, time.perf_counter()
 
@@ -296,8 +313,10 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
             if now - last < 0.1:
                 return
             last = now
-            if loop is None:
+            if loop is None or IN_A_BROWSER:
                 self._show_progress(wanted, share, words)
+                if loop is not None:
+                    _let_others_act()
             else:
                 loop.call_soon_threadsafe(self._show_progress, wanted, share, words)
 
