@@ -27,11 +27,12 @@ CLEAN_TABS := --ServerApp.contents_manager_class=lazydestroy.contents.CourseCont
 extras-lab := lab
 extras-classroom := classroom
 extras-test := lab,test
-serves-test := lab classroom
+serves-test := lab classroom site
 extras-bench := bench
 extras-lint := dev
+extras-site := site
 
-.PHONY: help lab test test-all bench notebooks students wheel lint clean contact-sheet course slides key sheet
+.PHONY: help lab test test-all bench notebooks students wheel lint clean contact-sheet course slides key sheet test-site site pdf
 .DELETE_ON_ERROR:
 
 help:
@@ -46,6 +47,9 @@ help:
 	@echo "make slides      make a deck of the lessons' pictures: build/slides/index.html"
 	@echo "make key         write the key to all exercises: build/teachers/key.html      make key ARGS='ada bob'"
 	@echo "make sheet       write the test before and after the course, to print: build/teachers/sheet.html"
+	@echo "make site        build the web site, which runs in the reader's browser, in build/site"
+	@echo "make test-site   run every notebook of the site in Chromium, with the network cut"
+	@echo "make pdf         print the course of the site into build/course.pdf"
 	@echo "make lint        check style and types"
 	@echo "make contact-sheet   put all pictures of the lessons on one page, build/contact-sheet.html"
 	@echo "make clean       remove what the others made"
@@ -81,6 +85,17 @@ slides: $(VENV)/.has-classroom
 
 key sheet: $(VENV)/.has-classroom
 	$(VENV)/bin/python -m tools.teachers $@ $(ARGS)
+# With ARGS=--reading-only without what runs in the browser; that needs no more than this. Else: npm, for Pyodide; clang, lld
+# and C headers for WebAssembly (Debian: clang-19 lld-19 wasi-libc); and a folder of wheels for Pyodide, PYODIDE_WHEELS.
+site: $(VENV)/.has-site
+	$(VENV)/bin/python -m tools.site $(ARGS)
+
+test-site: $(VENV)/.has-test
+	SITE_NOTEBOOKS=all $(VENV)/bin/python -m pytest -m "" tests/test_site.py $(ARGS)
+
+# Prints what `make site` has built.
+pdf: $(VENV)/.has-bench
+	$(VENV)/bin/python -m tools.site.pdf $(ARGS)
 
 # cython-lint looks for pycodestyle on the path
 lint: $(VENV)/.has-lint
@@ -116,4 +131,4 @@ $(VENV)/.has-%: $(MADE_WITH) pyproject.toml $(CORE)
 	@echo "Building and installing lazydestroy with [$(extras-$*)] into $(VENV) ..."
 	@rm -f lazydestroy/_core.c[py]*.so
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$(extras-$*)]"
-	@touch $@ $(serves-$*:%=$(VENV)/.has-%)
+	@touch $@ $(foreach other,$(serves-$*),$(VENV)/.has-$(other))

@@ -148,16 +148,23 @@ class Notebook:
     """
 
     def __init__(self, browser: Any, address: str, path: str, width: int = 1280) -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 1000})
+        self._listen(browser.new_page(viewport={"width": width, "height": 1000}))
+        self.page.goto(address % (re.sub(r"\W", "-", path), path))
+        self._until_ready(PATIENCE)
+
+    def _listen(self, page: Any) -> None:
+        self.page = page
         self.complaints: list[str] = []
         self.page.on("console", lambda message: self._hear(message.text if message.type == "error" else ""))
         self.page.on("pageerror", lambda error: self._hear(str(error)))
         self.page.set_default_timeout(PATIENCE * 1000)
-        self.page.goto(address % (re.sub(r"\W", "-", path), path))
+
+    def _until_ready(self, within: float) -> None:
+        """Wait for the notebook, and for its kernel."""
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.wait_for_function("window.jupyterapp && document.querySelector('.jp-NotebookPanel')")
         self.execute("application:toggle-left-area")
-        self.until(lambda: "Idle" in self.kernel_status(), "the kernel is there")
+        self.until(lambda: "Idle" in self.kernel_status(), "the kernel is there", within)
 
     def _hear(self, text: str) -> None:
         if text and not any(re.search(known, text) for known in NOT_OURS):
@@ -187,7 +194,7 @@ class Notebook:
         """What the bar below says of the kernel."""
         return " ".join(self.page.locator(".jp-StatusBar-TextItem, .jp-StatusBar-Right-Side").all_inner_texts() or [""])
 
-    def run_all(self) -> None:
+    def run_all(self, within: float = 4 * PATIENCE) -> None:
         """Run all cells, and wait until they are done and the widgets are there."""
         self.execute("notebook:run-all-cells")
 
@@ -196,7 +203,7 @@ class Notebook:
             prompts = self.page.locator(".jp-CodeCell").evaluate_all(_PROMPTS)
             return bool(prompts) and all(re.search(r"\[\d+\]", prompt) for prompt in prompts)
 
-        self.until(done, "all cells are done", 4 * PATIENCE)
+        self.until(done, "all cells are done", within)
 
     def widgets(self) -> list[Widget]:
         """The widgets of the course, in order."""

@@ -148,7 +148,8 @@ def test_the_run_time_needs_are_four():
 
 
 def test_the_extras_are_there():
-    assert set(PYPROJECT["project"]["optional-dependencies"]) == {"lab", "classroom", "hub", "test", "bench", "dev"}
+    extras = {"lab", "classroom", "hub", "test", "bench", "site", "dev"}
+    assert set(PYPROJECT["project"]["optional-dependencies"]) == extras
 
 
 def test_simpy_is_for_the_benchmark_only():

@@ -1,0 +1,220 @@
+"""The web site: pages that lead somewhere, and notebooks that run in the reader's browser, with the network cut.
+
+SITE names a folder that `make site` has built; without it the tests build their own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from in_browser import MARKS, SCREENSHOTS
+from refresh_notebooks import FOLDER, normalised
+from test_notebooks import committed, said
+
+import lazydestroy as ld
+from benchmarks.site import RUN, SiteNotebook, served, visitor
+from lazydestroy.exercises.kept import locked
+
+pytest.importorskip("sphinx", reason='no Sphinx: pip install -e ".[site]"')
+pytest.importorskip("jupyterlite_core", reason='no JupyterLite: pip install -e ".[site]"')
+
+from tools.site import pages
+from tools.site.__main__ import WHEELS, runs
+from tools.site.core import missing
+
+pytestmark = MARKS
+
+LESSON = "course/01-why-is-the-reboot-slow.ipynb"
+SAMPLE = (LESSON, "course/03-old-pages-new-guest.ipynb", "reference/lab.ipynb")
+"""What is run unless SITE_NOTEBOOKS is "all"."""
+
+PATIENCE = 1200.0
+"""Seconds for all cells of a notebook, at most: the model is several times slower there."""
+
+ALL = [path.as_posix() for path in pages.published()]
+CHOSEN = ALL if os.environ.get("SITE_NOTEBOOKS") == "all" else SAMPLE
+
+
+def built(tmp_path_factory, name, build):
+    """What `build` puts into a folder; tests that run side by side in several processes share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    with locked(folder / "lock"):
+        if not (folder / "done").exists():
+            build(folder)
+            (folder / "done").touch()
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory):
+    """The pages by themselves."""
+    if named := os.environ.get("SITE"):
+        return Path(named)
+    return built(tmp_path_factory, "pages", lambda to: pages.build(to / "site", to / "copies", runs=False))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site with JupyterLite."""
+    if named := os.environ.get("SITE"):
+        return Path(named)
+    if lacking := missing(WHEELS):
+        if os.environ.get("REQUIRE_SITE"):
+            pytest.fail(lacking)
+        pytest.skip(lacking)
+
+    def build(folder):
+        runs(folder / "site" / "lite", folder / "work")
+        pages.build(folder / "site", folder / "copies", runs=True)
+
+    return built(tmp_path_factory, "whole", build)
+
+
+@pytest.fixture(scope="module")
+def here(site):
+    with served(site) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    return tmp_path_factory.mktemp("profile")
+
+
+@pytest.fixture
+def reader(here, profile):
+    """A visitor who comes back: the browser's cache is warm from the second notebook on."""
+    with visitor(profile, here) as found:
+        yield found
+
+
+# To read
+
+
+def test_every_notebook_but_the_solutions_is_a_page(reading):
+    assert {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.ipynb")} - set(ALL) == {
+        path.relative_to(FOLDER).as_posix() for path in (FOLDER / "exercises" / "source").rglob("*.ipynb")
+    }
+    for path in ALL:
+        assert (reading / path).with_suffix(".html").is_file()
+
+
+def test_every_link_leads_somewhere(reading):
+    assert pages.broken_links(reading) == []
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    (tmp_path / "one.html").write_text(
+        '<h1 id="here"></h1><a href="two.html">2</a><a href="#here">1</a><a href="#gone">0</a>'
+    )
+    assert pages.broken_links(tmp_path) == ["one.html: #gone", "one.html: two.html"]
+
+
+def test_every_picture_of_a_notebook_has_words(reading):
+    without = [
+        f"{path}: {tag}"
+        for path in ALL
+        for tag in re.findall(r"<img[^>]*>", (reading / path).with_suffix(".html").read_text(encoding="utf-8"))
+        if not re.search(r'alt="[^"]{20,}"', tag)
+    ]
+    assert without == []
+
+
+def test_without_a_kernel_a_page_reads_well_and_asks_nobody_else(reading, tmp_path):
+    with served(reading) as there, visitor(tmp_path, there) as guest:
+        page = guest.opens(Path(LESSON).with_suffix(".html").as_posix())
+        prediction = page.locator(".lazydestroy-folded details").first
+        assert not prediction.evaluate("details => details.open")
+        assert page.locator("article img").first.evaluate("image => image.naturalWidth") > 300
+        page.locator("article").get_by_role("link", name="vCPUs").first.click()
+        page.wait_for_url("**/reference/glossary.html#*")
+        assert page.evaluate("document.querySelector(location.hash).closest('section').innerText").startswith("vCPU")
+        page.goto(f"{there.address}/search.html?q=downtime")
+        page.wait_for_selector("#search-results li")
+        assert guest.elsewhere == []
+
+
+# To run
+
+
+@pytest.mark.parametrize("path", CHOSEN)
+def test_it_says_in_the_browser_what_is_committed(path, reader):
+    notebook = reader.runs(path)
+    notebook.run_all(PATIENCE)
+    notebook.page.wait_for_timeout(1000)
+    assert notebook.errors() == []
+    assert said(normalised(nbformat.from_dict(notebook.content()))) == said(committed(FOLDER / path))
+    assert reader.elsewhere == []
+
+
+def test_a_visit_and_another_one(here, tmp_path):
+    """Read lesson 1, press the button, run it, move the slider, do an exercise, leave; come back: it is still there."""
+    steps, began = {}, time.perf_counter()
+
+    def done(step):
+        nonlocal began
+        steps[step], began = time.perf_counter() - began, time.perf_counter()
+
+    here.sent.clear()
+    with visitor(tmp_path, here) as guest:
+        page = guest.opens("index.html")
+        page.get_by_role("link", name="Why is the reboot slow?").first.click()
+        page.wait_for_url("**/course/01-*.html")
+        done("page")
+        page.click(RUN)
+        notebook = SiteNotebook(page)
+        done("kernel")
+        notebook.run_all(PATIENCE)
+        done("cells")
+        widget = next(each for each in notebook.widgets() if each.controls() and each.controls()[0].kind == "slider")
+        before = widget.at_rest()
+        done("at rest")
+        widget.controls()[0].press("ArrowRight")
+        notebook.until(lambda: widget.shown() != before, "another picture")
+        done("slider")
+        answer(notebook, "problem.check(", f'problem.check("{right_time()}")')
+        notebook.until(
+            lambda: "✔" in page.locator(".jp-Cell", has_text="problem.check(").last.inner_text(), "it is right"
+        )
+        notebook.execute("docmanager:save")
+        notebook.until(lambda: not page.evaluate(IS_DIRTY), "it is saved")
+        assert guest.elsewhere == []
+        first_visit = sum(here.sent.values())
+    with visitor(tmp_path, here) as guest:
+        began = time.perf_counter()
+        notebook = guest.runs(LESSON)
+        done("kernel again")
+        assert f'problem.check("{right_time()}")' in str(notebook.content())
+        answer(notebook, "problem.check(", "import lazydestroy as ld; list(ld.progress().solved)")
+        notebook.until(
+            lambda: "['reboot-time, seed 1']" in notebook.page.locator("body").inner_text(), "it is remembered"
+        )
+        assert guest.elsewhere == []
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    seconds = ", ".join(f"{step} {taken:.1f} s" for step, taken in steps.items())
+    print(f"\na first visit loads {first_visit / 1e6:.1f} MB, not compressed; {seconds}")
+
+
+IS_DIRTY = "window.jupyterapp.shell.currentWidget.context.model.dirty"
+
+
+def right_time() -> str:
+    """What the exercise of lesson 1 wants."""
+    before = ld.series.v1.upto(0)
+    return f"{ld.reboot('24 GiB', used=0.75, kernel=before, new_guest='normal', touch='none').downtime:.2f} s"
+
+
+def answer(notebook, there, text):
+    """Write something else into the cell in which there is something, and run it."""
+    place = notebook.page.locator(".jp-CodeCell", has_text=there).last
+    place.locator(".cm-content").click()
+    notebook.page.keyboard.press("Control+a")
+    notebook.page.keyboard.insert_text(text)
+    notebook.page.keyboard.press("Control+Enter")
