@@ -73,6 +73,24 @@ def test_one_binary_is_for_the_oldest_python_and_all_later_ones():
     assert [int(each[1]) for each in said if each] == list(range(minor, minor + 4))
 
 
+def test_each_python_of_the_classifiers_is_tried_with_a_wheel_and_with_the_suite():
+    pythons = re.findall(r"Python :: 3\.(\d+)", "\n".join(PYPROJECT["project"]["classifiers"]))
+    assert PYPROJECT["tool"]["cibuildwheel"]["build"] == " ".join(f"cp3{minor}-*" for minor in pythons)
+    matrix = ", ".join(f'"3.{minor}"' for minor in pythons)
+    assert f"python: [{matrix}]" in text(ROOT / ".github/workflows/test.yml")
+    assert f"in {' '.join(f'3.{minor}' for minor in pythons)}; do" in text(ROOT / ".ci/packages.sh")
+
+
+def test_workflows_call_make_for_what_it_knows():
+    targets = set(re.findall(r"^([\w -]+):", text(ROOT / "Makefile"), re.MULTILINE))
+    targets = {target for rule in targets for target in rule.split()}
+    called = set()
+    for workflow in (ROOT / ".github/workflows").glob("*.yml"):
+        called |= set(re.findall(r"^ +- run: (?:\w+=\S+ )?make ([\w-]+)$", text(workflow), re.MULTILINE))
+    assert called == {"test", "wheel", "site"}
+    assert called <= targets
+
+
 def test_sources_without_their_core_say_what_to_do(tmp_path):
     """In the root of a checkout Python finds them before the installed package."""
     left_out = shutil.ignore_patterns("_core*.so", "_core*.pyd", "_core.c", "__pycache__")
