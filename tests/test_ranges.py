@@ -7,7 +7,8 @@ import pytest
 import lazydestroy as ld
 from lazydestroy.plots import plot_ranges
 from lazydestroy.series import costs_in_a_range, longest_call_ns, range_call
-from lazydestroy.widgets import choose
+from lazydestroy.widgets import choose, measure_exits
+from lazydestroy.widgets.controlled import KEEPS_KEYS
 
 SMALL = {"low_memory": "1 MiB", "loader": "64 KiB", "image": "64 KiB", "host_memory": "64 MiB"}
 SLOW = ld.series.v1.upto(5)
@@ -99,3 +100,9 @@ def test_a_slider_shows_what_belongs_to_its_value_and_computes_it_once():
     assert asked == [4, 1]
     with pytest.raises(ValueError, match="of=3"):
         choose("pages", (1, 2), 3)
+
+
+def test_arrow_keys_move_the_sliders_and_nothing_else():
+    """In JupyterLab they would move from cell to cell, too."""
+    for widget in (choose("pages", (1, 2), str), measure_exits()):
+        assert KEEPS_KEYS in widget._dom_classes

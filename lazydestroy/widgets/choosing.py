@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets
 
 from ..units import several, shown
+from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 from .outcome import as_html
 
@@ -35,8 +36,9 @@ class Chooser(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
             layout={"width": "60%"},
         )
         self.shown = ipywidgets.HTML(self._html(len(self.values) - 1))
-        super().__init__([hides_text(), self.slider, self.shown])
-        self.add_class(LIVE)
+        super().__init__([hides_text(), self.slider, self.shown, keeps_keys()])
+        for each in (LIVE, KEEPS_KEYS):
+            self.add_class(each)
         self.slider.observe(self._follow, "value")
 
     def _html(self, place: int) -> str:

@@ -9,6 +9,7 @@ import ipywidgets
 from .. import live
 from ..plots import plot_exits
 from ..units import format_size
+from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 from .outcome import as_html
 
@@ -38,16 +39,18 @@ class MeasuredExits(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
             description="memory",
             style=wide,
         )
-        self.helper = ipywidgets.Checkbox(description="a helper shares it", indent=False)
-        self.huge_pages = ipywidgets.Checkbox(description="huge pages", indent=False)
+        narrow = {"width": "auto", "margin": "2px 24px"}
+        self.helper = ipywidgets.Checkbox(description="a helper shares it", indent=False, layout=narrow)
+        self.huge_pages = ipywidgets.Checkbox(description="huge pages", indent=False, layout=narrow)
         self.button = ipywidgets.Button(description="Measure", button_style="primary")
         self.shown = ipywidgets.HTML()
         self.exits: list[live.Exit] = []
         controls = ipywidgets.HBox(
             [self.memory, self.helper, self.huge_pages, self.button], layout={"flex_flow": "row wrap"}
         )
-        super().__init__([hides_text(), controls, self.shown])
-        self.add_class(LIVE)
+        super().__init__([hides_text(), controls, self.shown, keeps_keys()])
+        for each in (LIVE, KEEPS_KEYS):
+            self.add_class(each)
         self.button.on_click(self.measure)
 
     def measure(self, _: Any = None) -> None:
