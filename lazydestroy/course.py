@@ -104,7 +104,7 @@ def open_lab(folder: Path, options: Sequence[str]) -> int:
     as_root = ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     where = [f"--ServerApp.root_dir={folder.resolve()}", "--LabApp.default_url=/lab/tree/index.ipynb"]
     clean_tabs = ["--ServerApp.contents_manager_class=lazydestroy.contents.CourseContents"]
-    return main([*as_root, *where, *clean_tabs, *options]) or 0
+    return int(main([*as_root, *where, *clean_tabs, *options]) or 0)
 
 
 def split(arguments: Sequence[str]) -> tuple[Path, bool, list[str]]:
