@@ -78,7 +78,7 @@ def breaks_soon(patch, mistake):
 )
 def test_each_known_mistake_fails_and_is_recognised(patch, mistake):
     feedback = patch.check(mistake.layer)
-    assert not feedback.right and feedback.points(10) == 0
+    assert not feedback.right and feedback.points(10) < 10
     assert (feedback.trace is None) == (mistake.layer.__name__ in ONLY_PROBED)
     assert any(mistake.name in hint and mistake.hint in hint for hint in feedback.hints), feedback
     if feedback.trace is not None:

@@ -28,6 +28,8 @@ class Feedback:
         For a layer that breaks: the shortest way in which it does.
     printed : str
         What the layer printed on that way.
+    share : float
+        The part of the points that the answer has earned, from 0 to 1, while it is not right.
     """
 
     exercise: str
@@ -36,12 +38,16 @@ class Feedback:
     hints: tuple[str, ...] = ()
     trace: Trace | None = None
     printed: str = ""
+    share: float = 0.0
 
     def __bool__(self) -> bool:
         return self.right
 
     def points(self, of: float = 1.0) -> float:
-        """All of the points if the answer is right, else none.
+        """The points that the answer has earned: all of them if it is right.
+
+        A patch that is not right yet may have earned some: half of them are for the search, if it finds nothing, and
+        the other half is divided among the experiments.
 
         Parameters
         ----------
@@ -52,7 +58,7 @@ class Feedback:
         -------
         float
         """
-        return of if self.right else 0.0
+        return of if self.right else round(of * self.share, 2)
 
     def plot(self) -> Any:
         """Draw the trace. There must be one."""

@@ -7,7 +7,8 @@ import inspect
 import io
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any
 
 from ..layers import summary_of
@@ -19,6 +20,8 @@ from ..series.reading import functions_listing, source
 from ..series.trace import told
 from ..series.world import raised_in
 from ..units import shown
+from .bounded import OutOfBounds, bounded
+from .credit import share
 from .feedback import Feedback, Solution
 from .task import Exercise
 from .written import is_unwritten
@@ -151,8 +154,11 @@ class PatchExercise(Exercise):
         kernel = self.kernel.plus(answer)
         if said := _cannot_be_called(answer, self.kernel, self.writes):
             return Feedback(self.name, False, said)
-        with redirect_stdout(_Nowhere()):
-            return self._tried(answer, kernel)
+        try:
+            with redirect_stdout(_Nowhere()), bounded(*_files(answer)):
+                return self._tried(answer, kernel)
+        except OutOfBounds as out:
+            return Feedback(self.name, False, str(out))
 
     def _tried(self, answer: type, kernel: Series) -> Feedback:
         forgotten = tuple(_never_run(answer, kernel))
@@ -161,13 +167,15 @@ class PatchExercise(Exercise):
         for bounds, verdict in zip(self.searches, verdicts, strict=True):
             states += verdict.states
             if verdict.trace is not None:
-                return self._broken(verdict.trace, bounds, forgotten)
+                earned = share(self, self.probed(kernel), safe=False)
+                return replace(self._broken(verdict.trace, bounds, forgotten), share=earned)
             if not verdict.exhausted:
                 return Feedback(self.name, False, _TOO_MANY.format(verdict.states))
-        failed = self._probed(kernel)
-        if failed:
+        findings = self.probed(kernel)
+        if any(findings):
             safe = f"The search found nothing, in all {states:,} states of its small machine. But in an experiment:"
-            return Feedback(self.name, False, safe, (*forgotten, *failed, *self._thoughts_probed(failed)))
+            hints = (*forgotten, *filter(None, findings), *self._thoughts_probed(findings))
+            return Feedback(self.name, False, safe, hints, share=share(self, findings, safe=True))
         remarks = tuple(said for remark in self.remarks if (said := remark(kernel)))
         every = f"The search saw all {states:,} states that there are, and it does what the patch is for."
         return Feedback(self.name, True, every, remarks)
@@ -201,13 +209,13 @@ class PatchExercise(Exercise):
             self._stories[mistake.layer] = next((trace.story for trace in found if trace is not None), "")
         return self._stories[mistake.layer]
 
-    def _probed(self, kernel: Series) -> list[str]:
-        """What the experiments find missing."""
-        return [said for probe in self.probes if (said := _probed(probe, kernel))]
+    def probed(self, kernel: Series) -> list[str]:
+        """What each experiment finds missing in a kernel; empty for one that is content."""
+        return [_probed(probe, kernel) for probe in self.probes]
 
-    def _thoughts_probed(self, failed: list[str]) -> list[str]:
+    def _thoughts_probed(self, findings: list[str]) -> list[str]:
         """The known mistakes of which the experiments say the same, one and all."""
-        return [_thought(each) for each in self.mistakes if self._probed(self.kernel.plus(each.layer)) == failed]
+        return [_thought(each) for each in self.mistakes if self.probed(self.kernel.plus(each.layer)) == findings]
 
     def _retold(self, mistake: Mistake, trace: Trace, bounds: dict[str, Any]) -> str:
         """The story of the same actions with another layer; empty if they are not possible."""
@@ -282,15 +290,52 @@ def _cannot_be_called(answer: type, kernel: Series, names: tuple[str, ...]) -> s
 
 def _printed(trace: Trace, bounds: dict[str, Any]) -> str:
     """What a layer prints on the way that a trace tells."""
-    with redirect_stdout(io.StringIO()) as told_once_more:
+    with redirect_stdout(_Beginning()) as told_once_more:
         told(trace.kernel, Bounds(**_complete(bounds)), list(trace.actions), False)
-    return told_once_more.getvalue().rstrip()
+    return told_once_more.text.rstrip()
+
+
+class _Beginning(io.TextIOBase):
+    """Keeps the beginning of what is printed, and counts the rest."""
+
+    def __init__(self) -> None:
+        self._kept = ""
+        self._dropped = 0
+
+    def write(self, text: str) -> int:
+        room = _PRINTED - len(self._kept)
+        self._kept += text[:room]
+        self._dropped += len(text[room:])
+        return len(text)
+
+    @property
+    def text(self) -> str:
+        """What was kept, and how much more there was."""
+        return self._kept + (f"\n[cut here: {self._dropped:,} more characters]" if self._dropped else "")
+
+
+_PRINTED = 4000
+"""Characters of what a layer prints that are shown."""
+
+_MOST_PRINTED = 30_000_000
+"""Characters that a layer may print in all, on all the ways that are tried."""
+
+
+def _files(answer: type) -> set[str]:
+    """The files that the functions of a class are from."""
+    found = (value for each in answer.__mro__ for value in vars(each).values())
+    return {value.__code__.co_filename for value in found if isinstance(value, FunctionType)}
 
 
 class _Nowhere(io.TextIOBase):
     """Where the prints of all the other ways go."""
 
+    written = 0
+
     def write(self, text: str) -> int:
+        self.written += len(text)
+        if self.written > _MOST_PRINTED:
+            raise OutOfBounds(f"Your code prints more than {_MOST_PRINTED:,} characters. Print less, and only once.")
         return len(text)
 
 

@@ -57,14 +57,18 @@ class Exercise(ABC):
         ValueError
             If it is no answer at all: a time without a number, a layer that is no class.
         """
+        feedback = self.judged(answer)
+        session.note(self.label, feedback.right)
+        return feedback
+
+    def judged(self, answer: Any) -> Feedback:
+        """The same, and nothing is noted of it."""
         try:
             given = self._read(answer)
         except ValueError as refused:
             # where in our code that was found is of no interest to who has mistyped something
             raise refused.with_traceback(None) from None
-        feedback = self._judge(given)
-        session.note(self.label, feedback.right)
-        return feedback
+        return self._judge(given)
 
     @abstractmethod
     def _read(self, answer: Any) -> Any:
