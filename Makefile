@@ -27,12 +27,13 @@ CLEAN_TABS := --ServerApp.contents_manager_class=lazydestroy.contents.CourseCont
 extras-lab := lab
 extras-classroom := classroom
 extras-test := lab,test
+serves-classroom := lab
 serves-test := lab classroom site
 extras-bench := bench
 extras-lint := dev
 extras-site := site
 
-.PHONY: help lab test test-all bench notebooks students wheel lint clean contact-sheet course slides key sheet test-site site pdf
+.PHONY: help lab test test-all bench notebooks students wheel lint clean contact-sheet course slides key sheet test-site site pdf grade
 .DELETE_ON_ERROR:
 
 help:
@@ -50,6 +51,7 @@ help:
 	@echo "make site        build the web site, which runs in the reader's browser, in build/site"
 	@echo "make test-site   run every notebook of the site in Chromium, with the network cut"
 	@echo "make pdf         print the course of the site into build/course.pdf"
+	@echo "make grade       grade a course: make grade COURSE=my-course (see notebooks/reference/teaching.ipynb)"
 	@echo "make lint        check style and types"
 	@echo "make contact-sheet   put all pictures of the lessons on one page, build/contact-sheet.html"
 	@echo "make clean       remove what the others made"
@@ -80,11 +82,13 @@ students:
 
 wheel: $(VENV)/.has-lint
 	sh tools/wheel.sh $(VENV)/bin
+
 slides: $(VENV)/.has-classroom
 	$(VENV)/bin/python -m tools.slides $(ARGS)
 
 key sheet: $(VENV)/.has-classroom
 	$(VENV)/bin/python -m tools.teachers $@ $(ARGS)
+
 # With ARGS=--reading-only without what runs in the browser; that needs no more than this. Else: npm, for Pyodide; clang, lld
 # and C headers for WebAssembly (Debian: clang-19 lld-19 wasi-libc); and a folder of wheels for Pyodide, PYODIDE_WHEELS.
 site: $(VENV)/.has-site
@@ -96,6 +100,10 @@ test-site: $(VENV)/.has-test
 # Prints what `make site` has built.
 pdf: $(VENV)/.has-bench
 	$(VENV)/bin/python -m tools.site.pdf $(ARGS)
+
+grade: $(VENV)/.has-classroom
+	@test -n "$(COURSE)" || { echo "Which course? make grade COURSE=my-course" >&2; exit 2; }
+	$(VENV)/bin/python -m lazydestroy.grading.course "$(COURSE)" $(ARGS)
 
 # cython-lint looks for pycodestyle on the path
 lint: $(VENV)/.has-lint

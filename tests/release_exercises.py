@@ -72,6 +72,14 @@ def generated(folder: Path, assignment: str) -> dict[str, Any]:
     }
 
 
+def hand_in(work: Path, folder: Path, student: str) -> None:
+    """Copy a student's work to where nbgrader looks for it, with the student's id in it."""
+    shutil.copytree(work, folder)
+    for file in folder.rglob("*.ipynb"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace('your student id\\"', f'{student}\\"'), encoding="utf-8")
+
+
 def graded(folder: Path, submissions: Mapping[str, Path]) -> dict[str, dict[str, tuple[float, float]]]:
     """Have nbgrader grade what students hand in, after `generated` for every assignment.
 
@@ -83,7 +91,7 @@ def graded(folder: Path, submissions: Mapping[str, Path]) -> dict[str, dict[str,
     from nbgrader.api import Gradebook
 
     for student, handed_in in submissions.items():
-        shutil.copytree(handed_in, folder / "submitted" / student)
+        hand_in(handed_in, folder / "submitted" / student, student)
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for assignment in ASSIGNMENTS:
         nbgrader(folder, "autograde", assignment)

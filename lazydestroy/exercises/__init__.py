@@ -13,6 +13,7 @@ from .numbers import NumberExercise
 from .patches import PATCHES
 from .patching import PatchExercise
 from .session import Progress, progress
+from .student import student
 from .task import Exercise
 
 _PATCHES = {found.name: found for found in PATCHES}
@@ -75,4 +76,5 @@ __all__ = [
     "Solution",
     "exercise",
     "progress",
+    "student",
 ]

@@ -137,6 +137,8 @@ class Family:
         How far from the exact answer is still right, as a share of it.
     choices : dict of str to tuple of str
         The possible answers, and other ways of writing each.
+    hidden : tuple of str
+        What is drawn and is the answer: it is not told when a notebook is graded.
     """
 
     name: str
@@ -149,6 +151,7 @@ class Family:
     kind: Kind | None = None
     tolerance: Fraction = Fraction(0)
     choices: Mapping[str, tuple[str, ...]] | None = None
+    hidden: tuple[str, ...] = ()
 
 
 class NumberExercise(Exercise):
@@ -171,6 +174,11 @@ class NumberExercise(Exercise):
     def label(self) -> str:
         """Name and seed."""
         return f"{self.name}, seed {self.seed}"
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What was drawn, without what is the answer itself."""
+        return {name: value for name, value in self.numbers.items() if name not in self.family.hidden}
 
     @property
     def text(self) -> str:

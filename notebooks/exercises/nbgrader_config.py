@@ -7,6 +7,11 @@ nbgrader autograde write-the-patch
 
 import os
 
+from nbgrader.converters import Autograde
+from nbgrader.preprocessors import Execute
+
+from lazydestroy.grading.for_nbgrader import JudgeAnswers
+
 config = get_config()  # noqa: F821 (nbgrader's loader defines it)
 
 config.CourseDirectory.course_id = "lazydestroy"
@@ -19,5 +24,13 @@ config.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 # What students have solved is not the teacher's own progress.
 os.environ["LAZYDESTROY_PROGRESS"] = "off"
 
-# The searches take their time on a small machine.
-config.ExecutePreprocessor.timeout = 600
+# No cell that a student has written is run to grade it: the text of each answer is judged in an interpreter of its own.
+config.Autograde.autograde_preprocessors = [
+    JudgeAnswers if step is Execute else step for step in Autograde.autograde_preprocessors.default()
+]
+
+# Points for each problem, not only for each assignment.
+config.ExportApp.plugin_class = "lazydestroy.grading.for_nbgrader.PointsPerProblem"
+
+# Where a notebook is run all the same, as an experiment is.
+config.ExecutePreprocessor.timeout = 120

@@ -160,6 +160,7 @@ MISSING_PATCH = Family(
     solve=_missing,
     hints=("Say of each line what is ordinary about it. What is not ordinary about the last one?",),
     choices=_PATCHES,
+    hidden=("missing",),
 )
 
 FAMILIES = (MISSING_PATCH,)

@@ -1,0 +1,145 @@
+"""What nbgrader does otherwise here: it runs no cell that a student has written, and exports points per problem.
+
+``nbgrader_config.py`` names both classes. Where nbgrader would run the whole notebook and believe what the last cell
+shows, `JudgeAnswers` has the text of each answer judged elsewhere, and writes down what came out.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nbformat.v4 import new_output
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.plugins.export import ExportPlugin
+from nbgrader.preprocessors import Execute
+from traitlets import Bool
+
+from ..exercises import EXERCISES
+from .handed_in import HandedIn, of_notebook, read
+from .judge import Mark, judge
+
+POINTS = "-points"
+"""How the cell is called that holds the points for a problem: the problem's name, and this."""
+
+
+@cache
+def marks_of(handed_in: _Kept, problems: tuple[str, ...], student: str) -> dict[str, Mark]:
+    """Judge, or remember: who grades a course judges beforehand, several students at a time."""
+    return judge(handed_in.handed_in, problems, student)
+
+
+class _Kept:
+    """What was handed in, equal to another if the same code is."""
+
+    def __init__(self, handed_in: HandedIn) -> None:
+        self.handed_in = handed_in
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kept) and other.handed_in.cells == self.handed_in.cells
+
+    def __hash__(self) -> int:
+        return hash(self.handed_in.cells)
+
+
+def judged(handed_in: HandedIn, problems: tuple[str, ...], student: str) -> dict[str, Mark]:
+    """Judge what was handed in, unless the same has been judged before."""
+    return marks_of(_Kept(handed_in), problems, student)
+
+
+def problem_of(cell: Any) -> str:
+    """The problem whose points a cell holds; "" for any other cell."""
+    marks = cell.metadata.get("nbgrader", {})
+    name = str(marks.get("grade_id", ""))
+    found = name.removesuffix(POINTS)
+    return found if marks.get("grade") and name.endswith(POINTS) and found in EXERCISES else ""
+
+
+class JudgeAnswers(Execute):
+    """Judge the answers, and run the notebook only if it has cells with points of another kind."""
+
+    enabled = Bool(True).tag(config=True)
+
+    def preprocess(self, nb: Any, resources: Any, **more: Any) -> tuple[Any, Any]:
+        """Put what came out under each cell that holds points."""
+        held = {problem: cell for cell in nb.cells if (problem := problem_of(cell))}
+        if any(_graded(cell) and not problem_of(cell) for cell in nb.cells):
+            nb, resources = super().preprocess(nb, resources, **more)
+        if not held:
+            return nb, resources
+        about = resources["nbgrader"]
+        marks = judged(of_notebook(nb), tuple(held), about["student"])
+        tries = self._tries(about)
+        for problem, cell in held.items():
+            _write(cell, marks[problem], tries.get(problem, 0))
+        return nb, resources
+
+    def _tries(self, about: Any) -> dict[str, int]:
+        """How often the notebook, as it was handed in, shows that a problem was tried."""
+        course = getattr(self.parent, "coursedir", None) or getattr(self.parent.parent, "coursedir", None)
+        if course is None:
+            return {}
+        folder = course.format_path(course.submitted_directory, about["student"], about["assignment"])
+        try:
+            return read(Path(folder, f"{about['notebook']}.ipynb")).tries
+        except ValueError:
+            return {}
+
+
+def _graded(cell: Any) -> bool:
+    return cell.cell_type == "code" and bool(cell.metadata.get("nbgrader", {}).get("grade"))
+
+
+def _write(cell: Any, mark: Mark, tries: int) -> None:
+    """Show what came out as if the cell had: nbgrader reads the points from there."""
+    most = float(cell.metadata["nbgrader"]["points"])
+    said = mark.said + (f"\nTries that the notebook shows: {tries}." if tries else "") + "\n"
+    number = repr(round(most * mark.share, 2))
+    cell.execution_count = 1
+    cell.outputs = [
+        new_output("stream", name="stdout", text=said),
+        new_output("execute_result", data={"text/plain": number}, execution_count=1),
+    ]
+
+
+class PointsPerProblem(ExportPlugin):
+    """One row a student and one column a problem, as a learning-management system imports it."""
+
+    def export(self, gradebook: Gradebook) -> None:
+        """Write the table."""
+        file = Path(self.to or "points.csv")
+        columns = list(_columns(gradebook, self.assignment))
+        with file.open("w", newline="", encoding="utf-8") as writing:
+            table = csv.writer(writing)
+            table.writerow(["student_id", "last_name", "first_name", "email", *(head for head, *_ in columns), "total"])
+            for student in gradebook.students:
+                if self.student and student.id not in self.student:
+                    continue
+                points = [_points(gradebook, student.id, *where) for _, *where in columns]
+                who = [student.id, student.last_name or "", student.first_name or "", student.email or ""]
+                table.writerow([*who, *points, round(sum(points), 2)])
+        self.log.info("Exporting grades to %s", file)
+
+
+def _columns(gradebook: Gradebook, assignments: list[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Heads of columns, and where their points are: assignment, notebook, cell."""
+    for assignment in sorted(gradebook.assignments, key=lambda each: each.name):
+        if assignments and assignment.name not in assignments:
+            continue
+        for notebook in sorted(assignment.notebooks, key=lambda each: each.name):
+            for cell in notebook.grade_cells:
+                head = f"{assignment.name}/{cell.name.removesuffix(POINTS)} ({cell.max_score:g})"
+                yield head, assignment.name, notebook.name, cell.name
+
+
+def _points(gradebook: Gradebook, student: str, assignment: str, notebook: str, cell: str) -> float:
+    try:
+        return round(gradebook.find_grade(cell, notebook, assignment, student).score, 2)
+    except MissingEntry:
+        return 0.0
+
+
+__all__ = ["JudgeAnswers", "PointsPerProblem", "judged", "problem_of"]

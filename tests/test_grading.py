@@ -1,0 +1,173 @@
+"""Grading an answer's text: what it may use, what is read of a notebook, and what comes of it elsewhere."""
+
+import json
+import os
+
+import nbformat
+import pytest
+
+import lazydestroy as ld
+from lazydestroy.exercises.families import FAMILIES
+from lazydestroy.exercises.patches import PATCHES, p04
+from lazydestroy.grade import main
+from lazydestroy.grading import isolation
+from lazydestroy.grading.allowed import refusal
+from lazydestroy.grading.calculating import text_of
+from lazydestroy.grading.handed_in import Cell, needed, of_notebook
+from lazydestroy.grading.judge import judge
+from lazydestroy.grading.sheets import SHEETS
+from tests import submissions
+from tests.release_exercises import SOURCE
+
+HEAD = "from errno import EIO\nfrom lazydestroy import UVC\nfrom lazydestroy.kernel.structs import Answer\n"
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
+def test_every_solution_may_be_run(patch):
+    assert refusal(HEAD + submissions.text_of(patch.model_answer), patch) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("import os", "imports os"),
+        ("from lazydestroy import series", "imports series"),
+        ("from lazydestroy.exercises.patches import p04", "imports p04"),
+        ("MyPatch = ld.series.v1[4].layer", "uses ld"),
+        ("x = eval('1')", "uses eval"),
+        ("x = ().__class__", "uses .__class__"),
+        ("x = (i for i in ()).gi_frame", "uses .gi_frame"),
+        ("x = __builtins__", "uses __builtins__"),
+        ("class A:\n def __eq__(self, other): return True", "writes __eq__"),
+        ("class A(metaclass=print): pass", "keyword"),
+        ("class A:\n def f(self): return self.machine", "of self.machine"),
+        ("class A:\n def f(self): self.machine.uv.access = print", "of self.machine"),
+        ("class A:\n def uv(self): pass\n def f(self, k): return k.uv", "use another name"),
+        ("class A:\n def f(self, kvm): kvm.mm.guest.memory.free", "uses .memory"),
+        ("class A:\n def f(self, kvm): kvm.mm.freed = False", "sets .freed"),
+        ("class A:\n def f(self): self.get_page = print", "sets .get_page"),
+        ("class A:\n def handle_mm_fault(self, *_): pass", "replaces handle_mm_fault"),
+        ("match 1:\n case int(__class__=x): pass", "uses .__class__"),
+        ("async def f(): pass", "async"),
+        ("def f(:", "no Python"),
+    ],
+)
+def test_what_leads_to_the_judge_is_refused(text, why):
+    assert why in refusal(text, p04.EXERCISE)
+
+
+def test_what_a_kernel_does_is_not():
+    text = """
+import math
+class MyPatch:
+    met = 0
+    def helps(self, page):
+        self.met += 1
+        return {"it": [page.paddr, page.refs]}.get("it")
+    def do_secure_storage_access_gmap(self, kvm, gaddr):
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None and math.log2(len(self.helps(page))) == 1:
+            try:
+                page.arch_1 = False
+            except AttributeError as error:
+                print(error.args)
+        return super().do_secure_storage_access_gmap(kvm, gaddr)
+"""
+    assert refusal(text, p04.EXERCISE) == ""
+
+
+def test_a_report_without_the_secret_is_not_believed():
+    line = json.dumps({"share": 1.0}).encode()
+    signed = isolation.signature("secret", line) + b" " + line
+    assert isolation._authentic(signed, "secret") == [{"share": 1.0}]
+    for forged in (line, b"0" * 64 + b" " + line, isolation.signature("guessed", line) + b" " + line):
+        assert isolation._authentic(forged, "secret") == []
+
+
+def test_one_right_answer_is_judged_elsewhere():
+    marks = judge(of_notebook(submissions.notebook("patch-4", {"patch-4": submissions.RIGHT_4})), ["patch-4"], "ada")
+    assert marks["patch-4"].share == 1 and "does what the patch is for" in marks["patch-4"].said
+
+
+def test_numbers_are_calculated_with_the_students_seed_and_without_the_exercise(tmp_path):
+    answers = submissions.in_units("ada") | {
+        "one-in-510": "answer = one_in_510.check(1) or open('/etc/hostname').read()",
+        "donated-storage": "import subprocess\nanswer = subprocess.run(['true'])",
+    }
+    handed_in = of_notebook(submissions.notebook("3-counts", answers, student="ada"))
+    marks = judge(handed_in, submissions.COUNTS, "ada")
+    assert {name: mark.share for name, mark in marks.items()} == {
+        "uvc-counts": 1,
+        "one-in-510": 0,
+        "donated-storage": 0,
+        "out-of-memory": 1,
+    }
+    assert "cannot be opened" in marks["one-in-510"].said
+    assert "not there when you are graded" in marks["donated-storage"].said
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_what_is_told_when_graded_is_plain_and_does_not_have_the_answer(family):
+    problem = ld.exercise(family.name, seed="ada")
+    assert text_of(problem.told)
+    if family.choices:
+        assert problem._solved.answer not in problem.told.values()
+
+
+def test_of_other_cells_only_what_an_answer_uses_comes_along():
+    cells = (
+        Cell("", "from lazydestroy import UVC, Costs\nprint(ld.reboot('1 GiB'))"),
+        Cell("", "def helps(page):\n    return LIMIT\nLIMIT = 3\nunused = 5"),
+        Cell("patch-4", "class MyPatch:\n    def f(self, page):\n        return helps(page)"),
+    )
+    text = needed(cells, "patch-4")
+    assert "def helps" in text and "LIMIT = 3" in text
+    assert "unused" not in text and "reboot" not in text and "import" not in text
+
+
+def test_the_sheets_are_the_notebooks_that_are_handed_out():
+    for sheet in SHEETS:
+        source = nbformat.read(SOURCE / sheet.assignment / f"{sheet.notebook}.ipynb", as_version=4)
+        marks = [cell.metadata.nbgrader for cell in source.cells if "nbgrader" in cell.metadata]
+        points = {mark.grade_id.removesuffix("-points"): mark.points for mark in marks if mark.grade}
+        assert points == dict(sheet.worth)
+        assert {f"{name}-answer" for name in points} == {mark.grade_id for mark in marks if mark.solution}
+    handed_out = {path.stem for path in SOURCE.rglob("*.ipynb")} - {"experiment"}
+    assert {sheet.notebook for sheet in SHEETS} == handed_out
+
+
+def test_a_notebook_is_graded_by_itself(tmp_path, capsys):
+    file = tmp_path / "patch-4 (2).ipynb"
+    made = submissions.notebook("patch-4", {"patch-4": submissions.IDLE}, copied="patch-4")
+    made.cells[-1].outputs = []
+    nbformat.write(made, file)
+    assert main([str(file), "--student", "ada", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["notebook"], report["student"], report["points"], report["max_points"]) == ("patch-4", "ada", 0, 10)
+    assert "more than once" in report["remarks"][0]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"cells": []}', "{}"])
+def test_what_is_no_submission_is_refused(tmp_path, capsys, content):
+    file = tmp_path / "it.ipynb"
+    file.write_text(content)
+    assert main([str(file)]) == 2
+    assert "file=" in (said := capsys.readouterr().err) and ("no notebook" in said or "no answer" in said)
+
+
+def test_who_the_student_is(monkeypatch, capsys):
+    monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
+    assert ld.exercises.student("ada") == "ada" and capsys.readouterr().out == ""
+    assert ld.exercises.student(4711) == "4711"
+    ld.exercises.student("your student id")
+    assert "not graded" in capsys.readouterr().out
+    monkeypatch.setenv("JUPYTERHUB_USER", "bob")
+    assert ld.exercises.student("ada") == "bob" and "not of ada" in capsys.readouterr().out
+    assert ld.exercises.student("your student id") == "bob" and capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="use your student id"):
+        ld.exercises.student(None)
+
+
+def test_nothing_of_the_environment_is_known_there(monkeypatch):
+    monkeypatch.setenv("A_SECRET", "x")
+    assert "A_SECRET" not in isolation._environment("/tmp") and "A_SECRET" in os.environ
