@@ -74,8 +74,9 @@ bench: $(VENV)/.has-bench
 notebooks: $(VENV)/.has-test
 	$(VENV)/bin/python -m tests.refresh_notebooks $(ARGS)
 
-course:
-	@"$(PYTHON)" -m tools.course "$(COURSE)"
+# nbgrader, which comes next, is set up along.
+course: $(VENV)/.has-classroom
+	@$(VENV)/bin/python -m tools.course "$(COURSE)"
 
 students:
 	@"$(PYTHON)" -m tools.students $(ARGS)

@@ -128,6 +128,15 @@ def test_the_courses_folder_has_an_assignment_for_each_hand_out(tmp_path, capsys
     assert "there is a course already" in capsys.readouterr().err
 
 
+def test_a_course_without_a_name_is_refused(tmp_path, monkeypatch, capsys):
+    """As `make course` would have it; a course in the repository itself is no good."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        course.main([""])
+    assert "make course COURSE=my-course" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_notes_say_where_to_stop_in_every_lesson():
     noted = rows(cell("notes"))[1:]
     assert len(noted) == len(list((FOLDER / "course").glob("*.ipynb")))

@@ -92,10 +92,12 @@ def write(to: Path, exercises: Path = EXERCISES) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Write the folder, and say what is in it."""
     parser = argparse.ArgumentParser(prog="python -m tools.course", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, help="a new folder for the course")
+    parser.add_argument("folder", help="a new folder for the course")
     given = parser.parse_args(arguments)
+    if not given.folder:
+        parser.error("folder='': name a new folder, as in make course COURSE=my-course")
     try:
-        write(given.folder)
+        write(Path(given.folder))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
