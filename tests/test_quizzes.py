@@ -287,3 +287,22 @@ class TestInABrowser:
                 assert wide[0] <= wide[1] + 1
                 root.screenshot(path=SCREENSHOTS / f"quiz-{theme}-{width}.png")
         assert notebook.errors() == [] and notebook.complaints == []
+
+    def test_the_test_before_the_course_is_done_by_keyboard_and_tells_a_score(self, opened):
+        notebook = opened("notebooks/reference/before-the-course.ipynb")
+        page = notebook.page
+        page.set_viewport_size({"width": 1366, "height": 768})
+        root = page.locator(".lazydestroy-quiz").last
+        notebook.until(lambda: root.locator("input").count() > 0, "the test is there")
+        for number, question in enumerate(ALL[TEST][:3]):
+            place = next(place for place, choice in enumerate(question.choices) if choice.correct)
+            root.locator(":scope > .widget-vbox").nth(number).locator("input").nth(place).focus()
+            page.keyboard.press("Space")
+        assert "of 8 right" not in root.inner_text()
+        root.locator("button").focus()
+        page.keyboard.press("Enter")
+        notebook.until(lambda: "3 of 8 right, 5 left out." in root.inner_text(), "the score")
+        notebook.until(lambda: root.locator("input:not([disabled])").count() == 0, "an end")
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / "test-before-the-course.png")
+        assert notebook.errors() == [] and notebook.complaints == []
