@@ -85,9 +85,9 @@ class Visitor:
         page.goto(f"{self.here.address}/{path}")
         return page
 
-    def runs(self, path: str) -> SiteNotebook:
-        """Open a notebook in JupyterLite, by its path without the folder ``notebooks``."""
-        return SiteNotebook(self.context.new_page(), f"{self.here.address}/lite/lab/index.html?path={path}")
+    def runs(self, address: str) -> SiteNotebook:
+        """Open a notebook in JupyterLite, by its address in the site."""
+        return SiteNotebook(self.context.new_page(), f"{self.here.address}/{address}")
 
 
 @contextlib.contextmanager

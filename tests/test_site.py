@@ -146,12 +146,37 @@ def test_without_a_kernel_a_page_reads_well_and_asks_nobody_else(reading, tmp_pa
 
 @pytest.mark.parametrize("path", CHOSEN)
 def test_it_says_in_the_browser_what_is_committed(path, reader):
-    notebook = reader.runs(path)
+    notebook = reader.runs(pages.lite_address(Path(path)))
     notebook.run_all(PATIENCE)
     notebook.page.wait_for_timeout(1000)
     assert notebook.errors() == []
     assert said(normalised(nbformat.from_dict(notebook.content()))) == said(committed(FOLDER / path))
     assert reader.elsewhere == []
+
+
+SLOW = """\
+import time
+from lazydestroy.widgets import explore_reboot
+slow = explore_reboot(memory="1 GiB", controls=["memory"])
+simulate = slow._simulate
+def takes_a_minute(progress, **values):
+    ends = time.perf_counter() + 60
+    while time.perf_counter() < ends:
+        progress(0.5)
+    return simulate(progress=progress, **values)
+slow._simulate = takes_a_minute
+slow"""
+
+
+def test_long_work_can_be_stopped(reader):
+    """It runs on the event loop itself, but lets it act now and then."""
+    notebook = reader.runs(pages.lite_address(Path(LESSON)))
+    answer(notebook, "problem.check(", SLOW)
+    (widget,) = [each for each in notebook.widgets() if each.controls()]
+    widget.controls()[0].press("ArrowRight")
+    cancel = widget.root.get_by_role("button", name="Cancel")
+    cancel.click()  # waits until it is seen
+    notebook.until(lambda: "Stopped." in widget.root.inner_text(), "it has stopped", 30)
 
 
 def test_a_visit_and_another_one(here, tmp_path):
@@ -189,7 +214,7 @@ def test_a_visit_and_another_one(here, tmp_path):
         first_visit = sum(here.sent.values())
     with visitor(tmp_path, here) as guest:
         began = time.perf_counter()
-        notebook = guest.runs(LESSON)
+        notebook = guest.runs(pages.lite_address(Path(LESSON)))
         done("kernel again")
         assert f'problem.check("{right_time()}")' in str(notebook.content())
         answer(notebook, "problem.check(", "import lazydestroy as ld; list(ld.progress().solved)")

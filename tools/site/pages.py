@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def build(folder: Path, scratch: Path, runs: bool) -> None:
         target.write_text(json.dumps(_copy(path, runs)), "utf-8")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", scratch, folder]
     subprocess.run(list(map(str, command)), check=True)
-    shutil.rmtree(folder / ".doctrees", ignore_errors=True)
+    for made in (".doctrees", "_sources"):
+        shutil.rmtree(folder / made, ignore_errors=True)
     if broken := broken_links(folder):
         raise ValueError("links that lead nowhere:\n" + "\n".join(broken))
 
@@ -85,12 +87,21 @@ def _copy(path: Path, runs: bool) -> dict[str, Any]:
     first = notebook["cells"][0]
     if runs:
         title, _, rest = first["source"].partition("\n\n")
-        address = "../" * (len(path.parts) - 1) + f"lite/lab/index.html?path={path.as_posix()}"
-        button = f'<p><a class="lazydestroy-run" href="{address}">&#9654; Run this page in your browser</a></p>'
+        address = "../" * (len(path.parts) - 1) + lite_address(path)
+        button = f'<p><a class="lazydestroy-run" href="{escape(address)}">&#9654; Run this page in your browser</a></p>'
         first["source"] = f"{title}\n\n{button}\n\n{rest}"
     if path == Path("index.ipynb"):
         notebook["cells"].append({"cell_type": "markdown", "id": "contents", "metadata": {}, "source": _contents()})
     return notebook
+
+
+def lite_address(path: Path) -> str:
+    """Return where JupyterLite opens a notebook, seen from the root of the site.
+
+    Each has a workspace of its own, else JupyterLite would also open the ones of before, and start a kernel for each.
+    """
+    workspace = re.sub(r"\W+", "-", path.with_suffix("").as_posix())
+    return f"lite/lab/index.html?workspace={workspace}&path={path.as_posix()}"
 
 
 def _contents() -> str:

@@ -1,4 +1,4 @@
-"""Print the ten-minute page and the course, as the site has them, into one PDF: ``python -m tools.site.pdf``.
+"""Print the ten-minute page, the course and the glossary of the site into one PDF: ``python -m tools.site.pdf``.
 
 The system's Chromium prints them, with the style that the pages have for paper. What is folded stays folded.
 """
@@ -29,6 +29,8 @@ GATHER = """async paths => {
             image.src = new URL(image.getAttribute("src"), address).href;
             image.loading = "eager";
         }
+        for (const words of article.querySelectorAll("details"))
+            if (words.querySelector("summary")?.innerText === "The picture in words") words.remove();
         for (const link of article.querySelectorAll("a[href]")) {
             const to = new URL(link.getAttribute("href"), address);
             if (to.origin !== location.origin) continue;
@@ -46,14 +48,14 @@ GATHER = """async paths => {
 
 def main() -> int:
     """Print, and return 0; or say what is missing, and return 1."""
-    paths = ["index.html", *sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("course/*.html"))]
-    lacking = missing() or ("" if len(paths) > 1 else f"{SITE} has no lessons: make site ARGS=--reading-only")
+    lessons = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("course/*.html"))
+    lacking = missing() or ("" if lessons else f"{SITE} has no lessons: make site ARGS=--reading-only")
     if lacking:
         print(lacking, file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as profile, served(SITE) as here, visitor(Path(profile), here) as printer:
         page = printer.opens("index.html")
-        page.evaluate(GATHER, paths)
+        page.evaluate(GATHER, ["index.html", *lessons, "reference/glossary.html"])
         margins = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
         page.pdf(path=PDF, format="A4", margin=margins, outline=True, tagged=True, print_background=True)
     print(f"{PDF}: {PDF.stat().st_size / 1e6:.1f} MB")
