@@ -39,15 +39,15 @@ MODULES: dict[str, Any] = {
 }
 """What an answer may import."""
 
-_PLAIN_NAMES = """
-    abs all any bin bool bytes callable chr dict divmod enumerate filter float format frozenset hex int isinstance iter
-    len list map max min next object oct ord pow print property range repr reversed round set slice sorted staticmethod
-    str sum super tuple zip None True False NotImplemented Ellipsis
-"""
+_PLAIN_NAMES = (
+    "abs all any bin bool bytes callable chr dict divmod enumerate filter float format frozenset hex int isinstance",
+    "iter len list map max min next object oct ord pow print property range repr reversed round set slice sorted",
+    "staticmethod str sum super tuple zip None True False NotImplemented Ellipsis",
+)
 
 _ERRORS = {name for name, found in vars(builtins).items() if isinstance(found, type) and issubclass(found, Exception)}
 
-_BUILTINS = _ERRORS | set(_PLAIN_NAMES.split())
+_BUILTINS = _ERRORS | {name for line in _PLAIN_NAMES for name in line.split()}
 
 _OF_THE_MODEL = {"freed", "dangling", "on_use"}
 """Fields of the kernel's structures that are the model's own notes: whether something was freed, and who is told."""
