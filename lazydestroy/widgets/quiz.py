@@ -133,7 +133,8 @@ class Test(Quiz):
     __test__ = False  # not one of pytest's
 
     def _below(self) -> list[Any]:
-        self.done = ipywidgets.Button(description="Done: show my score", layout={"width": "auto"})
+        left = {"width": "max-content", "align_self": "flex-start"}
+        self.done = ipywidgets.Button(description="Done: show my score", layout=left)
         self.done.on_click(self._score)
         self.says = ipywidgets.HTML()
         return [self.done, self.says]
