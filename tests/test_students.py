@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -98,6 +99,17 @@ def test_what_the_build_needs_is_in_it(unzipped):
     package |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "lazydestroy").rglob("*.toml")}
     assert not [name for name in package if not (unzipped / name).exists()]
     assert not [path for path in unzipped.rglob("*") if path.suffix in {".so", ".pyc"} or path.name == "_core.c"]
+
+
+def test_a_build_of_it_begins(unzipped, tmp_path):
+    """It fails here if a file that the build reads is missing; compiling would take a minute more."""
+    command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "egg_info", "--egg-base", str(tmp_path)]
+    done = subprocess.run(command, cwd=unzipped, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    command[3:] = ["build_py", "--build-lib", str(tmp_path / "built")]
+    done = subprocess.run(command, cwd=unzipped, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "built/lazydestroy/__init__.py").exists()
 
 
 def test_its_readme_has_about_ten_lines_and_names_what_is_there(unzipped):

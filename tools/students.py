@@ -31,7 +31,7 @@ FOLDERS = ("course", "side", "reviewers", "reference", "exercises/release", "exe
 
 FOR_TEACHERS = ("reference/teaching.ipynb",)
 
-TOOLS = ("tools/__init__.py", "tools/check-prerequisites.sh", "tools/students.py")
+TOOLS = tuple(f"tools/{name}" for name in ("__init__.py", "building.py", "check-prerequisites.sh", "students.py"))
 PACKAGE = ("lazydestroy", *TOOLS, "Makefile", "pyproject.toml", "LICENSE", "LICENSE-text")
 """What it takes to build and run the package, besides a README. Other tools are for teachers: one makes the key."""
 
