@@ -111,6 +111,12 @@ def in_units(student: str) -> dict[str, str]:
     }
 
 
+def worth_to(student: str) -> int:
+    """The points that the answers of ``perfect`` are worth for another student's numbers; some may be the same."""
+    theirs = {name: text.removeprefix("answer = ").strip('"') for name, text in in_units("perfect").items()}
+    return sum(points for name, points in COUNTS.items() if ld.exercise(name, seed=student).judged(theirs[name]).right)
+
+
 def handler(body: str) -> str:
     """An answer to patch 4 with one line in it."""
     return f"class MyPatch:\n    def do_secure_storage_access_gmap(self, kvm, gaddr):\n        {body}\n"
@@ -170,7 +176,7 @@ STUDENTS: tuple[Callable[[], Student], ...] = (
     lambda: _patch_4("known-mistake", text_of(p04.OnlyWithTheNote), 5, "Was this your thought?"),
     lambda: _patch_4("syntax-error", "class MyPatch:\n    def do_secure(:\n", 0, "Your answer is no Python"),
     lambda: _patch_4("endless-loop", handler("while True: pass"), 0, "did not return within"),
-    lambda: _patch_4("takes-memory", handler("self.kept = bytearray(10**11)"), 0, "MemoryError"),
+    lambda: _patch_4("takes-memory", handler("self.kept = bytes(10**11)"), 0, "MemoryError"),
     # tampered
     lambda: _patch_4(
         "patched-check",
@@ -195,16 +201,12 @@ STUDENTS: tuple[Callable[[], Student], ...] = (
         "lambda *_, **__: ({'text/plain': '10'}, {})",
     ),
     lambda: _patch_4("reads-the-source", f"exec(open({str(SOURCE / 'x')!r}).read())", 0, "is not there when"),
-    lambda: _patch_4(
-        "alias", "MyPatch = ld.series.v1[4].layer", 0, "is not there when", first="import lazydestroy as ld"
-    ),
+    lambda: _patch_4("alias", "MyPatch = ld.series.v1[4].layer", 0, "uses .series", first="import lazydestroy as ld"),
     lambda: _patch_4("subclass", "class MyPatch(ld.series.v1[4].layer):\n    pass", 0, "was not run"),
     lambda: _patch_4(
         "imported", "from lazydestroy.exercises.patches.p04 import ModelAnswer as MyPatch", 0, "it imports"
     ),
-    lambda: _patch_4(
-        "inspects", "import inspect\nexec(inspect.getsource(patch.model_answer))", 0, "it imports inspect"
-    ),
+    lambda: _patch_4("inspects", "import inspect\nexec(inspect.getsource(patch.model_answer))", 0, "was not run"),
     lambda: _patch_4(
         "pretends", handler("return None") + "    def __eq__(self, other):\n        return True", 0, "__eq__"
     ),
@@ -226,8 +228,10 @@ STUDENTS: tuple[Callable[[], Student], ...] = (
         ),
         0,
     ),
-    lambda: _counts("copied-with-seed", in_units("perfect"), 0, "has the problems of", student="perfect"),
-    lambda: _counts("copied-without", in_units("perfect"), 0),
+    lambda: _counts(
+        "copied-with-seed", in_units("perfect"), worth_to("copied-with-seed"), "has the problems of", student="perfect"
+    ),
+    lambda: _counts("copied-without", in_units("perfect"), worth_to("copied-without")),
     lambda: _counts("own-answers", in_units("own-answers"), 10),
     lambda: _counts("no-id", in_units("no-id"), 0, "not your problems", student=""),
     lambda: _counts("leaves", {**in_units("leaves"), "one-in-510": "import os\nos._exit(0)"}, 8, "has ended Python"),

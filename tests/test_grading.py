@@ -171,3 +171,14 @@ def test_who_the_student_is(monkeypatch, capsys):
 def test_nothing_of_the_environment_is_known_there(monkeypatch):
     monkeypatch.setenv("A_SECRET", "x")
     assert "A_SECRET" not in isolation._environment("/tmp") and "A_SECRET" in os.environ
+
+
+def test_tries_are_counted_where_a_teacher_sees_them():
+    problem = ld.exercise("flat-floor", seed="somebody who tries")
+    first, second = problem.check("1 s"), problem.check("2 s")
+    assert "try" not in repr(first) and "(try 2)" in repr(second) and "(try 2)" in second._repr_html_()
+    made = submissions.notebook("3-counts", {})
+    checks = [cell for cell in made.cells if cell.id == "uvc-counts-check"]
+    said = repr(second).replace("flat-floor", "uvc-counts")
+    checks[0].outputs = [nbformat.v4.new_output("execute_result", data={"text/plain": said})]
+    assert of_notebook(made).tries == {"uvc-counts": 2}

@@ -30,6 +30,8 @@ class Feedback:
         What the layer printed on that way.
     share : float
         The part of the points that the answer has earned, from 0 to 1, while it is not right.
+    tries : int
+        How many answers have been checked, this one included; told from the second on.
     """
 
     exercise: str
@@ -39,6 +41,7 @@ class Feedback:
     trace: Trace | None = None
     printed: str = ""
     share: float = 0.0
+    tries: int = 0
 
     def __bool__(self) -> bool:
         return self.right
@@ -68,7 +71,8 @@ class Feedback:
 
     @property
     def _verdict(self) -> str:
-        return f"{self.exercise}: {'right.' if self.right else 'not yet.'}"
+        tried = f" (try {self.tries})" if self.tries > 1 else ""
+        return f"{self.exercise}: {'right' if self.right else 'not yet'}{tried}."
 
     def __repr__(self) -> str:
         lines = [f"{self._verdict} {self.text}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -59,7 +60,7 @@ class Exercise(ABC):
         """
         feedback = self.judged(answer)
         session.note(self.label, feedback.right)
-        return feedback
+        return replace(feedback, tries=session.session()[self.label].tries)
 
     def judged(self, answer: Any) -> Feedback:
         """The same, and nothing is noted of it."""
