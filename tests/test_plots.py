@@ -23,7 +23,6 @@ from lazydestroy.plots.picture import DPI
 from lazydestroy.plots.quick import _texts, draw_text
 from lazydestroy.rounded import about_count, about_duration
 from lazydestroy.scenarios import zombies_over_time
-from lazydestroy.units import format_duration
 
 BEFORE, V1 = ld.series.v1.upto(0), ld.series.v1
 
@@ -202,7 +201,7 @@ def test_the_scaling_is_computed_by_the_model():
 def test_the_scaling_marks_a_run():
     run = ld.reboot("4 GiB", kernel=BEFORE)
     picture = plot_scaling(BEFORE, sizes=["1 GiB", "4 GiB", "16 GiB"], dot=run)
-    assert f"4 GiB: {format_duration(run.downtime_ns)}" in texts(picture)
+    assert f"4 GiB: {about_duration(run.downtime_ns)}" in texts(picture)
 
 
 def test_the_scaling_needs_a_size():
