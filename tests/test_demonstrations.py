@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from wording import SENTENCE_WORDS, TITLE_WORDS, words_of
 
 import lazydestroy as ld
@@ -164,6 +165,15 @@ def test_what_is_drawn_fits_the_kind(shown):
     assert all(measure.unit in ("pages", "calls", "ns", "bytes", "yes/no", "") for measure in shown.measures)
     if shown.kind in ("timeline", "memory"):
         assert all(isinstance(run, ld.Run) for run in shown.runs)
+
+
+def test_bars_are_no_integers(monkeypatch):
+    """In a browser NumPy's integers have 32 bits, and matplotlib computes with what it is given."""
+    heights = []
+    monkeypatch.setattr(Axes, "bar", lambda axes, place, height, *_, **__: heights.append(height))
+    demonstrate(2).plot()
+    assert max(heights) > 2**31
+    assert {type(height) for height in heights} == {float}
 
 
 def test_html_is_escaped():

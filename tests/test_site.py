@@ -154,6 +154,23 @@ def test_it_says_in_the_browser_what_is_committed(path, reader):
     assert reader.elsewhere == []
 
 
+DRAWN = """\
+pictures = [ld.series.v1[number].demonstrate().plot().png() for number in range(1, 12)]
+pictures += [run.plot().png(), ld.compare("4 GiB").plot("shutdown").png(), ld.reboot("4 GiB", film=True).plot().png()]
+print("drawn:", len(pictures))"""
+
+
+def test_pictures_that_no_lesson_has_are_drawn_as_well(reader):
+    """NumPy's integers have 32 bits there."""
+    notebook = reader.runs(pages.lite_address(Path(LESSON)))
+    notebook.run_all(PATIENCE)
+    answer(notebook, "problem.check(", DRAWN)
+    shown = notebook.page.locator(".jp-OutputArea-output", has_text="drawn:")
+    notebook.until(lambda: shown.count() or notebook.errors(), "the pictures are drawn", PATIENCE)
+    assert notebook.errors() == []
+    assert shown.inner_text().strip() == "drawn: 14"
+
+
 SLOW = """\
 import time
 from lazydestroy.widgets import explore_reboot
