@@ -12,8 +12,9 @@ from .measure import NotHereError, Row, surroundings, table
 from .rows import ROWS
 from .sizes import FULL, QUICK, Sizes
 from .slider import slider
+from .visit import visit
 
-ALL: dict[str, Callable[[Sizes], Row | list[Row]]] = {**ROWS, "slider": slider, "exits": exits}
+ALL: dict[str, Callable[[Sizes], Row | list[Row]]] = {**ROWS, "slider": slider, "visit": visit, "exits": exits}
 """In the order of the table; the names are those of ``--rows``."""
 
 

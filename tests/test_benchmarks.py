@@ -9,7 +9,7 @@ import pytest
 
 import lazydestroy as ld
 from benchmarks import __main__ as command
-from benchmarks import measure, rows, seat, slider, waits
+from benchmarks import measure, rows, seat, site, slider, visit, waits
 from benchmarks.browser import missing
 from benchmarks.case import GIB, PAGE_SIZE, Reboot, outcome
 from benchmarks.plain_model import PlainModel
@@ -237,6 +237,24 @@ def test_without_a_browser_the_row_of_the_slider_is_left_out_with_the_reason(mon
     printed = capsys.readouterr().out
     assert "left out: slider: no Chromium: install it" in printed
     assert "slider back" not in printed
+
+
+def test_without_a_site_its_rows_are_left_out_with_the_reason(monkeypatch, capsys):
+    monkeypatch.setattr(visit, "missing", lambda: "")
+    monkeypatch.setattr(visit, "SITE", visit.ROOT / "build" / "nowhere")
+    command.report(TINY, ["teardown", "visit"])
+    printed = capsys.readouterr().out
+    assert "left out: visit: there is no site in build/nowhere: make site" in printed
+    assert "first visit" not in printed
+
+
+def test_what_a_visit_has_loaded_is_counted_as_a_host_that_compresses_sends_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(visit, "SITE", tmp_path)
+    (tmp_path / "index.html").write_bytes(bytes(1_000_000))
+    (tmp_path / "noise").write_bytes(random.Random(1).randbytes(1_000_000))
+    plain, packed = visit._loaded(site.Served(sent={"/": 1_000_000, "/noise?again": 2_000_000}))
+    assert plain == 3
+    assert 1.0 <= packed < 1.01
 
 
 @pytest.mark.notebooks
