@@ -25,8 +25,9 @@ class RangeCall(Layer):
     """Collect the pages of a range as patch 5 does, then destroy them with one call.
 
     A range in which there is something to destroy costs one call that changes nothing (`Costs.noop`). Each page costs
-    `Costs.destroy` in addition, which should then be the price of the page alone: see `costs_in_a_range`. The firmware is not interrupted within a range. The model lets others use a page as soon as
-    it is clean, and not only at the end of the call. The calls that a run counts are still pages.
+    `Costs.destroy` in addition, which should then be the price of the page alone: see `costs_in_a_range`. The firmware
+    is not interrupted within a range. The model lets others use a page as soon as it is clean, and not only at the end
+    of the call. The calls that a run counts are still pages.
     """
 
     title = "one call for a range of pages"
