@@ -5,7 +5,6 @@ import functools
 import gc
 import itertools
 import pickle
-from errno import EINVAL, ENXIO
 
 import pytest
 from marks import long_unless
@@ -13,6 +12,7 @@ from wording import SENTENCE_WORDS, words_of
 
 import lazydestroy as ld
 import lazydestroy.series.learned as learned_module
+from lazydestroy.errnos import EINVAL, ENXIO
 from lazydestroy.kernel.structs import Kvm
 from lazydestroy.page import Record
 from lazydestroy.series.check import YOUNG, bounds_of

@@ -1,10 +1,9 @@
 """By hand: PREPARE, PERFORM, DISABLE, a thread that is killed, a helper."""
 
-from errno import EINVAL, ENOTTY
-
 import pytest
 
 import lazydestroy as ld
+from lazydestroy.errnos import EINVAL, ENOTTY
 from lazydestroy.kernel.structs import Answer
 
 MERGED = ld.series.linux_6_2

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from errno import EINVAL, ENOMEM
 
 import pytest
 
+from lazydestroy.errnos import EINVAL, ENOMEM
 from tests.golden import DATA, cases
 from tests.golden import linux_6_2 as golden
 

@@ -3,11 +3,11 @@
 import inspect
 import itertools
 import random
-from errno import EINTR, EINVAL
 
 import pytest
 
 import lazydestroy as ld
+from lazydestroy.errnos import EINTR, EINVAL
 from lazydestroy.kernel.kvm import KVM_CAP_S390_PROTECTED, KVM_CAP_S390_PROTECTED_ASYNC_DISABLE
 from lazydestroy.page import Holder, State
 from lazydestroy.uvcb import UVC

@@ -1,7 +1,6 @@
 """What `reboot`, `reboot_loop` and `shutdown` promise of Linux 6.2: closed forms, conservation, who does the work."""
 
 from collections import Counter
-from errno import EINVAL
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 import lazydestroy as ld
 from lazydestroy import UVC
+from lazydestroy.errnos import EINVAL
 
 PAGE = 4096
 MERGED = ld.series.linux_6_2

@@ -1,11 +1,10 @@
 """Version 4 as a series: what it shares with version 1, what a shutdown costs with it, and what breaks it."""
 
-from errno import EAGAIN
-
 import pytest
 from marks import long_unless
 
 import lazydestroy as ld
+from lazydestroy.errnos import EAGAIN
 from lazydestroy.page import Holder
 from lazydestroy.series import check
 from lazydestroy.series.failures import FAILURES

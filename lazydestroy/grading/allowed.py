@@ -17,7 +17,7 @@ from dataclasses import fields, is_dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from .. import uvcb
+from .. import errnos, uvcb
 from .._core import DeferredList, Table, Task
 from ..exercises.patching import PatchExercise
 from ..kernel import structs
@@ -34,6 +34,7 @@ MODULES: dict[str, Any] = {
     "itertools": itertools,
     "math": math,
     "lazydestroy": FACADE,
+    "lazydestroy.errnos": errnos,
     "lazydestroy.uvcb": FACADE,
     "lazydestroy.kernel.structs": STRUCTS,
 }

@@ -6,9 +6,9 @@ again. A handler that can do nothing about the cause is entered again and again.
 
 from __future__ import annotations
 
-from errno import EINVAL
 from typing import TYPE_CHECKING
 
+from ..errnos import EINVAL
 from ..page import Page
 from .structs import Kvm
 

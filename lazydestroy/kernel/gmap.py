@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from errno import EFAULT
 from typing import TYPE_CHECKING
 
 from .._core import step, walk
+from ..errnos import EFAULT
 from ..page import PAGE_SHIFT, Content, Holder, Page
 from ..ultravisor import ASCE_PRIVATE
 from .structs import Flow, Gmap, Memslot, Mm

@@ -6,10 +6,10 @@ of them run under ``kvm->lock`` from beginning to end.
 
 from __future__ import annotations
 
-from errno import EINVAL, EIO
 from typing import TYPE_CHECKING
 
 from .._core import Step, step
+from ..errnos import EINVAL, EIO
 from ..page import Content, Page, State
 from ..ultravisor import Interruption
 from .structs import Answer, Flow, Kvm, Vcpu

@@ -5,10 +5,10 @@ What several patches of the series edit has seams here: small functions with a n
 
 from __future__ import annotations
 
-from errno import EAGAIN, EFAULT, EINVAL, EIO, ENOMEM
 from typing import TYPE_CHECKING
 
 from .._core import Step, step, visit
+from ..errnos import EAGAIN, EFAULT, EINVAL, EIO, ENOMEM
 from ..page import PAGE_SHIFT, Page
 from ..uvcb import UVC, UVC_RC_NEED_DESTROY, uv_cb_cgc, uv_cb_csc, uv_cb_ssc, uv_cb_unp
 from .structs import NO_STORAGE, Answer, Flow, Kvm, Mm, Pv, Storage, Vcpu

@@ -5,9 +5,9 @@ Functions return 0 or a negative error number, as the kernel's do.
 
 from __future__ import annotations
 
-from errno import EAGAIN, EBUSY, EFAULT, EINVAL, ENXIO
 from typing import TYPE_CHECKING, Any
 
+from ..errnos import EAGAIN, EBUSY, EFAULT, EINVAL, ENXIO
 from ..page import PAGE_SHIFT, Page
 from ..uvcb import (
     QUI_LEN_2021,

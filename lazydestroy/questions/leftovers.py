@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from errno import errorcode
 from typing import Any, NamedTuple
 
+from ..errnos import errorcode
 from ..machine import Machine
 from ..page import PAGE_SIZE, State
 from ..rounded import counted

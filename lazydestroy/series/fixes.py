@@ -9,10 +9,10 @@ the model cannot show them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from errno import EINVAL
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from ..errnos import EINVAL
 from ..kernel.gmap import ASCE_TYPE_MASK, ASCE_TYPE_SEGMENT, CRST_PAGES
 from ..kernel.structs import Answer, DeferredPriv, Flow, Gmap, Kvm, Mm
 from ..layers import Layer, Series

@@ -6,9 +6,9 @@ is in an ioctl; it may be another than QEMU, that gives each command by itself; 
 
 from __future__ import annotations
 
-from errno import errorcode
 from typing import TYPE_CHECKING
 
+from ..errnos import errorcode
 from ..kernel.kvm import KVM_CAP_S390_PROTECTED_ASYNC_DISABLE
 from ..kernel.structs import Answer, Flow
 from ..machine import Machine

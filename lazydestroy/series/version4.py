@@ -15,9 +15,9 @@ if the Ultravisor refuses to create a CPU, patch 2 leaks what was allocated for 
 
 from __future__ import annotations
 
-from errno import EFAULT, ENOMEM
 from typing import TYPE_CHECKING
 
+from ..errnos import EFAULT, ENOMEM
 from ..kernel.gmap import CRST_PAGES
 from ..kernel.structs import DeferredPriv, Flow, Gmap, Kvm
 from ..layers import Layer

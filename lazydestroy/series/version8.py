@@ -16,9 +16,9 @@ QEMU is killed while the next guest boots.
 
 from __future__ import annotations
 
-from errno import EINVAL, EIO
 from typing import TYPE_CHECKING
 
+from ..errnos import EINVAL, EIO
 from ..kernel.structs import Answer, Flow, Kvm
 from .merged.m14_asynchronous_destroy import AsynchronousDestroy
 

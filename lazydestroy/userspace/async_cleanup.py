@@ -12,9 +12,9 @@ holds its file, and so the VM: with a helper, the VM goes only when the address 
 
 from __future__ import annotations
 
-from errno import EBADF, ENOTTY, errorcode
 from typing import TYPE_CHECKING
 
+from ..errnos import EBADF, ENOTTY, errorcode
 from ..kernel.structs import Answer, Flow, Kvm, Mm
 from .process import Process
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from errno import EINTR, errorcode
 from typing import TYPE_CHECKING
 
 from .._core import Task
+from ..errnos import EINTR, errorcode
 from ..kernel.kvm import KVM_CAP_S390_PROTECTED_ASYNC_DISABLE
 from ..kernel.structs import Answer, Flow
 from ..page import PAGE_SHIFT, PAGE_SIZE

@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Iterator
-from errno import EFAULT
 from typing import Any
 
 import lazydestroy as ld
+from lazydestroy.errnos import EFAULT
 from lazydestroy.kernel.structs import Answer
 from lazydestroy.ultravisor import Phase
 from lazydestroy.userspace import Qemu

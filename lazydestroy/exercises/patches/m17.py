@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from errno import EIO, errorcode
 from typing import TYPE_CHECKING
 
+from ...errnos import EIO, errorcode
 from ...kernel.structs import Answer, Flow, Kvm
 from ...layers import Layer
 from ...machine import Machine

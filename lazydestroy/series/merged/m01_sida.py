@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EIO, ENOMEM
 from typing import TYPE_CHECKING
 
+from ...errnos import EIO, ENOMEM
 from ...kernel.structs import Storage, Vcpu
 from ...layers import Layer
 from ...page import Content

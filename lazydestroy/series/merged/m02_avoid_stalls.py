@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EAGAIN, EBUSY, EINVAL, ENXIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...errnos import EAGAIN, EBUSY, EINVAL, ENXIO
 from ...layers import Layer
 from ...page import Page
 from ...uvcb import UVC_CC_BUSY, UVC_CC_PARTIAL

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import ENOMEM
 from typing import TYPE_CHECKING
 
+from ...errnos import ENOMEM
 from ...kernel.gmap import CRST_PAGES
 from ...kernel.structs import Gmap, Kvm
 from ...layers import Layer

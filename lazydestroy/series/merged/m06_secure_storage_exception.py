@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EFAULT
 from typing import TYPE_CHECKING
 
+from ...errnos import EFAULT
 from ...kernel.structs import Kvm
 from ..p04_secure_storage_exception import SecureStorageException
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from errno import EINTR
 from typing import TYPE_CHECKING
 
 from ..._core import step, walk
+from ...errnos import EINTR
 from ...kernel.structs import Flow, Kvm, Mm
 from ...layers import Layer
 from ...page import Page

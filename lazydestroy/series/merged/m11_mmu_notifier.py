@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EINTR, EIO
 from typing import TYPE_CHECKING
 
+from ...errnos import EINTR, EIO
 from ...kernel.structs import Answer, Flow, Kvm, Mm
 from ...layers import Layer
 from ...uvcb import UVC

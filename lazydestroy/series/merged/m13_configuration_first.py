@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EIO
 from typing import TYPE_CHECKING
 
+from ...errnos import EIO
 from ...kernel.structs import Answer, Flow, Kvm
 from ...layers import Layer
 from ...uvcb import UVC

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EINVAL, EIO, ENOMEM
 from typing import TYPE_CHECKING
 
+from ...errnos import EINVAL, EIO, ENOMEM
 from ...kernel.gmap import CRST_PAGES
 from ...kernel.structs import Answer, Flow, Kvm, Mm, PvVmToBeDestroyed
 from ...layers import Layer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EIO
 from typing import TYPE_CHECKING
 
+from ...errnos import EIO
 from ...kernel.structs import Answer, Flow, Kvm, PvVmToBeDestroyed
 from ...layers import Layer
 from ...uvcb import QUERY_BITS, UVC, uv_cb_destroy_fast, uv_cb_qui

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EINVAL
 from typing import TYPE_CHECKING
 
+from ...errnos import EINVAL
 from ...kernel.gmap import ASCE_TYPE_MASK, ASCE_TYPE_SEGMENT
 from ...kernel.structs import Gmap, Kvm
 from ...layers import Layer
