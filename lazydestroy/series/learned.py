@@ -55,6 +55,8 @@ class Effect(NamedTuple):
         What is done to each page by itself, if the step does not look at it otherwise. None: nothing.
     calls : int
         Ultravisor Calls that it makes.
+    goes_on : bool
+        It concerns its own task only, which goes on, and starts no other: most steps are like that.
     """
 
     changes: tuple[tuple[int, int], ...]
@@ -65,6 +67,7 @@ class Effect(NamedTuple):
     said: Said
     sweep: Hashable
     calls: int
+    goes_on: bool
 
 
 class NotAsLearned(Exception):
@@ -186,6 +189,10 @@ class Learned:
         _, story, before, indices, made = picture
         if effect.said and trouble(effect.said, story.failed):
             return None
+        if effect.goes_on and move[0] == "step" and not story.late:
+            (place,), (task,) = concerned, effect.tasks
+            tasks = before if task == before[place] else (*before[:place], task, *before[place + 1 :])
+            return Picture(cells, story, tasks, indices, made + effect.made)
         things, after, ended = self.things, list(before), []
         for place, task in zip(concerned, effect.tasks, strict=True):
             after[place] = task
@@ -277,15 +284,17 @@ class Learned:
             places += [here | read << _FIELDS] if read else []
             fields += [(here, (written, values_of(self.things[now], written)))] if written else []
         effects = self.rules.setdefault(what, {}).setdefault(tuple(places), {})
+        stand = tuple([tasks[place] for place in concerned])
         effects[self._seen(picture.cells, tuple(places))] = Effect(
             changes=tuple(changes),
             fields=tuple(fields),
-            tasks=tuple([tasks[place] for place in concerned]),
+            tasks=stand,
             spawned=tuple([(index - picture.made, task) for index, task in standing.items()]),
             made=after.made - picture.made,
             said=said,
             sweep=sweep,
             calls=calls,
+            goes_on=len(stand) == 1 and GONE not in stand and not standing,
         )
 
     def _learn_sweep(self, sweep: Hashable, picture: Picture, after: Picture, noted: set[Any]) -> None:

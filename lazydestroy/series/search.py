@@ -132,18 +132,22 @@ class Search:
 
     def __iter__(self) -> Iterator[int]:
         if not self.nodes:
-            self._meet(self._world().picture(), -1, (), (), 0, 0)
+            self._meet_first()
         while self.queue and self.broken is None:
             try:
                 self._expand(*self.queue[0])
             except NotAsLearned:
                 self.learn = False
                 self._begin()
-                self._meet(self._world().picture(), -1, (), (), 0, 0)
+                self._meet_first()
             yield len(self.nodes)
         if self.broken is None:
             self._find_what_never_ends()
         self.exhausted = True
+
+    def _meet_first(self) -> None:
+        picture = self._world().picture()
+        self._meet(picture, picture.key, -1, (), (), 0, 0)
 
     # From state to state
 
@@ -171,9 +175,12 @@ class Search:
         world: World | None = None
         sure = False
         move: Action | None = action
+        key: Hashable = None
         while move is not None:
             after = self.learned.after(picture, move) if self.learn else None
-            if after is not None and self._is_fine(after):
+            key = None if after is None else after.key
+            # of all that were seen it has been asked whether anything is wrong with them
+            if after is not None and (key in self.seen or not self.pictures.found(after)):
                 if world is not None:
                     self._do(world, [move])
                     sure = False
@@ -188,18 +195,15 @@ class Search:
                     return None
                 if after is not None:
                     raise NotAsLearned
-                after = ran
+                after, key = ran, ran.key
             moves.append(move)
-            picture, move = after, None if after.key in self.seen else self.pictures.undisturbed(after)
-        return self._meet(picture, number, action, tuple(moves), actions, steps, world)
-
-    def _is_fine(self, picture: Picture) -> bool:
-        """Whether nothing is wrong with a state. It has been asked of all that were seen."""
-        return picture.key in self.seen or not self.pictures.found(picture)
+            picture, move = after, None if key in self.seen else self.pictures.undisturbed(after)
+        return self._meet(picture, key, number, action, tuple(moves), actions, steps, world)
 
     def _meet(
         self,
         picture: Picture,
+        key: Hashable,
         parent: int,
         action: Action,
         moves: tuple[Action, ...],
@@ -208,7 +212,7 @@ class Search:
         world: World | None = None,
     ) -> int:
         """Which state a picture shows; a new one is queued."""
-        number = self.seen.setdefault(picture.key, len(self.nodes))
+        number = self.seen.setdefault(key, len(self.nodes))
         if number == len(self.nodes):
             self.nodes.append(Node(parent, action, moves, picture, self.pictures.actions(picture)))
             heapq.heappush(self.queue, (actions, steps, number))

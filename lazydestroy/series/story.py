@@ -26,6 +26,10 @@ BUSY = ("protect", "close", *ENDING)
 """Roles of QEMU during which the guest does not run, and nothing else begins."""
 
 
+_UNTOLD = ("touch", "share", "io", "swap")
+"""Actions that add nothing to a story, unless something is told to fail."""
+
+
 class Story(NamedTuple):
     """What has happened so far and no kernel code can see; it decides what may still happen, and what must hold.
 
@@ -44,6 +48,8 @@ class Story(NamedTuple):
 
         `late`: Ultravisor Calls of a program that has been killed.
         """
+        if action[0] in _UNTOLD and not (ended or self.late or failure_in(action)):
+            return self
         configurations, resets, failed, written = self[:4]
         for name, page in ended:
             if name == "vCPU" and handle and action[0] not in ENDING:
