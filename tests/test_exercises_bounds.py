@@ -19,7 +19,7 @@ def checked(handler):
 
 @pytest.fixture
 def soon(monkeypatch):
-    """A limit of two seconds, as the tests would rather not wait for five."""
+    """A limit of two seconds, as the tests would rather not wait for eight."""
     monkeypatch.setattr(bounded, "LIMIT_S", 2)
 
 
@@ -54,11 +54,11 @@ def swallows(self, kvm, gaddr):
 def test_a_handler_that_does_not_return_is_ended(handler):
     feedback = checked(handler)
     assert not feedback.right and feedback.points(10) == 0
-    assert f"Your handler, {handler.__name__}, did not return within 2 seconds" in feedback.text
+    assert f"Your handler, {handler.__name__}, did not return within" in feedback.text
 
 
 def test_the_limits_are_those_that_the_sentence_tells():
-    assert bounded.LIMIT_S < 10 <= bounded.WORK_S
+    assert bounded.BUSY_S < bounded.LIMIT_S < 10 <= bounded.WORK_S
 
 
 def test_a_bomb_of_memory_is_a_finding():
@@ -117,6 +117,6 @@ def test_much_output_is_cut_with_a_note(capsys):
 def test_bounds_are_not_for_the_code_around_an_answer(monkeypatch):
     monkeypatch.setattr(bounded, "LIMIT_S", 1)
     until = time.monotonic() + 2.5
-    with bounded.bounded(__file__):
+    with bounded.bounded(lambda code: code.co_filename == __file__):
         while time.monotonic() < until:  # this function began before the bounds did
             pass

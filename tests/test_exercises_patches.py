@@ -7,6 +7,7 @@ import pytest
 from marks import long_unless
 
 import lazydestroy as ld
+from lazydestroy.exercises.credit import breaks_when_idle
 from lazydestroy.exercises.patches import PATCHES, p03, p04, p07, p08
 from lazydestroy.series import Series
 
@@ -206,6 +207,8 @@ def only_probed(monkeypatch):
     for patch in PATCHES:
         monkeypatch.setattr(patch, "searches", ())
         monkeypatch.setattr(patch, "_stories", {})  # what the searches tell of the mistakes is kept there
+    yield
+    breaks_when_idle.cache_clear()  # nothing breaks where nothing is searched
 
 
 @pytest.mark.usefixtures("only_probed")

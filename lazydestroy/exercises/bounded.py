@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
-LIMIT_S = 5
+LIMIT_S = 8
 """Seconds after which a function that has not returned is ended. A call takes microseconds."""
+
+BUSY_S = 3
+"""Seconds of CPU time after which it is ended sooner."""
 
 WORK_S = 10
 """Seconds of CPU time that all calls together may take. In a search they take about one."""
@@ -32,27 +35,27 @@ class OutOfBounds(BaseException):
 
 
 @contextmanager
-def bounded(*files: str) -> Iterator[None]:
-    """Run code from some files within bounds.
+def bounded(is_theirs: Callable[[CodeType], bool]) -> Iterator[None]:
+    """Run somebody's code within bounds.
 
     The limit of time needs the main thread and a system with interval timers, the limit of memory a system that tells
     how much there is; elsewhere there are none.
 
     Parameters
     ----------
-    *files : str
-        Names of the files that the code is from, as its code objects have them.
+    is_theirs : callable
+        Tells of a code object whether it is the code that is bounded.
 
     Raises
     ------
     OutOfBounds
-        If a function of these files does not return, the code ends Python, or leaves a thread behind.
+        If one of its functions does not return, the code ends Python, or leaves a thread behind.
     """
     threads = set(threading.enumerate())
     with ExitStack() as bounds:
         bounds.enter_context(_staying())
         bounds.enter_context(_with_memory())
-        bounds.enter_context(_in_time(files))
+        bounds.enter_context(_in_time(is_theirs))
         try:
             yield
         except SystemExit:
@@ -98,14 +101,14 @@ def _with_memory() -> Iterator[None]:
 
 
 @contextmanager
-def _in_time(files: tuple[str, ...]) -> Iterator[None]:
+def _in_time(is_theirs: Callable[[CodeType], bool]) -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
     outside = sys._getframe()
     while outside.f_back is not None and outside.f_code.co_filename in _INSIDE:
         outside = outside.f_back
-    before = signal.signal(signal.SIGALRM, _Watch(files, outside))
+    before = signal.signal(signal.SIGALRM, _Watch(is_theirs, outside))
     signal.setitimer(signal.ITIMER_REAL, 1, 1)
     try:
         yield
@@ -123,28 +126,32 @@ _INSIDE = (__file__, contextlib.__file__)
 class _Watch:
     """Looks once a second which call of the code is under way, and ends one that is so all the time."""
 
-    def __init__(self, files: tuple[str, ...], outside: FrameType) -> None:
-        self._files = files
+    def __init__(self, is_theirs: Callable[[CodeType], bool], outside: FrameType) -> None:
+        self._is_theirs = is_theirs
         self._outside = outside
         self._threads = threading.active_count()
         self._call: FrameType | None = None
-        self._seconds = 0
+        self._told: FrameType | None = None
+        self._seconds, self._busy = 0, 0.0
         self._clock, self._work = time.process_time(), 0.0
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         call = self._under_way(frame)
-        self._seconds = self._seconds + 1 if call is not None and call is self._call else 0
         before, self._clock = self._clock, time.process_time()
-        self._work += self._clock - before if call is not None else 0
+        worked = self._clock - before if call is not None else 0.0
+        same = call is not None and call is self._call
+        self._seconds, self._busy = (self._seconds + 1, self._busy + worked) if same else (1, 0.0)
+        self._work += worked
         self._call = call
         started = threading.active_count() - self._threads
         if started > THREADS:
             raise OutOfBounds(f"Your code has started {started} threads of Python: a kernel's function starts none.")
         if call is None:
             return
-        if self._seconds >= LIMIT_S:
-            _raise_at_the_next_line(call, self._late(call))  # an except in there has taken the first one
-        if self._seconds >= LIMIT_S - 1:
+        if self._seconds >= LIMIT_S or self._busy >= BUSY_S:
+            if self._told is call:  # an except in there has taken the first one
+                _raise_at_the_next_line(call, self._late(call))
+            self._told = call
             raise self._late(call)
         if self._work > WORK_S:
             raise OutOfBounds(f"The calls of your code took more than {WORK_S} seconds together: what do they repeat?")
@@ -153,7 +160,7 @@ class _Watch:
         """The outermost call of the code that is under way; None if there is none."""
         call = None
         while frame is not None and frame is not self._outside:
-            if frame.f_code.co_filename in self._files:
+            if self._is_theirs(frame.f_code):
                 call = frame
             frame = frame.f_back
         return call
@@ -161,7 +168,7 @@ class _Watch:
     def _late(self, call: FrameType) -> OutOfBounds:
         name = call.f_code.co_name
         what = "Your answer" if name == "<module>" else f"Your handler, {name},"
-        return OutOfBounds(f"{what} did not return within {LIMIT_S} seconds: is there a loop without an end?")
+        return OutOfBounds(f"{what} did not return within {self._seconds} seconds: is there a loop without an end?")
 
 
 def _raise_at_the_next_line(frame: FrameType, error: OutOfBounds) -> None:

@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 from ..layers import summary_of
@@ -155,7 +155,7 @@ class PatchExercise(Exercise):
         if said := _cannot_be_called(answer, self.kernel, self.writes):
             return Feedback(self.name, False, said)
         try:
-            with redirect_stdout(_Nowhere()), bounded(*_files(answer)):
+            with redirect_stdout(_Nowhere()), bounded(_codes(answer).__contains__):
                 return self._tried(answer, kernel)
         except OutOfBounds as out:
             return Feedback(self.name, False, str(out))
@@ -167,8 +167,11 @@ class PatchExercise(Exercise):
         for bounds, verdict in zip(self.searches, verdicts, strict=True):
             states += verdict.states
             if verdict.trace is not None:
-                earned = share(self, self.probed(kernel), safe=False)
-                return replace(self._broken(verdict.trace, bounds, forgotten), share=earned)
+                broken = self._broken(verdict.trace, bounds, forgotten)
+                try:
+                    return replace(broken, share=share(self, self.probed(kernel), safe=False))
+                except OutOfBounds:
+                    return broken
             if not verdict.exhausted:
                 return Feedback(self.name, False, _TOO_MANY.format(verdict.states))
         findings = self.probed(kernel)
@@ -321,10 +324,10 @@ _MOST_PRINTED = 30_000_000
 """Characters that a layer may print in all, on all the ways that are tried."""
 
 
-def _files(answer: type) -> set[str]:
-    """The files that the functions of a class are from."""
+def _codes(answer: type) -> set[CodeType]:
+    """The code of a class's functions."""
     found = (value for each in answer.__mro__ for value in vars(each).values())
-    return {value.__code__.co_filename for value in found if isinstance(value, FunctionType)}
+    return {value.__code__ for value in found if isinstance(value, FunctionType)}
 
 
 class _Nowhere(io.TextIOBase):

@@ -58,18 +58,17 @@ class Exercise(ABC):
         ValueError
             If it is no answer at all: a time without a number, a layer that is no class.
         """
-        feedback = self.judged(answer)
+        try:
+            feedback = self.judged(answer)
+        except ValueError as refused:
+            # where in our code that was found is of no interest to who has mistyped something
+            raise refused.with_traceback(None) from None
         session.note(self.label, feedback.right)
         return replace(feedback, tries=session.session()[self.label].tries)
 
     def judged(self, answer: Any) -> Feedback:
-        """The same, and nothing is noted of it."""
-        try:
-            given = self._read(answer)
-        except ValueError as refused:
-            # where in our code that was found is of no interest to who has mistyped something
-            raise refused.with_traceback(None) from None
-        return self._judge(given)
+        """Say the same, and note nothing of it."""
+        return self._judge(self._read(answer))
 
     @abstractmethod
     def _read(self, answer: Any) -> Any:

@@ -86,7 +86,7 @@ def _verdict(problem: Any, text: str, module: Any, file: str) -> dict[str, Any]:
     from ..exercises.bounded import OutOfBounds, bounded
 
     try:
-        with bounded(file):
+        with bounded(lambda code: code.co_filename == file):
             exec(compile(text, file, "exec"), vars(module))
         answer = vars(module).get("MyPatch")
         if not isinstance(answer, type):
