@@ -277,7 +277,8 @@ def main(arguments: list[str] | None = None) -> int:
     paths = lessons(folder)
     if given.write:
         for path in paths:
-            write_minutes(path, measure(path, folder))
+            if path.parent.name in TIMED:
+                write_minutes(path, measure(path, folder))
     measured = [measure(path, folder) for path in paths]
     print(table(measured))
     if given.look:
