@@ -25,6 +25,10 @@ class Draw:
     def __init__(self, name: str, seed: int | str) -> None:
         self._root = f"{name}/{seed}"
 
+    def apart(self, what: str) -> Draw:
+        """Draws of their own, for a part of the problem."""
+        return Draw(self._root, what)
+
     def number(self, what: str, below: int) -> int:
         """A number from 0 up; `what` says what it is for, so that each has its own."""
         return int.from_bytes(sha256(f"{self._root}/{what}".encode()).digest()) % below
@@ -137,6 +141,8 @@ class Family:
         How far from the exact answer is still right, as a share of it.
     choices : dict of str to tuple of str
         The possible answers, and other ways of writing each.
+    words : int
+        How many of the choices an answer has, one after the other.
     hidden : tuple of str
         What is drawn and is the answer: it is not told when a notebook is graded.
     """
@@ -151,6 +157,7 @@ class Family:
     kind: Kind | None = None
     tolerance: Fraction = Fraction(0)
     choices: Mapping[str, tuple[str, ...]] | None = None
+    words: int = 1
     hidden: tuple[str, ...] = ()
 
 
@@ -188,7 +195,8 @@ class NumberExercise(Exercise):
     @property
     def _accepted(self) -> str:
         if self.family.kind is None:
-            return f"Answer: one of {', '.join(map(repr, self._choices))}."
+            words = f"{self.family.words} words with commas between them, each one" if self.family.words > 1 else "one"
+            return f"Answer: {words} of {', '.join(map(repr, self._choices))}."
         within = f"within {float(self.family.tolerance * 100):g}\u00a0% of" if self.family.tolerance else "exactly"
         return f"Answer: {self.family.kind.asks}; right is what is {within} what the model computes."
 
@@ -203,15 +211,20 @@ class NumberExercise(Exercise):
     def _read(self, answer: Any) -> Fraction | str:
         if self.family.kind is not None:
             return self.family.kind.read(answer, f"{self.name}: answer")
-        meant = _written(answer).strip().casefold()
-        found = next(
-            (name for name, others in self._choices.items() if meant in map(str.casefold, (name, *others))), None
-        )
-        if found is None:
+        given = _parts(answer) if self.family.words > 1 else [answer]
+        found = [self._choice(part) for part in given]
+        if len(found) != self.family.words or not all(found):
+            count = f"{self.family.words} words with commas, and for each " if self.family.words > 1 else ""
             raise ValueError(
-                f"{self.name}: check({units.shown(answer)}): use one of {', '.join(map(repr, self._choices))}"
+                f"{self.name}: check({units.shown(answer)}): {count}use one of {', '.join(map(repr, self._choices))}"
             )
-        return found
+        return ", ".join(found)
+
+    def _choice(self, part: object) -> str:
+        """The choice that is meant; empty if it is none."""
+        meant = _written(part).strip().casefold()
+        names = ((name, (name, *others)) for name, others in self._choices.items())
+        return next((name for name, all_names in names if meant in map(str.casefold, all_names)), "")
 
     def _judge(self, given: Any) -> Feedback:
         return self._judge_choice(given) if self.family.kind is None else self._judge_number(given, self.family.kind)
@@ -219,8 +232,11 @@ class NumberExercise(Exercise):
     def _judge_choice(self, found: str) -> Feedback:
         if found == self._solved.answer:
             return Feedback(self.label, True, f"{found}.")
-        slip = next((slip for slip in self._solved.slips if slip.value == found), None)
-        return self._wrong(f"It is not {found}.", slip)
+        pairs = list(zip(found.split(", "), str(self._solved.answer).split(", "), strict=True))
+        wrong = next(mine for mine, right in pairs if mine != right)
+        slip = next((slip for slip in self._solved.slips if slip.value == wrong), None)
+        held = sum(mine == right for mine, right in pairs)
+        return self._wrong(f"It is not {found}." if len(pairs) == 1 else f"{held} of {len(pairs)} are right.", slip)
 
     def _judge_number(self, given: Fraction, kind: Kind) -> Feedback:
         assert isinstance(self._solved.answer, int)
@@ -242,6 +258,13 @@ class NumberExercise(Exercise):
     def solution(self) -> Solution:
         """How it is solved, step by step, and the code that computes it."""
         return Solution(self.label, self._solved.steps, self._solved.code)
+
+
+def _parts(answer: object) -> list[object]:
+    """What an answer of several words has: a text with commas, or a list."""
+    if isinstance(answer, str):
+        return list(answer.split(","))
+    return list(answer) if isinstance(answer, list | tuple) else [answer]
 
 
 def _written(choice: object) -> str:

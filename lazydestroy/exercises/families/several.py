@@ -1,0 +1,78 @@
+"""The same question several times over: a word that is named blindly must not be worth much.
+
+A problem whose answer is one of three words is solved by naming the most frequent one, every second time. So who asks
+about one page of a story asks about all four of them, and who shows one broken kernel shows two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..numbers import Draw, Family, Numbers, Slip, Solved
+
+PAGES = 4
+"""Pages of a story that have a fate of their own."""
+
+TRACES = 2
+
+
+def of_all_pages(family: Family) -> Family:
+    """Ask a question about a page for every page that the story tells of."""
+
+    def draw(drawn: Draw) -> dict[str, Any]:
+        numbers = family.draw(drawn)
+        if family.name == "host-reads":  # nothing can be read of a page that is not there
+            fates = {page: drawn.choose(f"fate of {page}", ("touch", "share", "io")) for page in numbers["fates"]}
+            return {**numbers, "fates": fates, "asked": tuple(sorted(fates))}
+        if numbers.get("then") and drawn.number("then, too", 2):
+            numbers["then"] = False  # a guest that touches every page in question would own them all
+        if numbers["when"] == "done" and drawn.number("done, too", 2):
+            numbers["when"] = "waits"  # and after the thread all pages are alike
+        return {**numbers, "asked": tuple(sorted(numbers["fates"]))}
+
+    def state(numbers: Numbers) -> str:
+        first, *others = numbers["asked"]
+        more = f"{', '.join(f'page {page}' for page in others[:-1])} and page {others[-1]}"
+        return (
+            f"{family.state({**numbers, 'asked': first})}\n\nAnswer the same for {more}, each as if it had been asked "
+            f"about instead of page {first}: {PAGES} words in this order, with commas."
+        )
+
+    def solve(numbers: Numbers) -> Solved:
+        each = [family.solve({**numbers, "asked": page}) for page in numbers["asked"]]
+        steps = [f"Page {page}: {' '.join(solved.steps)}" for page, solved in zip(numbers["asked"], each, strict=True)]
+        return _together(each, steps)
+
+    return replace(family, draw=draw, state=state, solve=solve, words=PAGES)
+
+
+def of_two_traces(family: Family) -> Family:
+    """Ask a question about one broken kernel, and about another one."""
+
+    def draw(drawn: Draw) -> dict[str, Any]:
+        return {name: family.draw(drawn.apart(name)) for name in ("first", "second")}
+
+    def state(numbers: Numbers) -> str:
+        return (
+            f"{family.state(numbers['first'])}\n\nAnd once more, with another kernel:\n\n"
+            f"{family.state(numbers['second'])}\n\nAnswer for both, in this order, with a comma."
+        )
+
+    def solve(numbers: Numbers) -> Solved:
+        each = [family.solve(numbers[name]) for name in ("first", "second")]
+        return _together(
+            each, [f"The {name}: {' '.join(solved.steps)}" for name, solved in zip(numbers, each, strict=True)]
+        )
+
+    return replace(family, draw=draw, state=state, solve=solve, words=TRACES, hidden=("first", "second"))
+
+
+def _together(each: list[Solved], steps: list[str]) -> Solved:
+    answer = ", ".join(str(solved.answer) for solved in each)
+    hints = {(slip.value, slip.hint): slip for solved in each for slip in solved.slips}
+    slips: tuple[Slip, ...] = tuple(hints.values())
+    return Solved(answer, tuple(steps), slips, "\n\n".join(solved.code for solved in each))
+
+
+__all__ = ["PAGES", "TRACES", "of_all_pages", "of_two_traces"]
