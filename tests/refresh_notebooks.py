@@ -2,11 +2,15 @@
 
     python -m tests.refresh_notebooks                             all of them
     python -m tests.refresh_notebooks notebooks/course/02*.ipynb  these
+    python -m tests.refresh_notebooks --measured                  these or all, and what cells have measured
 
 A notebook is committed executed, without what differs from one execution or computer to the next: times of execution,
 versions, the state of widgets. Solutions are Python in a Markdown cell: they are executed as well, after the cells, and
 what a block ``text`` behind one shows is replaced by what it prints. With all notebooks, the README's pictures are
 drawn again. ``tests/test_notebooks.py`` uses the functions.
+
+What a cell with the tag ``measured`` shows is this computer's, and the text beside it tells of those figures. So such a
+cell keeps what it showed, unless ``--measured`` asks for new figures: on a quiet computer, please.
 """
 
 from __future__ import annotations
@@ -44,6 +48,9 @@ METADATA = {
 
 CELL_METADATA = ("tags", "jupyter", "nbgrader", "deletable", "editable")
 """What a cell may keep: its tags, whether it is shown folded, what it is to nbgrader, and whether it may be changed."""
+
+MEASURED = "measured"
+"""The tag of a cell that measures the computer on which it runs."""
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_TEXT = "(a widget: run this cell to use it)"
@@ -178,6 +185,16 @@ def with_solutions(notebook: Any, printed: Iterable[str]) -> Any:
     return notebook
 
 
+def with_measurements_of(before: Any, notebook: Any) -> Any:
+    """The same notebook, in which cells that measure show what they showed before; not if their code has changed."""
+    shown = {cell.id: cell for cell in before.cells if cell.cell_type == "code" and cell.outputs}
+    for cell in notebook.cells:
+        old = shown.get(cell.id)
+        if old is not None and MEASURED in cell.metadata.get("tags", []) and old.source == cell.source:
+            cell.outputs = old.outputs
+    return notebook
+
+
 def draw_pictures() -> None:
     """Draw the README's pictures: a reboot before the patches and with them, and the pages in the middle of it."""
     import lazydestroy as ld
@@ -193,9 +210,13 @@ def draw_pictures() -> None:
 
 def main(arguments: list[str]) -> None:
     """Refresh the notebooks that are named, or all."""
+    measured = "--measured" in arguments
+    arguments = [each for each in arguments if each != "--measured"]
     for path in [Path(argument).resolve() for argument in arguments] or notebooks():
+        before = nbformat.read(path, as_version=4)
         done = execute(path)
-        nbformat.write(with_solutions(done.notebook, done.solutions), path)
+        fresh = with_solutions(done.notebook, done.solutions)
+        nbformat.write(fresh if measured else with_measurements_of(before, fresh), path)
         memory = "" if done.peak is None else f", {done.peak >> 20} MiB at most"
         print(f"{path.relative_to(ROOT)}: {len(done.solutions)} solutions{memory}")
     if not arguments:

@@ -11,7 +11,19 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 from marks import long_unless
-from refresh_notebooks import FOLDER, METADATA, ROOT, WIDGET_VIEW, Executed, execute, normalised, notebooks, solutions
+from refresh_notebooks import (
+    FOLDER,
+    MEASURED,
+    METADATA,
+    ROOT,
+    WIDGET_VIEW,
+    Executed,
+    execute,
+    normalised,
+    notebooks,
+    solutions,
+    with_measurements_of,
+)
 
 import lazydestroy as ld
 
@@ -83,10 +95,6 @@ def path_and_executed(request) -> tuple[Path, Executed]:
     return request.param, execute(request.param)
 
 
-MEASURED = "measured"
-"""The tag of a cell that measures the computer on which it runs: each time it shows something else."""
-
-
 def said(notebook) -> list[str]:
     """What each code cell shows, as text: no pictures, no addresses in memory. Of what is measured, only its kind."""
     cells = (cell for cell in notebook.cells if cell.cell_type == "code")
@@ -143,6 +151,24 @@ def test_a_page_with_measured_cells_says_whose_figures_they_are():
     assert pages, "is the tag still called that?"
     for path in pages:
         assert "were measured on the author's computer" in markdown(path), in_folder(path)
+
+
+def test_a_cell_that_measures_keeps_its_figures_while_its_code_stays():
+    def notebook(code, shown):
+        output = nbformat.v4.new_output("stream", text=shown)
+        tagged = {"tags": [MEASURED]}
+        return nbformat.v4.new_notebook(
+            cells=[
+                nbformat.v4.new_code_cell(code, id="measured", metadata=tagged, outputs=[output]),
+                nbformat.v4.new_code_cell(code, id="modelled", outputs=[output]),
+            ]
+        )
+
+    def shown(before, after):
+        return [cell.outputs[0].text for cell in with_measurements_of(before, after).cells]
+
+    assert shown(notebook("1 + 1", "quiet"), notebook("1 + 1", "busy")) == ["quiet", "busy"]
+    assert shown(notebook("1 + 1", "quiet"), notebook("2 + 2", "busy")) == ["busy", "busy"]
 
 
 def test_only_cells_that_measure_are_tagged_so():
