@@ -42,7 +42,6 @@ ONE_OF_EACH_KIND = {
     "index.ipynb",
     "course/01-why-is-the-reboot-slow.ipynb",
     "course/03-old-pages-new-guest.ipynb",
-    "side/on-your-own-computer.ipynb",
     "side/poisoned-table.ipynb",
     "reviewers/in-the-background.ipynb",
     "reference/teaching.ipynb",
