@@ -28,7 +28,7 @@ extras-lab := lab
 extras-classroom := classroom
 extras-test := lab,test
 serves-classroom := lab
-serves-test := lab classroom site
+serves-test := lab classroom
 extras-bench := bench
 extras-lint := dev
 extras-site := site
@@ -92,11 +92,14 @@ key sheet: $(VENV)/.has-classroom
 
 # With ARGS=--reading-only without what runs in the browser; that needs no more than this. Else: npm, for Pyodide; clang, lld
 # and C headers for WebAssembly (Debian: clang-19 lld-19 wasi-libc); and a folder of wheels for Pyodide, PYODIDE_WHEELS.
-site: $(VENV)/.has-site
-	$(VENV)/bin/python -m tools.site $(ARGS)
+#
+# It is made in an environment of its own: in the others JupyterLab would load JupyterLite's kernel, and complain of it.
+site:
+	@$(MAKE) --no-print-directory VENV=$(VENV)-site $(VENV)-site/.has-site
+	$(VENV)-site/bin/python -m tools.site $(ARGS)
 
-test-site: $(VENV)/.has-test
-	SITE_NOTEBOOKS=all $(VENV)/bin/python -m pytest -m "" tests/test_site.py $(ARGS)
+test-site: $(VENV)/.has-test site
+	SITE=build/site SITE_NOTEBOOKS=all $(VENV)/bin/python -m pytest -m "" tests/test_site.py $(ARGS)
 
 # Prints what `make site` has built.
 pdf: $(VENV)/.has-bench

@@ -1,6 +1,6 @@
 """The web site: pages that lead somewhere, and notebooks that run in the reader's browser, with the network cut.
 
-SITE names a folder that `make site` has built; without it the tests build their own.
+SITE names the folder that `make site` has built.
 """
 
 from __future__ import annotations
@@ -18,14 +18,7 @@ from test_notebooks import committed, said
 
 import lazydestroy as ld
 from benchmarks.site import RUN, SiteNotebook, served, visitor
-from lazydestroy.exercises.kept import locked
-
-pytest.importorskip("sphinx", reason='no Sphinx: pip install -e ".[site]"')
-pytest.importorskip("jupyterlite_core", reason='no JupyterLite: pip install -e ".[site]"')
-
 from tools.site import pages
-from tools.site.__main__ import WHEELS, runs
-from tools.site.core import missing
 
 pytestmark = MARKS
 
@@ -40,41 +33,23 @@ ALL = [path.as_posix() for path in pages.published()]
 CHOSEN = ALL if os.environ.get("SITE_NOTEBOOKS") == "all" else SAMPLE
 
 
-def built(tmp_path_factory, name, build):
-    """What `build` puts into a folder; tests that run side by side in several processes share it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    folder.mkdir(exist_ok=True)
-    with locked(folder / "lock"):
-        if not (folder / "done").exists():
-            build(folder)
-            (folder / "done").touch()
-    return folder / "site"
-
-
 @pytest.fixture(scope="module")
-def reading(tmp_path_factory):
+def reading():
     """The pages by themselves."""
-    if named := os.environ.get("SITE"):
-        return Path(named)
-    return built(tmp_path_factory, "pages", lambda to: pages.build(to / "site", to / "copies", runs=False))
+    if "SITE" not in os.environ:
+        pytest.skip("SITE is not set: make site, then SITE=build/site")
+    return Path(os.environ["SITE"])
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(reading):
     """The site with JupyterLite."""
-    if named := os.environ.get("SITE"):
-        return Path(named)
-    if lacking := missing(WHEELS):
+    if not (reading / "lite").exists():
+        lacking = f"{reading} has pages to read only"
         if os.environ.get("REQUIRE_SITE"):
             pytest.fail(lacking)
         pytest.skip(lacking)
-
-    def build(folder):
-        runs(folder / "site" / "lite", folder / "work")
-        pages.build(folder / "site", folder / "copies", runs=True)
-
-    return built(tmp_path_factory, "whole", build)
+    return reading
 
 
 @pytest.fixture(scope="module")
