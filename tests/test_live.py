@@ -358,3 +358,11 @@ def test_the_row_of_the_benchmarks_has_the_error_of_the_prediction(monkeypatch):
 def test_the_row_is_left_out_where_nothing_can_be_measured(mac):
     with pytest.raises(NotHereError, match="it needs Linux"):
         benchmark.exits(QUICK)
+
+
+def test_the_button_says_what_it_will_do():
+    shown = measure_exits()
+    shown.memory.value = 64 << 20
+    assert shown.task.value == "Measure kills a process that has 64 MiB of small pages."
+    shown.helper.value = shown.huge_pages.value = True
+    assert shown.task.value == "Measure kills a process that has 64 MiB of huge pages. A helper shares them."

@@ -25,6 +25,8 @@ class MeasuredExits(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
     memory : ipywidgets.SelectionSlider
     helper, huge_pages : ipywidgets.Checkbox
     button : ipywidgets.Button
+    task : ipywidgets.HTML
+        What the button will do.
     shown : ipywidgets.HTML
     exits : list of live.Exit
         What was measured, the last one at the end.
@@ -43,15 +45,25 @@ class MeasuredExits(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
         self.helper = ipywidgets.Checkbox(description="a helper shares it", indent=False, layout=narrow)
         self.huge_pages = ipywidgets.Checkbox(description="huge pages", indent=False, layout=narrow)
         self.button = ipywidgets.Button(description="Measure", button_style="primary")
+        self.task = ipywidgets.HTML()
         self.shown = ipywidgets.HTML()
         self.exits: list[live.Exit] = []
         controls = ipywidgets.HBox(
             [self.memory, self.helper, self.huge_pages, self.button], layout={"flex_flow": "row wrap"}
         )
-        super().__init__([hides_text(), controls, self.shown, keeps_keys()])
+        super().__init__([hides_text(), controls, self.task, self.shown, keeps_keys()])
         for each in (LIVE, KEEPS_KEYS):
             self.add_class(each)
         self.button.on_click(self.measure)
+        for control in (self.memory, self.helper, self.huge_pages):
+            control.observe(self._tell, "value")
+        self._tell()
+
+    def _tell(self, _: Any = None) -> None:
+        """Say what the button will do."""
+        pages = "huge pages" if self.huge_pages.value else "small pages"
+        helper = " A helper shares them." if self.helper.value else ""
+        self.task.value = f"Measure kills a process that has {format_size(self.memory.value)} of {pages}.{helper}"
 
     def measure(self, _: Any = None) -> None:
         """Measure what the controls say, and show it below what was measured before it."""
