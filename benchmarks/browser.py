@@ -323,6 +323,10 @@ class Control:
             return [("Tab", "Space"), ("Space",)]
         return [("Space",)]
 
+    def can_be_moved(self) -> bool:
+        """Whether it isn't greyed out now."""
+        return bool(self.place.evaluate(_CAN_BE_MOVED))
+
     def moves_something(self) -> bool:
         """Move it, and see whether what the widget shows changes."""
         until = self.widget.notebook.until

@@ -73,9 +73,7 @@ def test_long_work_shows_how_far_it_is_and_can_be_cancelled_and_the_pictures_sta
     before = bench.pictures()
     memory = control(bench, "memory of the guest")
     memory.press(*["ArrowRight"] * 3)
-    bench.notebook.until(
-        lambda: memory.readout == "512 GiB", "the last size", 3
-    )  # Cancel may have been for another one
+    bench.notebook.until(lambda: memory.readout == "512 GiB", "the last size", 3)  # else Cancel may be for another one
     cancel = bench.root.get_by_role("button", name="Cancel")
     cancel.wait_for(state="visible", timeout=5000)
     bench.root.locator(".progress, .widget-hprogress").first.wait_for(state="visible", timeout=1000)
@@ -130,10 +128,9 @@ def test_a_story_is_a_click_and_reset_puts_all_back(bench):
     assert page.locator("[role=alert]").count() == 0
 
 
-def test_every_control_moves_something_and_everything_fits(opened):
-    notebook = opened(BENCH)
-    open_assumptions(notebook.widgets()[0])
-    try_everything(notebook, "lab")
+def test_every_control_moves_something_and_everything_fits(bench):
+    open_assumptions(bench)
+    try_everything(bench.notebook, "lab")
 
 
 @pytest.mark.parametrize("size", SCREENS)
