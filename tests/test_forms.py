@@ -109,6 +109,8 @@ class TestInJupyterLab:
 
     @every_lesson
     def test_as_committed_and_when_it_has_run(self, path, chrome, address):
+        if path.stem == "before-the-course":
+            pytest.skip("its quiz gives no feedback, and has a test in a browser of its own: tests/test_quizzes.py")
         with contextlib.closing(Notebook(chrome, address, str(path.relative_to(ROOT)))) as notebook:
             check_all(notebook, path, live=False)
             notebook.run_all()
