@@ -111,6 +111,10 @@ class Quiz(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
         show(self, self.html, self.text)
 
 
+DONE = "Done: show my score"
+"""The button that ends a test."""
+
+
 class _Unsaid(_One):
     """One question of a test: what is picked is kept, and nothing is said to it."""
 
@@ -134,7 +138,7 @@ class Test(Quiz):
 
     def _below(self) -> list[Any]:
         left = {"width": "max-content", "align_self": "flex-start"}
-        self.done = ipywidgets.Button(description="Done: show my score", layout=left)
+        self.done = ipywidgets.Button(description=DONE, layout=left)
         self.done.on_click(self._score)
         self.says = ipywidgets.HTML()
         return [self.done, self.says]
