@@ -3,7 +3,7 @@
     python -m lazydestroy.grading.course my-course
 
 The folder is a course of nbgrader's, with ``source/``, ``submitted/`` and ``nbgrader_config.py``. What was handed in is
-left as it is: files are mended in a copy, ``mended/``, and what was mended is told.
+left as it is: files are fixed in a copy, ``fixed/``, and the teacher is told what was fixed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from .handed_in import ANSWER, read
 
-MENDED = "mended"
+FIXED = "fixed"
 """The folder with copies of what was handed in."""
 
 
@@ -34,7 +34,7 @@ class Submission:
     ----------
     student, assignment : str
     notes : list of str
-        What was mended, and what is missing.
+        What was fixed, and what is missing.
     failed : str
         Why it could not be graded; empty if it was.
     given, most : float
@@ -87,12 +87,12 @@ class Course:
             if (student / assignment).is_dir()
         ]
 
-    # Mending
+    # Fixing
 
-    def mend(self, submission: Submission) -> None:
+    def fix(self, submission: Submission) -> None:
         """Copy what was handed in, each file under the name that nbgrader looks for."""
         there = self.folder / "submitted" / submission.student / submission.assignment
-        copy = self.folder / MENDED / submission.student / submission.assignment
+        copy = self.folder / FIXED / submission.student / submission.assignment
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(there, copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
         expected = self.notebooks(submission.assignment)
@@ -137,7 +137,7 @@ class Course:
         self._release(api)
         submissions = self.submissions()
         for submission in submissions:
-            self.mend(submission)
+            self.fix(submission)
         self._judge(submissions, jobs)
         for submission in submissions:
             if submission.failed:
@@ -157,7 +157,7 @@ class Course:
         os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
         config = PyFileConfigLoader("nbgrader_config.py", path=str(self.folder)).load_config()
         config.CourseDirectory.root = str(self.folder)
-        config.CourseDirectory.submitted_directory = MENDED
+        config.CourseDirectory.submitted_directory = FIXED
         config.CourseDirectory.db_url = f"sqlite:///{self.folder / 'gradebook.db'}"
         config.NbGraderAPI.log_level = "ERROR"
         return NbGraderAPI(config=config)
@@ -181,7 +181,7 @@ class Course:
             running = {}
             for submission in submissions:
                 for name in self.notebooks(submission.assignment):
-                    file = self.folder / MENDED / submission.student / submission.assignment / f"{name}.ipynb"
+                    file = self.folder / FIXED / submission.student / submission.assignment / f"{name}.ipynb"
                     source = self.folder / "source" / submission.assignment / f"{name}.ipynb"
                     if file.exists() and (problems := _points_cells(source)):
                         running[pool.submit(judge, submission.student, file, problems)] = (submission, name)
@@ -238,7 +238,7 @@ def _unmark_copies(file: Path) -> list[str]:
 
 
 def _put_back(file: Path, source: Path) -> list[str]:
-    """Put cells with points back that somebody has removed, at the end. Returns their names."""
+    """Put cells with points back that a student has removed, at the end. Returns their names."""
     notebook = json.loads(file.read_text(encoding="utf-8"))
     there = {name for name, _ in _grade_ids(file)}
     lost = [
