@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def address(tmp_path_factory):
     shutil.copytree(FOLDER, folder / "root" / "notebooks")
     with server(folder) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def unzipped(tmp_path_factory):
+    """A folder in another place in which what `make students` packs has been unpacked, as the guide says."""
+    from tools import students
+
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    students.bundle(elsewhere / "all.zip")
+    with zipfile.ZipFile(elsewhere / "all.zip") as zipped:
+        zipped.extractall(elsewhere)
+    return elsewhere
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pickle
 
 import pytest
 from marks import long_unless
+from searches import same
 from wording import SENTENCE_WORDS, words_of
 
 import lazydestroy as ld
@@ -402,19 +403,6 @@ def test_only_a_kernel_can_be_searched():
 
 
 # What is learned
-
-
-def same(kernel, **bounds):
-    """A search that learns and one that runs every step: they must have seen the same, in the same order."""
-    quick, full = (Search(kernel, bounds_of(kernel, dict(bounds)), learn) for learn in (True, False))
-    for search in (quick, full):
-        for _ in search:
-            pass
-    assert quick.learn, "what was learned turned out to be wrong"
-    assert [node.action for node in quick.nodes] == [node.action for node in full.nodes]
-    assert [node.steps for node in quick.nodes] == [node.steps for node in full.nodes]
-    assert (quick.transitions, quick.broken, quick.stuck) == (full.transitions, full.broken, full.stuck)
-    return quick, full
 
 
 @pytest.mark.parametrize(

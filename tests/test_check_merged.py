@@ -4,12 +4,12 @@ import functools
 
 import pytest
 from marks import long_unless
+from searches import same
 
 import lazydestroy as ld
 from lazydestroy.kernel.structs import Answer
 from lazydestroy.series import FINDINGS_6_2, linux_6_2, linux_latest, v1, v1_fixed
-from lazydestroy.series.bounds import Bounds, bounds_of
-from lazydestroy.series.search import Search
+from lazydestroy.series.bounds import Bounds
 from lazydestroy.series.world import World
 
 EXHAUSTS = "a search that finds nothing goes through all there is, which takes seconds"
@@ -303,14 +303,7 @@ def test_bounds_that_are_not_accepted_are_refused_by_name(bounds, message):
     ids=str,
 )
 def test_a_search_that_learns_sees_what_one_sees_that_runs_every_step(bounds):
-    quick, full = (Search(linux_6_2, bounds_of(linux_6_2, bounds), learn) for learn in (True, False))
-    for search in (quick, full):
-        for _ in search:
-            pass
-    assert quick.learn, "what was learned turned out to be wrong"
-    assert [node.action for node in quick.nodes] == [node.action for node in full.nodes]
-    assert [node.steps for node in quick.nodes] == [node.steps for node in full.nodes]
-    assert (quick.transitions, quick.broken, quick.stuck) == (full.transitions, full.broken, full.stuck)
+    same(linux_6_2, **bounds)
 
 
 # How it is told

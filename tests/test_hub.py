@@ -15,7 +15,6 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +22,6 @@ from pathlib import Path
 import pytest
 
 from tests.refresh_notebooks import ROOT
-from tools import students
 
 HERE = Path(sys.executable).parent
 PASSWORD = "a password for the test"
@@ -92,26 +90,16 @@ COMMAND = [sys.executable, "-m", "jupyterhub", "--config", str(ROOT / "hub/jupyt
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A folder with what `make students` has packed, as the guide says."""
-    folder = tmp_path_factory.mktemp("class")
-    students.bundle(folder / "all.zip")
-    with zipfile.ZipFile(folder / "all.zip") as zipped:
-        zipped.extractall(folder)
-    return folder
+def log(unzipped) -> Path:
+    return unzipped / "log"
 
 
 @pytest.fixture(scope="module")
-def log(folder) -> Path:
-    return folder / "log"
-
-
-@pytest.fixture(scope="module")
-def url(folder, log) -> Iterator[str]:
+def url(unzipped, log) -> Iterator[str]:
     """A hub that runs, and stops what is idle for ten seconds."""
-    told, where = environment(folder, CLASS_IDLE="10")
+    told, where = environment(unzipped, CLASS_IDLE="10")
     with log.open("w") as written:
-        hub = subprocess.Popen(COMMAND, cwd=folder, env=told, stdout=written, stderr=subprocess.STDOUT)
+        hub = subprocess.Popen(COMMAND, cwd=unzipped, env=told, stdout=written, stderr=subprocess.STDOUT)
     try:
         until = time.monotonic() + PATIENCE
         while "JupyterHub is now running" not in log.read_text():
@@ -124,7 +112,7 @@ def url(folder, log) -> Iterator[str]:
 
 
 @pytest.mark.long("three servers of JupyterLab are started, and left alone until they are stopped")
-def test_three_students_work_each_in_their_own_copy_and_what_is_idle_is_stopped(url, folder, log):
+def test_three_students_work_each_in_their_own_copy_and_what_is_idle_is_stopped(url, unzipped, log):
     class_ = [Student(url, name) for name in STUDENTS]
     for student in class_:
         student.log_in()
@@ -136,9 +124,9 @@ def test_three_students_work_each_in_their_own_copy_and_what_is_idle_is_stopped(
     with pytest.raises(urllib.error.HTTPError, match="403"):
         class_[0].open_lab(of="bob")
 
-    mine = folder / "homes/ada/notebooks/course/01-why-is-the-reboot-slow.ipynb"
+    mine = unzipped / "homes/ada/notebooks/course/01-why-is-the-reboot-slow.ipynb"
     mine.write_text("what Ada wrote")
-    (folder / "homes/ada/notebooks/index.ipynb").unlink()
+    (unzipped / "homes/ada/notebooks/index.ipynb").unlink()
 
     until = time.monotonic() + PATIENCE
     while any(f"Culling server {name}" not in log.read_text() for name in STUDENTS):

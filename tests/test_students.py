@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,13 +20,9 @@ from tools import students
 
 
 @pytest.fixture(scope="module")
-def unzipped(tmp_path_factory) -> Path:
-    """The zip, unpacked in another place."""
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    students.bundle(elsewhere / "all.zip")
-    with zipfile.ZipFile(elsewhere / "all.zip") as zipped:
-        zipped.extractall(elsewhere)
-    return elsewhere / students.BUNDLE
+def bundle(unzipped) -> Path:
+    """What a student has."""
+    return unzipped / students.BUNDLE
 
 
 def test_students_get_all_lessons_and_all_exercises():
@@ -36,14 +31,14 @@ def test_students_get_all_lessons_and_all_exercises():
     assert left_out == {"reference/teaching.ipynb"} | {name for name in all_notebooks if "exercises/source" in name}
 
 
-def test_every_link_leads_to_something_that_students_have(unzipped):
+def test_every_link_leads_to_something_that_students_have(bundle):
     seen = 0
     for name in students.notebooks():
-        path = unzipped / "notebooks" / name
+        path = bundle / "notebooks" / name
         for link in links(path):
             file, _, anchor = unquote(link).partition("#")
             target = (path.parent / file).resolve() if file else path
-            assert target.is_relative_to(unzipped) and target.exists(), (name, link)
+            assert target.is_relative_to(bundle) and target.exists(), (name, link)
             if anchor.startswith("cell-id="):
                 assert anchor.removeprefix("cell-id=") in {cell.id for cell in committed(target).cells}, (name, link)
             elif anchor:
@@ -52,9 +47,9 @@ def test_every_link_leads_to_something_that_students_have(unzipped):
     assert seen > 300
 
 
-def test_what_the_links_lead_to_is_all_that_differs(unzipped):
+def test_what_the_links_lead_to_is_all_that_differs(bundle):
     for name in students.notebooks():
-        theirs, ours = (nbformat.read(folder / name, as_version=4) for folder in (unzipped / "notebooks", FOLDER))
+        theirs, ours = (nbformat.read(folder / name, as_version=4) for folder in (bundle / "notebooks", FOLDER))
         nbformat.validate(theirs)
         for cell, before in zip(theirs.cells, ours.cells, strict=True):
             assert cell.source == before.source or "](" in before.source
@@ -75,11 +70,11 @@ def test_a_link_to_what_students_lack_becomes_its_text(markdown, expected):
     assert students.unlinked(markdown, "course", {"course/01.ipynb"}) == (expected or markdown)
 
 
-def test_no_solution_is_in_it(unzipped):
-    files = [path for path in unzipped.rglob("*") if path.is_file()]
+def test_no_solution_is_in_it(bundle):
+    files = [path for path in bundle.rglob("*") if path.is_file()]
     assert not [path for path in files if path.name == "nbgrader_config.py" or "source" in path.parts]
-    assert {path.name for path in (unzipped / "tools").iterdir()} == {Path(name).name for name in students.TOOLS}
-    given = [nbformat.read(path, as_version=4) for path in (unzipped / "notebooks/exercises").rglob("*.ipynb")]
+    assert {path.name for path in (bundle / "tools").iterdir()} == {Path(name).name for name in students.TOOLS}
+    given = [nbformat.read(path, as_version=4) for path in (bundle / "notebooks/exercises").rglob("*.ipynb")]
     exercises = "\n".join(cell.source for notebook in given for cell in notebook.cells)
     assert "YOUR CODE HERE" in exercises and "BEGIN SOLUTION" not in exercises
     source = [committed(path) for path in (FOLDER / "exercises/source").rglob("*.ipynb")]
@@ -89,34 +84,34 @@ def test_no_solution_is_in_it(unzipped):
     assert not [solution for solution in solutions if solution in exercises]
 
 
-def test_what_the_build_needs_is_in_it(unzipped):
-    project = tomllib.loads((unzipped / "pyproject.toml").read_text(encoding="utf-8"))
+def test_what_the_build_needs_is_in_it(bundle):
+    project = tomllib.loads((bundle / "pyproject.toml").read_text(encoding="utf-8"))
     needed = {project["project"]["readme"], *project["project"]["license-files"], "tools/check-prerequisites.sh"}
     for module in project["tool"]["setuptools"]["ext-modules"]:
         needed |= {*module["sources"], *module.get("depends", ())}
-    assert not [name for name in needed if not (unzipped / name).exists()]
+    assert not [name for name in needed if not (bundle / name).exists()]
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "lazydestroy").rglob("*.py")}
     package |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "lazydestroy").rglob("*.toml")}
-    assert not [name for name in package if not (unzipped / name).exists()]
-    assert not [path for path in unzipped.rglob("*") if path.suffix in {".so", ".pyc"} or path.name == "_core.c"]
+    assert not [name for name in package if not (bundle / name).exists()]
+    assert not [path for path in bundle.rglob("*") if path.suffix in {".so", ".pyc"} or path.name == "_core.c"]
 
 
-def test_a_build_of_it_begins(unzipped, tmp_path):
+def test_a_build_of_it_begins(bundle, tmp_path):
     """It fails here if a file that the build reads is missing; compiling would take a minute more."""
     command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "egg_info", "--egg-base", str(tmp_path)]
-    done = subprocess.run(command, cwd=unzipped, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     command[3:] = ["build_py", "--build-lib", str(tmp_path / "built")]
-    done = subprocess.run(command, cwd=unzipped, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "built/lazydestroy/__init__.py").exists()
 
 
-def test_its_readme_has_about_ten_lines_and_names_what_is_there(unzipped):
-    text = (unzipped / "README.md").read_text(encoding="utf-8")
+def test_its_readme_has_about_ten_lines_and_names_what_is_there(bundle):
+    text = (bundle / "README.md").read_text(encoding="utf-8")
     assert len([line for line in text.splitlines() if line]) <= 12
     for path in ("notebooks/index.ipynb", "notebooks/exercises/release"):
-        assert path in text and (unzipped / path).exists()
+        assert path in text and (bundle / path).exists()
 
 
 def test_the_same_content_is_the_same_zip(tmp_path):

@@ -18,6 +18,7 @@ from ..run import Run
 from ..units import bad_value, format_size
 from ..userspace.async_cleanup import HELPER
 from .lanes import run_end
+from .memories import mark_moment
 from .picture import HEAD, LANE, LEFT, PALETTE, Look, Picture, styled
 from .timeline import brightness, time_axis
 
@@ -173,21 +174,7 @@ def _memory(axes: Axes, story: _Story, end: int) -> None:
     axes.fill_between(story.times, story.taken / base, step=None, **_area(), zorder=2)
     if story.resident is not None:
         axes.plot(story.times, story.resident / base, color=RESIDENT, lw=1.8, drawstyle="steps-post", zorder=3)
-    axes.axvline(story.wait, color=PALETTE["downtime"].colour, lw=1.6, ls=(0, (4, 2)), zorder=5)
-    late = story.wait > 0.6 * end
-    axes.annotate(
-        f"wait() returns {_after(story.wait)}",
-        (story.wait, 1),
-        (-6 if late else 6, -3),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="right" if late else "left",
-        va="top",
-        color=PALETTE["downtime"].colour,
-        fontweight="bold",
-        bbox={"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none"},
-        zorder=6,
-    )
+    mark_moment(axes, f"wait() returns {_after(story.wait)}", story.wait, end, lw=1.6, ls=(0, (4, 2)))
 
 
 def _after(nanoseconds: int) -> str:

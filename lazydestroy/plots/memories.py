@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -43,22 +44,38 @@ def mark_end_of_downtime(axes: Axes, run: Run, end: int) -> None:
     """Draw a line where the downtime ends, with what happens then: on the side where there is room."""
     if run.downtime_ns is None or run.scenario not in ENDS:
         return
-    late = run.downtime_ns > 0.6 * end
     with styled():
-        axes.axvline(run.downtime_ns, color=PALETTE["downtime"].colour, lw=2, zorder=6)
-        axes.annotate(
-            f"{ENDS[run.scenario]}: {about_duration(run.downtime_ns)}",
-            (run.downtime_ns, 1),
-            (-8 if late else 8, -5),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="right" if late else "left",
-            va="top",
-            fontweight="bold",
-            color=PALETTE["downtime"].colour,
-            bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"},
-            zorder=7,
-        )
+        mark_moment(axes, f"{ENDS[run.scenario]}: {about_duration(run.downtime_ns)}", run.downtime_ns, end, lw=2)
+
+
+def mark_moment(axes: Axes, words: str, moment: int, end: int, **line: Any) -> None:
+    """Draw a line where a wait ends, with words at its top: on the side where there is room.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    words : str
+    moment, end : int
+        Nanoseconds: the moment, and how long the time axis is.
+    **line
+        How the line looks besides, as `matplotlib.axes.Axes.axvline` takes it.
+    """
+    late = moment > 0.6 * end
+    colour = PALETTE["downtime"].colour
+    axes.axvline(moment, color=colour, zorder=6, **line)
+    axes.annotate(
+        words,
+        (moment, 1),
+        (-8 if late else 8, -5),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="right" if late else "left",
+        va="top",
+        fontweight="bold",
+        color=colour,
+        bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"},
+        zorder=7,
+    )
 
 
 def memory_comparison(runs: Sequence[Run]) -> str:
@@ -83,4 +100,11 @@ def describe_memories(runs: Sequence[Run], names: Sequence[str]) -> str:
     return " ".join(told)
 
 
-__all__ = ["describe_memories", "draw_memories", "mark_end_of_downtime", "memories_height", "memory_comparison"]
+__all__ = [
+    "describe_memories",
+    "draw_memories",
+    "mark_end_of_downtime",
+    "mark_moment",
+    "memories_height",
+    "memory_comparison",
+]
