@@ -289,14 +289,18 @@ class Run:
         Raises
         ------
         ValueError
-            If its name does not end in ".json".
+            If it is no name that ends in ".json", or cannot be written.
         """
         from .perfetto import trace_of
 
+        if not isinstance(file, str | PathLike) or Path(file).suffix != ".json":
+            raise bad_value("file", file, "is no name for such a file", 'a name that ends in ".json"')
         path = Path(file)
-        if path.suffix != ".json":
-            raise bad_value("file", str(file), "is no name for such a file", 'a name that ends in ".json"')
-        path.write_text(json.dumps(trace_of(self), separators=(",", ":")), encoding="utf-8")
+        try:
+            path.write_text(json.dumps(trace_of(self), separators=(",", ":")), encoding="utf-8")
+        except OSError as error:
+            complaint = f"cannot be written ({error.strerror})"
+            raise bad_value("file", str(file), complaint, "a file you may write") from None
         return path
 
     def _rows(self) -> list[tuple[str, str]]:

@@ -294,6 +294,7 @@ def test_the_models_story_is_the_one_that_was_measured(helper):
         ([made(GIB, 5), made(2 * GIB, 6, helper=True)], "2 of 2 sizes and 2 kinds;"),
         ([made(GIB, 6), made(2 * GIB, 5)], "more memory took less time"),
         ([made(GIB, 6), 7], "measured"),
+        ([], r"measured=\(\): give what live.exit_time\(\) returned for two sizes"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(exits, says):

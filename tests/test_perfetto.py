@@ -143,3 +143,7 @@ def test_waiting_for_a_lock_is_a_slice_of_its_own_kind(tmp_path):
 def test_another_kind_of_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"file='run\.perfetto' is no name for such a file"):
         ld.reboot(**SMALL).to_perfetto("run.perfetto")
+    with pytest.raises(ValueError, match=r"file=3 is no name for such a file"):
+        ld.reboot(**SMALL).to_perfetto(3)
+    with pytest.raises(ValueError, match=r"file='.* cannot be written \(No such file or directory\)"):
+        ld.reboot(**SMALL).to_perfetto(tmp_path / "nowhere" / "run.json")

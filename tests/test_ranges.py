@@ -98,8 +98,13 @@ def test_a_slider_shows_what_belongs_to_its_value_and_computes_it_once():
     assert "1 pages" in shown.shown.value
     shown.slider.value = 2
     assert asked == [4, 1]
-    with pytest.raises(ValueError, match="of=3"):
-        choose("pages", (1, 2), 3)
+    for wrong, says in (
+        (("pages", (1, 2), 3), "of=3"),
+        (("pages", (), str), r"values=\(\)"),
+        ((3, (1, 2), str), "label=3"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            choose(*wrong)
 
 
 def test_arrow_keys_move_the_sliders_and_nothing_else():

@@ -131,6 +131,13 @@ def test_written_into_a_folder_it_leaves_what_students_have_changed(tmp_path, ca
     assert "course/02-meet-the-ultravisor.ipynb" in capsys.readouterr().out
 
 
+def test_a_folder_that_cannot_be_written_is_said(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        students.main([str(tmp_path / "file" / "folder")])
+    assert "Not a directory; name a folder that you may write" in capsys.readouterr().err
+
+
 def test_what_students_do_not_get_is_refused():
     with pytest.raises(ValueError, match="name='reference/teaching.ipynb': students don't get that"):
         students.adapted("reference/teaching.ipynb")

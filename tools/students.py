@@ -196,7 +196,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, nargs="?", help="write the notebooks alone into this folder")
     given = parser.parse_args(arguments)
     if given.folder:
-        kept = write(given.folder)
+        try:
+            kept = write(given.folder)
+        except OSError as error:
+            parser.error(f"folder={str(given.folder)!r}: {error.strerror}; name a folder that you may write")
         print(f"{given.folder}: {len(notebooks())} notebooks" + (", of which stay as they were:" if kept else ""))
         print(*(f"    {name}\n" for name in kept), sep="", end="")
     else:

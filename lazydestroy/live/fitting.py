@@ -113,6 +113,8 @@ def fit(*measured: Exit) -> Fit:
     exits: tuple[Any, ...] = several(measured, "measured", "what live.exit_time() returns, at least twice")
     for one in exits:
         expect(Exit, one, "measured", "what live.exit_time() returns")
+    if not exits:
+        raise ValueError("measured=(): give what live.exit_time() returned for two sizes or more")
     kinds = {(one.helper, one.huge_pages, one.cpu_ns is None, one.machine) for one in exits}
     sizes = {one.size for one in exits}
     if len(sizes) < 2 or len(kinds) > 1:

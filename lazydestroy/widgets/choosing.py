@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from ..units import several, shown
+from ..units import expect, several, shown
 from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 from .outcome import as_html
@@ -23,8 +23,11 @@ class Chooser(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """
 
     def __init__(self, label: str, values: Iterable[Any], of: Callable[[Any], Any]) -> None:
+        expect(str, label, "label", "the name of what is chosen, such as 'pages'")
         self.label, self.of = label, of
         self.values = several(values, "values", "what the slider goes over, such as (1, 2, 4)")
+        if not self.values:
+            raise ValueError("values=(): use what the slider goes over, such as (1, 2, 4)")
         if not callable(of):
             raise ValueError(f"of={shown(of)}: use a function of the value, such as lambda pages: ...")
         self._found: dict[int, str] = {}
@@ -73,6 +76,6 @@ def choose(label: str, values: Iterable[Any], of: Callable[[Any], Any]) -> Choos
     Raises
     ------
     ValueError
-        If there are no values, or `of` is no function.
+        If `label` is no text, there are no values, or `of` is no function.
     """
     return Chooser(label, values, of)
