@@ -40,7 +40,7 @@ class Layer:
         Kernel files that it touches.
     needs : tuple of int
         Patches without which it could not be compiled.
-    mends : tuple of int
+    fixes : tuple of int
         Patches whose bug it fixes: the fix goes when one of them goes.
     cover_letter : str
         Message-Id of the cover letter that a patch of this package came with.
@@ -54,7 +54,7 @@ class Layer:
     title: ClassVar[str] = ""
     files: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[int, ...]] = ()
-    mends: ClassVar[tuple[int, ...]] = ()
+    fixes: ClassVar[tuple[int, ...]] = ()
     cover_letter: ClassVar[str] = COVER_LETTER
     commit: ClassVar[str] = ""
     release: ClassVar[str] = ""
@@ -319,7 +319,7 @@ class Series:
             layer
             for layer in self.layers
             if layer.number in numbers
-            or (layer.number is None and (set(layer.mends) <= set(numbers) if layer.mends else own))
+            or (layer.number is None and (set(layer.fixes) <= set(numbers) if layer.fixes else own))
         )
 
     def without(self, *numbers: int) -> Series:

@@ -28,7 +28,7 @@ v1, v1_fixed, check = ld.series.v1, ld.series.v1_fixed, ld.series.check
 
 @functools.cache
 def of_v1_fixed(**bounds):
-    """What the search says of version 1 with its bugs mended: many tests want to know, and it takes seconds."""
+    """What the search says of version 1 with its bugs fixed: many tests want to know, and it takes seconds."""
     return check(v1_fixed, **bounds)
 
 

@@ -576,13 +576,13 @@ def test_10_with_the_parameter_0_nothing_is_left_to_do_and_the_bug_does_it_twice
     assert value(shown, "pages leaked") == (0, 4)
     assert value(shown, "warnings") == (0, 2)
     assert value(shown, "answer") == (True, True)
-    mended = demonstrate(10, fixed=True, **given)
-    assert mended.shows and "nothing is left" in said(mended)
-    assert mended.with_ == v1.upto(10).plus(ReturnWhenOff)
+    fixed = demonstrate(10, fixed=True, **given)
+    assert fixed.shows and "nothing is left" in said(fixed)
+    assert fixed.with_ == v1.upto(10).plus(ReturnWhenOff)
     for name, expected in [("destroys without", 0), ("pages leaked", 0), ("warnings", 0), ("answer", False)]:
-        assert value(mended, name)[1] == expected
+        assert value(fixed, name)[1] == expected
     before_the_series = ld.reboot(kernel=v1.upto(0), touch="none", new_guest="normal", **given)
-    assert mended.runs[1].downtime_ns == before_the_series.downtime_ns
+    assert fixed.runs[1].downtime_ns == before_the_series.downtime_ns
 
 
 @pytest.mark.parametrize("memory", ["64 MiB", "2 GiB", "24 GiB"])

@@ -4,7 +4,7 @@
 kernel before lazy destroy (1, 2, 5), `reuse` those about pages that have two owners one after the other (3, 4, 6, 7,
 11), `lazy` those about time (8, 9, 10). A commit that was merged and does what one of these does shares its experiment.
 The other commits: `ending` has what Linux 5.16 and 6.0 changed in how a VM ends, `asynchronous` the commands of Linux
-6.2, and `mended` what was fixed since. `comparison` says which two kernels are compared, and `result` what comes out.
+6.2, and `since` what was fixed since. `comparison` says which two kernels are compared, and `result` what comes out.
 Nothing is drawn here.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from ..series import Patch
 from ..units import plain
-from . import asynchronous, ending, lazy, mended, reuse, teardown
+from . import asynchronous, ending, lazy, reuse, since, teardown
 from .comparison import DEMONSTRATIONS, MERGED, accepted, compared, place_of, registered
 from .result import Demonstration, Measure
 
@@ -69,7 +69,7 @@ __all__ = [
     "demonstrate",
     "ending",
     "lazy",
-    "mended",
     "reuse",
+    "since",
     "teardown",
 ]

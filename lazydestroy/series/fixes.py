@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class ReturnWhenOff(Layer):
     """Patch 10 forgot to return when lazy destroy is turned off."""
 
-    mends = (10,)
+    fixes = (10,)
 
     def kvm_s390_pv_deinit_vm_deferred(self: Kernel, kvm: Kvm) -> Flow:
         """Turned off: at once, and nothing else."""
@@ -39,7 +39,7 @@ class ReturnWhenOff(Layer):
 class KeepTheMm(Layer):
     """The clean-up thread keeps a reference to the mm until it has counted the configuration down."""
 
-    mends = (8,)
+    fixes = (8,)
 
     def kvm_s390_pv_destroy_vm_thread(self: Kernel, priv: DeferredPriv) -> Flow:
         """The counter lives in the mm: it must still be there at the end."""
@@ -54,7 +54,7 @@ class KeepSegmentTables(Layer):
     It costs nothing: guests this small are cleaned in the foreground anyway.
     """
 
-    mends = (1, 8)
+    fixes = (1, 8)
 
     def kvm_s390_pv_replace_asce(self: Kernel, kvm: Kvm) -> int:
         """Refuse to replace a segment table. As always, the old table is off the list afterwards."""
@@ -77,7 +77,7 @@ class KeepSegmentTables(Layer):
 class GiveBackOnFailure(Layer):
     """Where a table or a thread cannot be had, give back what was taken before: references to the mm, and the table."""
 
-    mends = (8, 9)
+    fixes = (8, 9)
 
     def deferred_destroy_failed(self: Kernel, kvm: Kvm, priv: DeferredPriv) -> Flow:
         """At once, then, and as if nothing had been tried."""
@@ -102,7 +102,7 @@ class EmptyEveryList(Layer):
     that one is gone, and also if a clean-up thread removes the address space.
     """
 
-    mends = (9,)
+    fixes = (9,)
 
     def put_mm_of(self: Kernel, priv: DeferredPriv) -> Flow:
         """The look and the put in one: no other task can come between them."""
@@ -140,7 +140,7 @@ class FreeNothingSecure(Layer):
     leaked. Linux 6.0 does the same when it unmaps a page (commit 9bf811dae443).
     """
 
-    mends = (5, 9)
+    fixes = (5, 9)
 
     def s390_uv_destroy_pfn(self: Kernel, page: Page) -> None:
         """A page that is still mapped may stay secure: it is the running guest's."""
@@ -167,12 +167,12 @@ class Bug:
         Where it is.
     what : str
         What happens.
-    mended : str
+    fixed : str
         When, in the kernel's history.
     fix : type
-        The layer that mends it here.
+        The layer that fixes it here.
     kernel : Series
-        Version 1 with all other bugs mended.
+        Version 1 with all other bugs fixed.
     bounds : dict
         What `lazydestroy.series.check` needs to be told to meet it: a parameter of the kernel, a kind of guest.
     """
@@ -180,7 +180,7 @@ class Bug:
     name: str
     patches: tuple[int, ...]
     what: str
-    mended: str
+    fixed: str
     fix: type[Layer]
     kernel: Series
     bounds: dict[str, Any]
@@ -196,10 +196,10 @@ class Bugs(tuple[Bug, ...]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "\n".join(f"{bug.name} (patch {_patches(bug)}): {bug.what} (fixed: {bug.mended})" for bug in self)
+        return "\n".join(f"{bug.name} ({_named(bug)}): {bug.what} (fixed: {bug.fixed})" for bug in self)
 
     def _repr_html_(self) -> str:
-        rows = ((bug.name, _patches(bug), bug.what, bug.mended) for bug in self)
+        rows = ((bug.name, _patches(bug), bug.what, bug.fixed) for bug in self)
         return html_table(("bug", "patch", "what happens", "fixed"), (map(escape, row) for row in rows))
 
 
@@ -207,13 +207,17 @@ def _patches(bug: Bug | OtherBug) -> str:
     return ", ".join(map(str, bug.patches))
 
 
+def _named(bug: Bug | OtherBug) -> str:
+    return f"patch{'es' if len(bug.patches) > 1 else ''} {_patches(bug)}"
+
+
 def bugs_of(v1: Series) -> Bugs:
     """The bugs of version 1, which is `v1`."""
     found = []
-    for number, (fix, (name, patches, what, mended, bounds)) in enumerate(zip(FIXES, _BUGS, strict=True)):
+    for number, (fix, (name, patches, what, fixed, bounds)) in enumerate(zip(FIXES, _BUGS, strict=True)):
         others = tuple(other for other in FIXES if other is not fix)
         kernel = Series((*v1.layers, *others), f"BUGS[{number}].kernel")
-        found.append(Bug(name, patches, what, mended, fix, kernel, bounds))
+        found.append(Bug(name, patches, what, fixed, fix, kernel, bounds))
     return Bugs(found)
 
 
@@ -306,9 +310,7 @@ class OtherBugs(tuple[OtherBug, ...]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "\n".join(
-            f"patch {_patches(bug)}: {bug.what} (fixed: {bug.fixed}; not here: {bug.why_not})" for bug in self
-        )
+        return "\n".join(f"{_named(bug)}: {bug.what} (fixed: {bug.fixed}; not here: {bug.why_not})" for bug in self)
 
     def _repr_html_(self) -> str:
         rows = ((_patches(bug), bug.what, bug.fixed, bug.why_not) for bug in self)
