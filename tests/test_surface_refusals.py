@@ -206,6 +206,7 @@ def cases():
     yield "ask-progress", lambda value: ld.ask(12, progress=value), "progress"
     yield "how_sure-factors", lambda value: questions.how_sure(12, factors=value, each=()), "factors"
     yield "how_sure-number", questions.how_sure, "number"
+    yield "how_sure-executor", lambda value: questions.how_sure(12, factors=(1,), executor=value), "executor"
     yield "resting_on-names", questions.resting_on, "assumption"
     for patch in (*V1, *ld.series.linux_latest):
         own = [*sorted(demonstrations.accepted(patch) - set(parameters(ld.reboot))), "memory", "costs"]

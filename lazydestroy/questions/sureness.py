@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..costs import Costs
+from ..executors import each_done, executor_of
 from ..units import factor as read_factor
 from ..units import several, shown
 from .answer import Answer
 from .question import Question
 from .registry import accepted, ask, question
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 FACTORS = (0.1, 0.3, 3, 10)
 """By what all costs are multiplied."""
@@ -96,7 +101,14 @@ def _cell(table: Sequence[Sequence[str]], row: int, column: int) -> str | None:
     return table[row][column] if row < len(table) and column < len(table[row]) else None
 
 
-def how_sure(number: int, factors: Sequence[Any] = FACTORS, each: Sequence[Any] = (), **parameters: Any) -> Sureness:
+def how_sure(
+    number: int,
+    factors: Sequence[Any] = FACTORS,
+    each: Sequence[Any] = (),
+    *,
+    executor: Executor | None = None,
+    **parameters: Any,
+) -> Sureness:
     """Answer a question with other costs, and say what turns.
 
     Parameters
@@ -107,6 +119,8 @@ def how_sure(number: int, factors: Sequence[Any] = FACTORS, each: Sequence[Any] 
         All costs are multiplied by each of these.
     each : sequence of float
         Every cost is multiplied by each of these alone, too; such as `EXTREMES`. Takes long.
+    executor : concurrent.futures.Executor, optional
+        Who asks, such as ``ProcessPoolExecutor()``. None: this process, one time after the other.
     **parameters
         As for `ask`.
 
@@ -138,11 +152,13 @@ def how_sure(number: int, factors: Sequence[Any] = FACTORS, each: Sequence[Any] 
         changes |= {f"{name} × {factor:g}": costs.replace(**{name: _scaled(costs, name, factor)}) for factor in alone}
     if not takes_costs:
         changes = {"as assumed": costs}
-    found = {}
-    for change, changed in changes.items():
-        given: dict[str, Any] = {**parameters, **({"costs": changed} if takes_costs else {})}
-        found[change] = ask(number, **given)
-    return Sureness(asked, found)
+    given = [{**parameters, **({"costs": changed} if takes_costs else {})} for changed in changes.values()]
+    found = dict(each_done(partial(_asked, number), given, executor_of(executor)))
+    return Sureness(asked, {change: found[place] for place, change in enumerate(changes)})
+
+
+def _asked(number: int, given: Mapping[str, Any]) -> Answer:
+    return ask(number, **given)
 
 
 def _factors(values: Any, name: str) -> list[float]:
