@@ -36,6 +36,7 @@ from .uvcb import UVC
 if TYPE_CHECKING:
     from . import exercises, live, toy
     from .exercises import exercise, progress
+    from .sweeps import sweep
     from .widgets.predicting import predict
     from .widgets.quiz import quiz
 
@@ -71,6 +72,7 @@ __all__ = [
     "series",
     "shutdown",
     "small_machine",
+    "sweep",
     "toy",
     "uvcb",
 ]
@@ -83,6 +85,7 @@ _LATER = {
     "predict": ".widgets.predicting",
     "progress": ".exercises",
     "quiz": ".widgets.quiz",
+    "sweep": ".sweeps",
     "toy": ".toy",
 }
 """What is loaded when it is first asked for, and from where: a reader who only measures doesn't wait for it."""

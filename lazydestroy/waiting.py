@@ -24,7 +24,7 @@ def in_a_notebook() -> bool:
 
 
 @contextmanager
-def bar(words: str, wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
+def bar(words: str, wanted: bool = True, growing: bool = True) -> Iterator[Callable[[int, int], None]]:
     """Show, in a notebook, how much of what is known to be work has been done; at the end it is gone.
 
     Parameters
@@ -33,6 +33,8 @@ def bar(words: str, wanted: bool = True) -> Iterator[Callable[[int, int], None]]
         What is counted, such as "states".
     wanted : bool
         False: there is none.
+    growing : bool
+        Whether there may be more to do than is known by now.
 
     Yields
     ------
@@ -42,7 +44,7 @@ def bar(words: str, wanted: bool = True) -> Iterator[Callable[[int, int], None]]
     if not (wanted and in_a_notebook()):
         yield lambda done, known: None
         return
-    shown = _Bar(words)
+    shown = _Bar(f"{words} so far" if growing else words)
     try:
         yield shown.show
     finally:
@@ -60,7 +62,7 @@ class _Bar:
         if now - self._last >= PACE:
             self._last = now
             drawn = f'<progress max="{known}" value="{done}"></progress>'
-            self._display(f"{drawn} {done:,} of the {known:,} {self.words} so far are done")
+            self._display(f"{drawn} {done:,} of the {known:,} {self.words} are done")
 
     def close(self) -> None:
         if self._shown is not None:

@@ -166,7 +166,7 @@ def test_the_run_time_needs_are_four():
 
 
 def test_the_extras_are_there():
-    extras = {"lab", "classroom", "hub", "test", "bench", "site", "dev"}
+    extras = {"lab", "classroom", "hub", "sweep", "test", "bench", "site", "dev"}
     assert set(PYPROJECT["project"]["optional-dependencies"]) == extras
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import lazydestroy as ld
-from lazydestroy import demonstrations, plots, questions, units, widgets
+from lazydestroy import demonstrations, plots, questions, sweeps, units, widgets
 from lazydestroy.exercises import PatchExercise
 from lazydestroy.quizzes import files
 
@@ -132,6 +132,7 @@ TABLE = {
     "reboot": (ld.reboot, TINY_REBOOT),
     "shutdown": (ld.shutdown, TINY),
     "reboot_loop": (ld.reboot_loop, {**TINY_REBOOT, "times": 2}),
+    "sweep": (ld.sweep, {"what": ld.shutdown, **TINY}),
     "Machine": (ld.Machine, {}),
     "small_machine": (ld.small_machine, {}),
     "Costs": (ld.Costs, {}),
@@ -207,6 +208,10 @@ def cases():
     yield "how_sure-factors", lambda value: questions.how_sure(12, factors=value, each=()), "factors"
     yield "how_sure-number", questions.how_sure, "number"
     yield "how_sure-executor", lambda value: questions.how_sure(12, factors=(1,), executor=value), "executor"
+    for each in ("memory", "used", "kernel", "costs", "demand", "features"):
+        yield f"sweep-{each}", lambda value, p=each: ld.sweep(ld.shutdown, **{**TINY, p: value}), each
+        yield f"sweep-several-{each}", lambda value, p=each: ld.sweep(ld.shutdown, **{**TINY, p: [value]}), each
+    yield "sweeps.reproduce-point", sweeps.reproduce, "point"
     yield "resting_on-names", questions.resting_on, "assumption"
     for patch in (*V1, *ld.series.linux_latest):
         own = [*sorted(demonstrations.accepted(patch) - set(parameters(ld.reboot))), "memory", "costs"]
