@@ -12,9 +12,16 @@ from .measure import NotHereError, Row, surroundings, table
 from .rows import ROWS
 from .sizes import FULL, QUICK, Sizes
 from .slider import slider
+from .sweeps import on_dask
 from .visit import visit
 
-ALL: dict[str, Callable[[Sizes], Row | list[Row]]] = {**ROWS, "slider": slider, "visit": visit, "exits": exits}
+ALL: dict[str, Callable[[Sizes], Row | list[Row]]] = {
+    **ROWS,
+    "slider": slider,
+    "visit": visit,
+    "exits": exits,
+    "sweep-dask": on_dask,
+}
 """In the order of the table; the names are those of ``--rows``."""
 
 

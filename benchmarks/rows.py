@@ -15,7 +15,7 @@ import numpy as np
 import lazydestroy as ld
 from lazydestroy.units import format_size
 
-from . import waits
+from . import sweeps, waits
 from .case import GIB, PAGE_SIZE, Reboot, outcome
 from .measure import Row, check_done, in_turns, seconds, significant
 from .sizes import Sizes
@@ -247,5 +247,7 @@ ROWS: dict[str, Callable[[Sizes], Row]] = {
     "question": waits.question,
     "exit-loop": waits.exit_loop,
     "held": waits.held,
+    "sweep": sweeps.sweep,
+    "sweep-processes": sweeps.on_processes,
 }
 """In the order of the table; the names are those of ``--rows``."""

@@ -29,6 +29,8 @@ class Sizes:
         keeps other threads waiting.
     exits : int
         Bytes of the process whose end is measured, at most.
+    points : int
+        Of a sweep of points that do nothing.
     repetitions : int
         Of each measurement; the best counts.
     """
@@ -43,6 +45,7 @@ class Sizes:
     loop: int = 8 * GIB
     held: int = 512 * GIB
     exits: int = GIB
+    points: int = 10_000
     repetitions: int = 7
 
 
@@ -58,5 +61,6 @@ QUICK = Sizes(
     loop=GIB,
     held=64 * GIB,
     exits=GIB // 4,
+    points=1000,
     repetitions=3,
 )

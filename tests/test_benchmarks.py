@@ -27,6 +27,7 @@ TINY = Sizes(
     question=1 << 26,
     loop=1 << 26,
     held=1 << 26,
+    points=100,
     repetitions=1,
 )
 
@@ -156,6 +157,8 @@ def test_all_rows_come_out(capsys):
             "ask(10, memory='64 MiB')",
             "exit loop",
             "another thread waits",
+            "a sweep of 40 reboots of 64 MiB",
+            "of 100, on two processes",
         ),
         strict=True,
     ):
@@ -255,6 +258,12 @@ def test_what_a_visit_has_loaded_is_counted_as_a_host_that_compresses_sends_it(m
     plain, packed = visit._loaded(site.Served(sent={"/": 1_000_000, "/noise?again": 2_000_000}))
     assert plain == 3
     assert 1.0 <= packed < 1.01
+
+
+@pytest.mark.long("starts a scheduler and workers of Dask")
+def test_what_a_point_costs_on_dask_is_measured(capsys):
+    command.report(TINY, ["sweep-dask"])
+    assert "of 100, on two workers of Dask" in capsys.readouterr().out
 
 
 @pytest.mark.notebooks
