@@ -131,6 +131,27 @@ def test_a_shared_page_that_is_not_forgotten_is_found():
     assert not found and "takes it out of self.shared" in " ".join(found.hints), found
 
 
+def test_methods_that_are_right_only_by_themselves_are_found_with_the_one_that_shows_it():
+    class Forgets(Books):  # no one takes a page out of self.shared
+        def import_page(self, guest, page):
+            return self.owner.setdefault(page, guest) == guest
+
+        def export_page(self, page):
+            self.owner.pop(page, None)
+            return True
+
+        def share_page(self, guest, page):
+            if self.owner.get(page) != guest:
+                return False
+            self.shared.add(page)
+            return True
+
+    assert check(Forgets, "import_page") and check(Forgets, "export_page")
+    found = check(Forgets, "share_page")
+    assert not found and found.text.startswith("By itself it is right"), found
+    assert "takes it out of self.shared" in " ".join(found.hints), found
+
+
 @pytest.mark.parametrize("toy", [MyUltravisor, Patched])
 def test_a_right_one_that_is_written_otherwise_passes(toy):
     assert check(toy), check(toy)

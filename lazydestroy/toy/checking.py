@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -22,8 +23,9 @@ from .trying import TOGETHER, Difference, Tried, again, tried
 def check(toy: type, method: str | None = None, *, uv: type | None = None) -> Feedback:
     """Check a toy against the model.
 
-    One method is checked alone: whatever else a sequence of operations needs is the ready-made toy's. Without a name
-    all methods of the toy's lesson are checked, each alone and then all together.
+    One method is checked alone: whatever else a sequence of operations needs is the ready-made toy's. If it is right,
+    it is checked with the toy's methods before it as well: one of them may not know yet of what this one brings.
+    Without a name all methods of the toy's lesson are checked, each alone and then all together.
 
     Parameters
     ----------
@@ -125,12 +127,12 @@ def _asked(kind: Kind, toy: type) -> list[str]:
     return asked
 
 
-def completed(kind: Kind, toy: type, only: str = "") -> type:
-    """The toy, in which methods that are not written are the ready-made ones; with `only`, all but that one."""
+def completed(kind: Kind, toy: type, only: Collection[str] = ()) -> type:
+    """The toy, in which methods that are not written are the ready-made ones; with `only`, all but these."""
     borrowed = {
         step.name: getattr(kind.ready, step.name)
         for step in kind.steps
-        if step.name != only and (only or is_unwritten(getattr(toy, step.name, None)))
+        if step.name not in only and (only or is_unwritten(getattr(toy, step.name, None)))
     }
     if "__init__" not in vars(toy) and toy.__init__ is object.__init__:  # type: ignore[misc]
         borrowed["__init__"] = kind.ready.__init__  # type: ignore[misc]
@@ -144,13 +146,20 @@ def _check_step(kind: Kind, step: Step, toy: type, ultravisor: type) -> Feedback
         return Unwritten(name, False, f"Write {step.call}. {step.task} Then run this cell again.")
     if said := _cannot_be_called(step, written):
         return Feedback(name, False, said)
-    alone = completed(kind, toy, only=step.name)
+    alone = completed(kind, toy, only=[step.name])
     if said := _not_ready(kind, alone, ultravisor):
         return Feedback(name, False, said)
     with redirect_stdout(io.StringIO()):
         result = tried(kind, step, alone, ultravisor)
     if result.difference is not None:
         return _wrong(kind, step, alone, ultravisor, result.difference)
+    so_far = [each.name for each in kind.steps[: kind.steps.index(step) + 1]]
+    whole = completed(kind, toy, [name for name in so_far if not is_unwritten(getattr(toy, name, None))])
+    with redirect_stdout(io.StringIO()):
+        difference = tried(kind, step, whole, ultravisor, TOGETHER).difference
+    if difference is not None:
+        found = _wrong(kind, step, whole, ultravisor, difference)
+        return replace(found, text=f"By itself it is right, but not together with the methods before it. {found.text}")
     text = f"It agrees with the model in {result.sequences} random sequences, {_operations(result.operations)} in all."
     return Feedback(name, True, text, tuple(_remarks(step, result)))
 
