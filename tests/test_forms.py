@@ -11,17 +11,19 @@ import contextlib
 import json
 import re
 import shutil
+from itertools import pairwise
 
 import pytest
 from forms import exported, one_line, raw, visible
 from in_browser import MARKS
-from lessons import asked, name_of, with_questions
+from lessons import asked, cells, name_of, with_questions
 from refresh_notebooks import ROOT
 
 from benchmarks.browser import Notebook, server
 from lazydestroy.quizzes import prediction_named, quiz_named
 from lazydestroy.widgets.predicting import SEE
 from lazydestroy.widgets.quiz import DONE
+from tools.lessons import WHY
 
 PICTURE_MAX = 150_000
 """Bytes of a picture in a fold."""
@@ -54,6 +56,16 @@ def test_what_is_folded_is_not_seen():
 def test_in_a_plain_viewer(path):
     for asking, alone in questions(path):
         assert visible(raw(asking.cell)) == alone
+
+
+@every_lesson
+def test_what_stands_below_a_prediction_does_not_tell_its_outcome(path):
+    """It is a fold with the story of the outcome, or a new section."""
+    following = {cell.id: after for cell, after in pairwise(cells(path))}
+    for asking in asked(path, "predict"):
+        below = following[asking.cell.id]
+        assert below.cell_type == "markdown", asking.name
+        assert below.source.startswith((f"<details><summary>{WHY}</summary>\n\n", "#")), asking.name
 
 
 @every_lesson

@@ -68,7 +68,11 @@ DOUBTFUL = r"somebody|everybody|nobody|whoever|whom|thereby|hence|upon|is to be|
 TIME = re.compile(r"\*\*Time:\*\* (?P<read>\d+) minutes?(?: to read, (?P<all>\d+) with (?:its|the) exercises)?\.")
 STARS = re.compile(r"^[\s>#*\-\d.]*(?P<stars>★{1,3})(?!★)", re.MULTILINE)
 PREDICTION = re.compile(r"\bpredict\(")
-FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)
+WHY = "What happened, and why? (Choose first.)"
+"""What the text about a prediction's outcome is folded under, so that no answer stands below its question."""
+
+FOLD = re.compile(rf"<details>(?!<summary>{re.escape(WHY)}).*?</details>", re.DOTALL)
+"""What is not read with the lesson: solutions, lists of more."""
 
 
 @dataclass(frozen=True, slots=True)
