@@ -138,9 +138,12 @@ $(MADE_WITH):
 	@"$(PYTHON)" -m venv $(VENV)
 	@touch $@ && rm $(VENV)/.unfinished
 
-# What an earlier version built for one Python alone would be found before the core that is built now.
+# What an earlier version built for one Python alone would be found before the core that is built now. pip compiles no
+# modules of an editable package; where Python may not write them either (PYTHONDONTWRITEBYTECODE, as in many containers),
+# each notebook would compile them anew, which takes most of a second.
 $(VENV)/.has-%: $(MADE_WITH) pyproject.toml $(CORE)
 	@echo "Building and installing lazydestroy with [$(extras-$*)] into $(VENV) ..."
 	@rm -f lazydestroy/_core.c[py]*.so
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$(extras-$*)]"
+	@$(VENV)/bin/python -m compileall -q lazydestroy
 	@touch $@ $(foreach other,$(serves-$*),$(VENV)/.has-$(other))
