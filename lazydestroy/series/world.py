@@ -88,12 +88,14 @@ class World:
         """All that can happen next."""
         return self.pictures.actions(self.picture())
 
-    def act(self, action: Action, listener: Listener | None = None) -> None:
+    def act(self, action: Action, listener: Listener | None = None) -> Picture | None:
         """Let something happen, and see whether all still holds. What cannot be disturbed runs on to its end.
 
-        `listener` is called after each step, with the name of who did it.
+        `listener` is called after each step, with the name of who did it. Returns the picture that
+        there is then; None if something was wrong before.
         """
         following: Action | None = action
+        picture = None
         while following is not None and not self.wrong:
             actor = self._actor(following)
             said = self.do(following)
@@ -102,6 +104,7 @@ class World:
             if listener is not None:
                 listener(actor)
             following = self.pictures.undisturbed(picture)
+        return picture
 
     def _actor(self, action: Action) -> str:
         """The name of who acts."""

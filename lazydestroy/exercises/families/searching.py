@@ -15,6 +15,7 @@ from ...machine import CLEAN_UP
 from ...series import Series, Trace, v1_fixed
 from ...series.bounds import Bounds
 from ...series.check import bounds_of
+from ...series.state import Picture
 from ...series.story import Action
 from ...series.trace import told
 from ...series.world import World
@@ -79,22 +80,32 @@ def _met(*values: Any) -> Trace:
     numbers = dict(zip(("missing", "low_pages", "host", "vcpus", "walk"), values, strict=True))
     kernel = kernel_of(numbers)
     bounds, draw = _bounds(kernel, numbers), Draw("walk", numbers["walk"])
-    found: list[Trace] = []
+    best: Trace | None = None
     for attempt in range(_TRIES):
-        actions = _walked(World(kernel, bounds), draw, attempt, numbers["missing"])
+        most = len(best.moments) - 1 if best else _ACTIONS
+        actions = _walked(World(kernel, bounds), draw, attempt, numbers["missing"], most)
         if actions:
-            found.append(told(kernel, bounds, actions, False))
-        if found and (attempt >= _ENOUGH or len(found[-1].moments) <= LONGEST):
-            return min(found, key=lambda trace: len(trace.moments))
+            trace = told(kernel, bounds, actions, False)
+            best = trace if best is None or len(trace.moments) < len(best.moments) else best
+        if best and (attempt >= _ENOUGH or len(best.moments) <= LONGEST):
+            return best
     raise RuntimeError(f"missing-patch: {_TRIES} drawn sequences did no harm without patch {numbers['missing']}")
 
 
-def _walked(world: World, draw: Draw, attempt: int, missing: str) -> list[Action]:
-    """Draw what happens next, until something is wrong; empty if nothing ever is."""
+def _walked(world: World, draw: Draw, attempt: int, missing: str, most: int) -> list[Action]:
+    """Draw what happens next, until something is wrong; empty if nothing is, or it takes more than `most` moments.
+
+    What somebody begins is a moment; what goes on may be told along with it.
+    """
     actions: list[Action] = []
-    while len(actions) < _ACTIONS and (options := world.actions()):
+    begun = 0
+    picture: Picture | None = world.picture()
+    while len(actions) < _ACTIONS and picture is not None and (options := world.pictures.actions(picture)):
         actions.append(_drawn(world, options, draw.number(f"{attempt}/{len(actions)}", 1 << 32), missing))
-        world.act(actions[-1])
+        begun += actions[-1][0] != "step"
+        if begun > most:
+            return []
+        picture = world.act(actions[-1])
         if world.wrong:
             return actions
     return []
