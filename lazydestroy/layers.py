@@ -174,14 +174,21 @@ class Patch:
 
 def functions_of(owner: type) -> Iterator[tuple[str, FunctionType]]:
     """The functions that a class itself has, with their names; those behind properties and static methods, too."""
-    for name, value in vars(owner).items():
-        if isinstance(value, property):
-            value = value.fget
-        elif isinstance(value, (staticmethod, classmethod)):
-            value = value.__func__
-        function: object = inspect.unwrap(value) if callable(value) else None
-        if isinstance(function, FunctionType):
+    for name in vars(owner):
+        function = function_of(owner, name)
+        if function is not None:
             yield name, function
+
+
+def function_of(owner: type, name: str) -> FunctionType | None:
+    """One of the functions that a class itself has; None if it has no such function."""
+    value = vars(owner).get(name)
+    if isinstance(value, property):
+        value = value.fget
+    elif isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
+    function: object = inspect.unwrap(value) if callable(value) else None
+    return function if isinstance(function, FunctionType) else None
 
 
 def summary_of(layer: type) -> str:
@@ -277,9 +284,10 @@ class Series:
 
     def __getitem__(self, number: int) -> Patch:
         """The patch with that number (not place)."""
-        for patch in self:
-            if patch.number == _number(number):
-                return patch
+        wanted = _number(number)
+        for place, layer in enumerate(self.layers):
+            if layer.number is not None and layer.number == wanted:
+                return patch_of(layer, self.layers[:place])
         raise KeyError(f"patch {shown(number)} is not in {self!r}, which has {self.numbers}")
 
     def __eq__(self, other: object) -> bool:

@@ -79,11 +79,12 @@ def place_of(patch: int | Patch) -> tuple[Series, int]:
             return v1, whole_number(patch, "number", 1, max(DEMONSTRATIONS))
         except ValueError:
             raise ValueError(f"number={shown(patch)}: use the number of a patch, 1 to {max(DEMONSTRATIONS)}") from None
-    known = [(series, each) for series in (v1, linux_6_2, linux_latest) for each in series]
-    for series, each in known:
-        if each.layer is patch.layer:
-            return series, each.number
-    own = (f"ld.series.{series.name}[{each.number}]" for series, each in known if issubclass(patch.layer, each.layer))
+    known = [(series, layer) for series in (v1, linux_6_2, linux_latest) for layer in series.layers]
+    numbered = [(series, layer, layer.number) for series, layer in known if layer.number is not None]
+    for series, layer, number in numbered:
+        if layer is patch.layer:
+            return series, number
+    own = (f"ld.series.{series.name}[{number}]" for series, layer, number in numbered if issubclass(patch.layer, layer))
     origin = next(own, None)
     raise ValueError(
         f"number={patch.number} ({patch.title}): only the patches of version 1 and the commits of linux_latest have "

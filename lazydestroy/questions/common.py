@@ -29,7 +29,7 @@ def kernel_words(kernel: Series, lazy_destroy: bool | None = None) -> str:
 def number_in(kernel: Series, number: int) -> int | None:
     """The number that a kernel has for a patch of version 1, which may be another one; None if it has not got it."""
     layer = v1[number].layer
-    return next((patch.number for patch in kernel if issubclass(patch.layer, layer)), None)
+    return next((each.number for each in kernel.layers if each.number is not None and issubclass(each, layer)), None)
 
 
 def has(kernel: Series, function: str) -> bool:

@@ -23,7 +23,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..kernel import Kernel
-from ..layers import Layer, compose, functions_of, summary_of
+from ..layers import Layer, compose, function_of, functions_of, summary_of
 from ..units import shown, whole_number
 from .versions import version_of
 
@@ -389,8 +389,7 @@ def _chain(kernel: type, name: str) -> list[_Definition]:
     return [
         _Definition(owner, function, _number_in(kernel, owner))
         for owner in reversed(kernel.__mro__)
-        for found, function in functions_of(owner)
-        if found == name
+        if (function := function_of(owner, name)) is not None
     ]
 
 
