@@ -538,7 +538,7 @@ class Machine(AsyncCommands, Host):
 _KINDS = 240
 """Kinds of page (`Record`) in use up to which another configuration is made: the core tells 256 apart."""
 
-_PATIENCE = 100_000
+_PATIENCE = 20_000
 _PATIENCE_A_PAGE = 20
 """Steps after which what is done by hand is taken to be endless."""
 

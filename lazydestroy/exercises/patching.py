@@ -96,6 +96,7 @@ class PatchExercise(Exercise):
         self.mistakes = tuple(map(Mistake, mistakes))
         self.model_answer, self.steps = model_answer, steps
         self._stories: dict[type, str] = {}
+        self._findings: dict[tuple[type, Probe], str] = {}
 
     @property
     def text(self) -> str:
@@ -218,7 +219,15 @@ class PatchExercise(Exercise):
 
     def _thoughts_probed(self, findings: list[str]) -> list[str]:
         """The known mistakes of which the experiments say the same, one and all."""
-        return [_thought(each) for each in self.mistakes if self.probed(self.kernel.plus(each.layer)) == findings]
+        said = list(zip(self.probes, findings, strict=True))
+        return [_thought(each) for each in self.mistakes if all(self._found(each, *both) for both in said)]
+
+    def _found(self, mistake: Mistake, probe: Probe, finding: str) -> bool:
+        """Whether an experiment finds just that of a known mistake."""
+        asked = mistake.layer, probe
+        if asked not in self._findings:
+            self._findings[asked] = _probed(probe, self.kernel.plus(mistake.layer))
+        return self._findings[asked] == finding
 
     def _retold(self, mistake: Mistake, trace: Trace, bounds: dict[str, Any]) -> str:
         """The story of the same actions with another layer; empty if they are not possible."""
