@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import SearchStrategy
 
 
 def long_unless(quick: Callable[[Any], bool], why: str, values: Iterable[Any]) -> list[Any]:
@@ -36,3 +38,21 @@ def long_unless(quick: Callable[[Any], bool], why: str, values: Iterable[Any]) -
         value if quick(value) else pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=mark)
         for value in values
     ]
+
+
+def few_and_many(few: int, many: int) -> Any:
+    """Parametrize a test with how many `examples` it tries: few in `make test`, and many in `make test-all`.
+
+    The test calls `tried` with that number.
+    """
+    why = f"tries {many} examples; the first {few} are in make test"
+    return pytest.mark.parametrize("examples", long_unless(lambda examples: examples == few, why, [few, many]))
+
+
+def tried(examples: int, *strategies: SearchStrategy[Any]) -> Callable[[Callable[..., None]], None]:
+    """Decorate a function in a test: it is called at once, with so many examples of what the strategies draw."""
+
+    def run(test: Callable[..., None]) -> None:
+        settings(max_examples=examples)(given(*strategies)(test))()
+
+    return run

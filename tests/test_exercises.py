@@ -266,10 +266,11 @@ def test_a_refused_answer_is_no_try_and_does_not_lead_through_our_code():
     assert len(ld.progress()) == 0
 
 
+@pytest.mark.parametrize("students", long_unless(lambda students: students < 400, "solves 400 problems", (200, 400)))
 @pytest.mark.parametrize("name", ["who-owns", "which-exception", "host-reads"])
-def test_an_answer_that_is_copied_or_guessed_blindly_is_right_for_few(name):
-    answers = Counter(ld.exercise(name, seed=seed)._solved.answer for seed in range(400))
-    assert max(answers.values()) < 0.18 * 400  # 15 % in the long run
+def test_an_answer_that_is_copied_or_guessed_blindly_is_right_for_few(name, students):
+    answers = Counter(ld.exercise(name, seed=seed)._solved.answer for seed in range(students))
+    assert max(answers.values()) < 0.18 * students  # 15 % in the long run
     assert len(answers) > 10
 
 

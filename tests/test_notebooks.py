@@ -82,18 +82,6 @@ def in_folder(path: Path) -> str:
     return path.relative_to(FOLDER).as_posix()
 
 
-@pytest.fixture(
-    scope="module",
-    params=long_unless(
-        lambda path: in_folder(path) in ONE_OF_EACH_KIND, "executing all of them takes minutes", NOTEBOOKS
-    ),
-    ids=in_folder,
-)
-def path_and_executed(request) -> tuple[Path, Executed]:
-    """A notebook, and what comes of executing it; the tests that want to know it follow each other."""
-    return request.param, execute(request.param)
-
-
 def said(notebook) -> list[str]:
     """What each code cell shows, as text: no pictures, no addresses in memory. Of what is measured, only its kind."""
     cells = (cell for cell in notebook.cells if cell.cell_type == "code")
@@ -115,27 +103,25 @@ def said_by(output) -> str:
 
 
 @pytest.mark.notebooks
-def test_executed_afresh_it_prints_what_is_committed(path_and_executed):
-    path, executed = path_and_executed
-    fresh = said(executed.notebook)
-    assert fresh == said(committed(path)), "if that is right: python -m tests.refresh_notebooks"
+@pytest.mark.parametrize(
+    "path",
+    long_unless(lambda path: in_folder(path) in ONE_OF_EACH_KIND, "executing all of them takes minutes", NOTEBOOKS),
+    ids=in_folder,
+)
+def test_executed_afresh_it_prints_what_is_committed_and_fits_into_a_small_machine(path):
+    """One test, so that each is executed once, however the tests are spread over processes."""
+    executed = execute(path)
+    assert said(executed.notebook) == said(committed(path)), "if that is right: python -m tests.refresh_notebooks"
+    assert_solutions_print_what_they_are_said_to(path, executed)
+    # None: there is no /proc to tell
+    assert executed.peak is None or executed.peak <= MEMORY_MAX
 
 
-@pytest.mark.notebooks
-def test_its_solutions_print_what_they_are_said_to(path_and_executed):
-    path, executed = path_and_executed
+def assert_solutions_print_what_they_are_said_to(path: Path, executed: Executed) -> None:
     shown = [found["prints"] for found in solutions(committed(path))]
     printed = executed.solutions
     assert len(shown) == len(printed)
     assert shown == [now if then is not None else None for then, now in zip(shown, printed, strict=True)]
-
-
-@pytest.mark.notebooks
-def test_it_needs_no_more_memory_than_a_small_machine_has(path_and_executed):
-    _, executed = path_and_executed
-    if executed.peak is None:
-        pytest.skip("there is no /proc to tell")
-    assert executed.peak <= MEMORY_MAX
 
 
 # As committed

@@ -10,6 +10,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import few_and_many, tried
 
 import lazydestroy as ld
 
@@ -223,9 +224,11 @@ def differences(found, wanted):
     }
 
 
-@given(reboots)
-def test_a_reboot_comes_out_as_in_the_oracle(parameters):
-    assert not differences(visible(of_package(ld.reboot, parameters)), expected(oracle.reboot(**parameters)))
+@few_and_many(50, 100)
+def test_a_reboot_comes_out_as_in_the_oracle(examples):
+    @tried(examples, reboots)
+    def each(parameters):
+        assert not differences(visible(of_package(ld.reboot, parameters)), expected(oracle.reboot(**parameters)))
 
 
 @st.composite
@@ -294,15 +297,19 @@ def test_many_shutdowns_without_memory_to_spare_come_out_as_in_the_oracle(parame
     assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
 
 
-@given(shutdowns, crowded_machines(), st.sampled_from([1 << 30, 1 << 50]), st.integers(1, 4000))
-def test_a_shutdown_with_the_oom_notifier_comes_out_as_in_the_oracle(parameters, machine, demand, total):
-    parameters |= machine | {"v1": True, "notifier": True, "demand": demand, "demand_total": total}
-    assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
+@few_and_many(40, 100)
+def test_a_shutdown_with_the_oom_notifier_comes_out_as_in_the_oracle(examples):
+    @tried(examples, shutdowns, crowded_machines(), st.sampled_from([1 << 30, 1 << 50]), st.integers(1, 4000))
+    def each(parameters, machine, demand, total):
+        parameters |= machine | {"v1": True, "notifier": True, "demand": demand, "demand_total": total}
+        assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
 
 
-@given(shutdowns)
-def test_a_shutdown_comes_out_as_in_the_oracle(parameters):
-    assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
+@few_and_many(40, 100)
+def test_a_shutdown_comes_out_as_in_the_oracle(examples):
+    @tried(examples, shutdowns)
+    def each(parameters):
+        assert not differences(visible(of_package(ld.shutdown, parameters)), expected(oracle.shutdown(**parameters)))
 
 
 def fields_that_differ(one, other, *but):
@@ -316,35 +323,41 @@ def fields_that_differ(one, other, *but):
 
 
 @pytest.mark.parametrize("engine", [{"tabled": False}, {"windows": False}])
-@given(reboots, kernels)
-def test_a_reboot_is_the_same_however_it_is_computed(engine, parameters, kernel):
-    one, other = of_package(ld.reboot, parameters, kernel), of_package(ld.reboot, parameters, kernel, **engine)
-    assert not fields_that_differ(one, other, *SAMPLED)
+@few_and_many(50, 100)
+def test_a_reboot_is_the_same_however_it_is_computed(engine, examples):
+    @tried(examples, reboots, kernels)
+    def each(parameters, kernel):
+        one, other = of_package(ld.reboot, parameters, kernel), of_package(ld.reboot, parameters, kernel, **engine)
+        assert not fields_that_differ(one, other, *SAMPLED)
 
 
 @pytest.mark.parametrize("engine", [{"tabled": False}, {"windows": False}])
-@given(shutdowns, kernels)
-def test_a_shutdown_is_the_same_however_it_is_computed(engine, parameters, kernel):
-    one, other = of_package(ld.shutdown, parameters, kernel), of_package(ld.shutdown, parameters, kernel, **engine)
-    assert not fields_that_differ(one, other, *SAMPLED)
+@few_and_many(40, 100)
+def test_a_shutdown_is_the_same_however_it_is_computed(engine, examples):
+    @tried(examples, shutdowns, kernels)
+    def each(parameters, kernel):
+        one, other = of_package(ld.shutdown, parameters, kernel), of_package(ld.shutdown, parameters, kernel, **engine)
+        assert not fields_that_differ(one, other, *SAMPLED)
 
 
 @pytest.mark.parametrize("engine", [{}, {"windows": False}])
-@settings(max_examples=30)
-@given(reboots, st.integers(1, 60))
-def test_every_row_of_a_reboots_memory_is_true(engine, parameters, memory):
-    parameters |= {"memory": memory, "host": parameters["host"] + memory}
-    history = oracle.reboot(**parameters, watched=True).history
-    assert not rows_that_are_not_true(of_package(ld.reboot, parameters, **engine).memory, history)
+@few_and_many(10, 30)
+def test_every_row_of_a_reboots_memory_is_true(engine, examples):
+    @tried(examples, reboots, st.integers(1, 60))
+    def each(parameters, memory):
+        parameters |= {"memory": memory, "host": parameters["host"] + memory}
+        history = oracle.reboot(**parameters, watched=True).history
+        assert not rows_that_are_not_true(of_package(ld.reboot, parameters, **engine).memory, history)
 
 
 @pytest.mark.parametrize("engine", [{}, {"windows": False}])
-@settings(max_examples=30)
-@given(shutdowns, st.integers(1, 60))
-def test_every_row_of_a_shutdowns_memory_is_true(engine, parameters, memory):
-    parameters |= {"memory": memory, "host": parameters["host"] + memory}
-    history = oracle.shutdown(**parameters, watched=True).history
-    assert not rows_that_are_not_true(of_package(ld.shutdown, parameters, **engine).memory, history)
+@few_and_many(10, 30)
+def test_every_row_of_a_shutdowns_memory_is_true(engine, examples):
+    @tried(examples, shutdowns, st.integers(1, 60))
+    def each(parameters, memory):
+        parameters |= {"memory": memory, "host": parameters["host"] + memory}
+        history = oracle.shutdown(**parameters, watched=True).history
+        assert not rows_that_are_not_true(of_package(ld.shutdown, parameters, **engine).memory, history)
 
 
 def rows_that_are_not_true(memory, history):
@@ -393,7 +406,9 @@ def loops(draw):
 
 
 @pytest.mark.parametrize("engine", [{"tabled": False}, {"windows": False}])
-@given(loops())
-def test_a_reboot_loop_is_the_same_however_it_is_computed(engine, parameters):
-    one, other = ld.reboot_loop(**parameters), ld.reboot_loop(**parameters, _engine=engine)
-    assert not fields_that_differ(one, other, *SAMPLED)
+@few_and_many(30, 100)
+def test_a_reboot_loop_is_the_same_however_it_is_computed(engine, examples):
+    @tried(examples, loops())
+    def each(parameters):
+        one, other = ld.reboot_loop(**parameters), ld.reboot_loop(**parameters, _engine=engine)
+        assert not fields_that_differ(one, other, *SAMPLED)

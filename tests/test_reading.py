@@ -90,23 +90,36 @@ class Reader(HTMLParser):
             self.text += data
 
 
+SHOWN = {
+    "patch": lambda patch: patch,
+    "source": lambda patch: patch.source(),
+    "diff": lambda patch: patch.diff(),
+    "short": lambda patch: patch.diff(context=1),
+    "columns": lambda patch: patch.diff(side_by_side=True),
+}
+"""Everything that a notebook can show of a patch."""
+
+
 def shown(patch):
-    """Everything that a notebook can show of a patch."""
-    return {
-        "patch": patch,
-        "source": patch.source(),
-        "diff": patch.diff(),
-        "short": patch.diff(context=1),
-        "columns": patch.diff(side_by_side=True),
-    }
+    return {name: make(patch) for name, make in SHOWN.items()}
 
 
 OUTPUTS = [
-    pytest.param(output, id=f"p{patch.number:02}-{name}")
+    pytest.param((make, patch), id=f"p{patch.number:02}-{name}")
     for patch in [*v1, *v1.plus(Mine, Derived), *v1.without(6, 8, 9, 10)]
-    for name, output in shown(patch).items()
-] + [pytest.param(kernel, id=repr(kernel)) for kernel in (v1, v1.upto(0), v1.plus(Mine, Plain), v1.without(6))]
-every_output = pytest.mark.parametrize("output", OUTPUTS)
+    for name, make in SHOWN.items()
+] + [
+    pytest.param((SHOWN["patch"], kernel), id=repr(kernel))
+    for kernel in (v1, v1.upto(0), v1.plus(Mine, Plain), v1.without(6))
+]
+every_output = pytest.mark.parametrize("output", OUTPUTS, indirect=True)
+
+
+@pytest.fixture(scope="module")
+def output(request):
+    """What is shown, made for the tests that look at it: comparing all code while tests are collected takes seconds."""
+    make, patch = request.param
+    return make(patch)
 
 
 def change(difference, name):

@@ -38,7 +38,7 @@ def seen(run):
 @pytest.mark.parametrize("habit", HABITS)
 @pytest.mark.parametrize("kernel", KERNELS, ids=repr)
 def test_with_the_table_and_without_it_the_same_happens(habit, kernel):
-    given = {**SMALL, "habit": habit, "kernel": kernel, "times": 3, "refill": 0.25}
+    given = {**SMALL, "memory": "4 MiB", "habit": habit, "kernel": kernel, "times": 3, "refill": 0.25}
     fast, plain = (ld.reboot_loop(**given, _engine={"tabled": tabled, "windows": tabled}) for tabled in (True, False))
     assert seen(fast) == seen(plain)
     assert len(fast.downtimes_ns) == 3

@@ -180,9 +180,10 @@ def test_of_the_failures_only_those_of_the_fall_back_break_it(failure):
         assert verdict.holds
 
 
-def test_with_the_references_given_back_it_holds():
-    assert not check(v4).holds
-    assert check(FIXED).holds
+@pytest.mark.parametrize("failures", long_unless(lambda each: each != DEFAULT, EXHAUSTS, [[*FORGETS], DEFAULT]))
+def test_with_the_references_given_back_it_holds(failures):
+    assert not check(v4, failures=failures).holds
+    assert check(FIXED, failures=failures).holds
 
 
 def test_turned_off_it_holds():
