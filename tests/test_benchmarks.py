@@ -276,7 +276,9 @@ def test_the_slider_is_measured_in_a_browser():
     assert "interact" in opened.peer and minute.unit == " s"
 
 
-def test_the_memory_and_the_time_of_a_seat_are_measured(tmp_path, capsys):
+@pytest.fixture
+def busy_notebook(tmp_path):
+    """A notebook that keeps 64 MiB, and is busy for half a second itself and half a second in a child."""
     import nbformat
 
     busy = "import time\nwhile time.process_time() < began + 0.5: pass"
@@ -284,13 +286,26 @@ def test_the_memory_and_the_time_of_a_seat_are_measured(tmp_path, capsys):
     code = ("kept = bytearray(64 << 20)", "import time; began = time.process_time()", busy, in_a_child)
     cells = [nbformat.v4.new_code_cell(each) for each in code]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "one.ipynb")
+    return tmp_path / "one.ipynb"
+
+
+def test_the_memory_and_the_time_of_a_notebook_are_measured(busy_notebook):
     try:
-        seat.main([str(tmp_path / "one.ipynb")])
+        needed = seat.of_notebook(busy_notebook)
+    except measure.NotHereError as error:
+        pytest.skip(str(error))
+    assert 64 < needed.peak >> 20 < 1000
+    assert 1 <= needed.cpu_seconds < 3, "half a second in the kernel, half a second in its child"
+    assert needed.seconds >= 1
+
+
+@pytest.mark.long("starts JupyterLab; what a notebook needs is measured without it, too")
+def test_the_memory_and_the_time_of_a_seat_are_measured(busy_notebook, capsys):
+    try:
+        seat.main([str(busy_notebook)])
     except measure.NotHereError as error:
         pytest.skip(str(error))
     server, one, most = (line for line in capsys.readouterr().out.splitlines() if line.endswith(" MiB"))
     assert server.startswith("JupyterLab") and one.startswith("one.ipynb") and most.startswith("at most")
-    assert 64 < int(one.split()[-2]) < 1000
-    cpu = float(one.split()[-4])
-    assert 1 <= cpu < 3, "half a second in the kernel, half a second in its child"
+    assert 1 <= float(one.split()[-4]) < 3 and 64 < int(one.split()[-2]) < 1000
     assert most.split()[2:] == one.split()[1:]

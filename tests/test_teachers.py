@@ -28,8 +28,11 @@ class Loads(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def key() -> str:
-    return teachers.key(["ada", "bob"])
+def key(tmp_path_factory) -> str:
+    """The key as it is written; with the answers of all exercises it takes seconds."""
+    folder = tmp_path_factory.mktemp("key")
+    assert teachers.main(["key", "ada", "bob", "--to", str(folder)]) == 0
+    return (folder / "key.html").read_text(encoding="utf-8")
 
 
 # Slides
@@ -143,11 +146,18 @@ def test_the_sheet_asks_what_the_quiz_asks_and_tells_no_answer():
     assert "✔" not in sheet and Loads(sheet).loads == []
 
 
-def test_both_pages_are_written(tmp_path, capsys):
+def test_both_pages_are_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ld.exercises, "EXERCISES", ("reboot-time",))
     for page in ("key", "sheet"):
         assert teachers.main([page, "--to", str(tmp_path)]) == 0
         assert (tmp_path / f"{page}.html").exists()
     assert "key.html" in capsys.readouterr().out
+
+
+def test_without_students_the_key_has_the_answers_for_the_id_that_the_exercises_come_with(monkeypatch):
+    monkeypatch.setattr(ld.exercises, "EXERCISES", ("reboot-time",))
+    assert teachers.key() == teachers.key([teachers.SAMPLE])
+    assert teachers.key() != teachers.key(["ada"])
 
 
 def test_nothing_of_this_is_for_students():
