@@ -197,11 +197,12 @@ class Notebook:
     def run_all(self, within: float = 4 * PATIENCE) -> None:
         """Run all cells, and wait until they are done and the widgets are there."""
         self.execute("notebook:run-all-cells")
+        has_code = self.page.evaluate(_HAS_CODE)
 
         def done() -> bool:
             # the input of a cell may be folded: then its number is beside what it shows
             prompts = self.page.locator(".jp-CodeCell").evaluate_all(_PROMPTS)
-            return bool(prompts) and all(re.search(r"\[\d+\]", prompt) for prompt in prompts)
+            return bool(prompts) == has_code and all(re.search(r"\[\d+\]", prompt) for prompt in prompts)
 
         self.until(done, "all cells are done", within)
 
@@ -259,6 +260,7 @@ class Widget:
         return found
 
 
+_HAS_CODE = "[...window.jupyterapp.shell.currentWidget.content.model.cells].some(cell => cell.type === 'code')"
 _PROMPTS = """cells => cells.map(cell => [...cell.querySelectorAll('.jp-InputPrompt, .jp-OutputPrompt')]
     .map(prompt => prompt.textContent).find(text => text) || '')"""
 _STANDS_ALONE = "e => !(e.matches('.widget-button') && e.closest('.widget-play, .widget-toggle-buttons'))"
