@@ -5,8 +5,10 @@ SITE names the folder that `make site` has built.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from test_notebooks import committed, said
 
 import lazydestroy as ld
 from benchmarks.site import RUN, SiteNotebook, served, visitor
+from lazydestroy.exercises.kept import OFF, VARIABLE
 from tools.site import pages
+from tools.site.lite import KERNEL
 
 pytestmark = MARKS
 
@@ -63,10 +67,24 @@ def profile(tmp_path_factory):
     return tmp_path_factory.mktemp("profile")
 
 
+@pytest.fixture(scope="module")
+def as_committed(site, tmp_path_factory):
+    """JupyterLite as notebooks are executed elsewhere before they are committed: no progress is kept."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(site / "lite", folder / "lite")
+    settings = folder / "lite" / "jupyter-lite.json"
+    config = json.loads(settings.read_text(encoding="utf-8"))
+    kernel = config["jupyter-config-data"]["litePluginSettings"][KERNEL]
+    kernel["loadPyodideOptions"]["env"] = {VARIABLE: OFF}
+    settings.write_text(json.dumps(config), encoding="utf-8")
+    with served(folder) as found:
+        yield found
+
+
 @pytest.fixture
-def reader(here, profile):
+def reader(as_committed, profile):
     """A visitor who comes back: the browser's cache is warm from the second notebook on."""
-    with visitor(profile, here) as found:
+    with visitor(profile, as_committed) as found:
         yield found
 
 
