@@ -30,6 +30,11 @@ LESSON = "course/01-why-is-the-reboot-slow.ipynb"
 SAMPLE = (LESSON, "course/03-old-pages-new-guest.ipynb", "reference/lab.ipynb")
 """What is run unless SITE_NOTEBOOKS is "all"."""
 
+PHONE = {"width": 390, "height": 844}
+
+NOT_PAGES = ("lite/", "_static/", "_modules/")
+"""JupyterLite, the theme's templates, and sources in which a line is as long as it is."""
+
 PATIENCE = 1200.0
 """Seconds for all cells of a notebook, at most: the model is several times slower there."""
 
@@ -132,6 +137,21 @@ def test_without_a_kernel_a_page_reads_well_and_asks_nobody_else(reading, tmp_pa
         page.goto(f"{there.address}/search.html?q=downtime")
         page.wait_for_selector("#search-results li")
         assert guest.elsewhere == []
+
+
+def test_no_page_is_wider_than_a_phone(reading, tmp_path):
+    """A table or a picture that is wider scrolls by itself."""
+    found = sorted(path.relative_to(reading).as_posix() for path in reading.rglob("*.html"))
+    with served(reading) as there, visitor(tmp_path, there) as guest:
+        page = guest.opens("index.html")
+        page.set_viewport_size(PHONE)
+        wide = {}
+        for path in found:
+            if not path.startswith(NOT_PAGES):
+                page.goto(f"{there.address}/{path}")
+                wide[path] = page.evaluate("document.documentElement.scrollWidth")
+        assert len(wide) > len(ALL)
+        assert {path: width for path, width in wide.items() if width > PHONE["width"]} == {}
 
 
 # To run
