@@ -21,7 +21,7 @@ from test_notebooks import committed, said
 import lazydestroy as ld
 from benchmarks.site import RUN, SiteNotebook, served, visitor
 from lazydestroy.exercises.kept import OFF, VARIABLE
-from tools.site import pages
+from tools.site import pages, runtime
 from tools.site.lite import KERNEL
 
 pytestmark = MARKS
@@ -123,6 +123,14 @@ def test_every_picture_of_a_notebook_has_words(reading):
         if not re.search(r'alt="[^"]{20,}"', tag)
     ]
     assert without == []
+
+
+def test_a_module_loses_the_names_of_its_functions_and_nothing_else():
+    header, linking = b"\0asm\1\0\0\0", b"\0\x0a\x08dylink.0\7"
+    long_names, code = b"\0\x85\1\4name" + b"\2" * 128, b"\x0a\3abc"
+    assert runtime.without_names(header + linking + long_names + code) == header + linking + code
+    with pytest.raises(ValueError, match="begins with"):
+        runtime.without_names(b"\x7fELF")
 
 
 def test_without_a_kernel_a_page_reads_well_and_asks_nobody_else(reading, tmp_path):

@@ -58,6 +58,7 @@ def _config(packages: Sequence[str]) -> dict[str, Any]:
             "appName": "lazydestroy",
             "defaultKernelName": "python",
             "exposeAppInBrowser": True,
+            "faviconUrl": "./icon-120x120.png",  # the usual one is as large as a package
             "litePluginSettings": {KERNEL: kernel},
         },
     }

@@ -6,9 +6,11 @@ is ever asked of anybody else, and a kernel loads them all at once.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,9 +29,28 @@ from . import core
 PYODIDE = "0.29.5"
 """The version of npm's package ``pyodide``: the one that jupyterlite-pyodide-kernel in pyproject.toml is made for."""
 
-RUNTIME = ("pyodide.js", "pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
+PACKED = "pyodide.asm.wasm"
+"""Pyodide's largest file, a third of which is left when it is compressed. Many hosts do not compress it, so we do."""
 
-KERNEL_NEEDS = ("ipython==9.0.2", "micropip==0.11.1")
+UNPACKS = """\
+{{
+    const fetched = self.fetch;
+    self.fetch = async (wanted, ...more) => {{
+        const address = String(wanted.url ?? wanted);
+        if (!address.endsWith("/{name}")) return fetched(wanted, ...more);
+        const packed = await fetched(address + "{ending}", ...more);
+        if (!packed.ok) return packed;
+        const unpacked = packed.body.pipeThrough(new DecompressionStream("gzip"));
+        return new Response(unpacked, {{ headers: {{ "Content-Type": "application/wasm" }} }});
+    }};
+}}
+"""
+"""What stands before Pyodide's own script, so that it finds that file."""
+
+ENDING = ".packed"
+"""Not .gz: some hosts announce such a file as compressed, and then the browser itself unpacks it, before the script."""
+
+KERNEL_NEEDS = ("ipython==9.0.2", "micropip==0.11.1", "wcwidth==0.2.13")
 """In the versions of Pyodide's own list: what the kernel is made for."""
 
 UNUSED = {
@@ -56,9 +77,14 @@ NOT_IN_WHEELS = re.compile(
     r"|/backends/_?(backend_(gtk|qt|tk|wx|cairo|macosx|nbagg|webagg|pdf|pgf|ps)|qt_editor|qt_compat)"
     r"|/pygments/lexers/(?!(__init__|_mapping|c_cpp|data|diff|javascript|make|markup|python|shell|special)\.py)"
     r"|/fonts/(?!ttf/DejaVuSans(-Bold|-Oblique|Mono)?\.ttf)"
-    r"|/mpl-data/images/|/web_backend/"
+    r"|/mpl-data/images/|/web_backend/|/sphinxext/|/matplotlib/testing/|/IPython/testing/plugin/|/dateutil-zoneinfo\."
+    r"|/encodings/(cp(?!437|1252)|mac_|iso(2022|8859_(?!15?\.))|koi8|big5|euc_|gb|hz|johab|kz|ptcp|shift)|/xmlrpc/"
+    r"|\.dist-info/RECORD$"
 )
-"""Files of the wheels that are never looked at in a browser: tests, headers, other fonts, windows, languages."""
+"""Files of the library and of the wheels that are never looked at in a browser.
+
+Tests, headers, other fonts, windows, languages, old character sets. Pyodide unpacks a wheel without its RECORD.
+"""
 
 
 def build(folder: Path, downloads: Path, wheels: Path) -> list[str]:
@@ -83,8 +109,11 @@ def build(folder: Path, downloads: Path, wheels: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     downloads.mkdir(parents=True, exist_ok=True)
     package = _unpacked(_pyodide(downloads), downloads)
-    for name in RUNTIME:
-        (folder / name).write_bytes((package / name).read_bytes())
+    shutil.copy(package / "pyodide.asm.js", folder)
+    _trimmed(package / "python_stdlib.zip", folder)
+    unpacks = UNPACKS.format(name=PACKED, ending=ENDING)
+    (folder / "pyodide.js").write_text(unpacks + (package / "pyodide.js").read_text("utf-8"), "utf-8")
+    (folder / f"{PACKED}{ENDING}").write_bytes(gzip.compress((package / PACKED).read_bytes(), mtime=0))
     info = json.loads((package / "pyodide-lock.json").read_text("utf-8"))["info"]
     platform = f"pyemscripten_{info['abi_version']}_wasm32"
     with tempfile.TemporaryDirectory() as scratch:
@@ -155,13 +184,52 @@ def _name(wheel: Path) -> str:
 
 
 def _trimmed(wheel: Path, folder: Path) -> Path:
-    """Copy a wheel without what is never looked at. Pyodide unpacks wheels without looking at their RECORD."""
+    """Copy a wheel, or Python's library, without what is never looked at."""
     trimmed = folder / wheel.name
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(trimmed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as rest:
         for name in whole.namelist():
             if not name.endswith("/") and not NOT_IN_WHEELS.search(f"/{name}"):
-                rest.writestr(zipfile.ZipInfo(name), whole.read(name), zipfile.ZIP_DEFLATED)
+                content = whole.read(name)
+                if name.endswith(".so"):
+                    content = without_names(content)
+                rest.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return trimmed
+
+
+def without_names(module: bytes) -> bytes:
+    """Return a WebAssembly module without the section that names its functions, which is for debuggers.
+
+    Parameters
+    ----------
+    module : bytes
+        Eight bytes of header, then sections: a number, the length of the rest, and the rest. A section 0 begins with
+        its name (WebAssembly Core Specification, "Modules" in "Binary Format").
+
+    Raises
+    ------
+    ValueError
+        If it is no such module.
+    """
+    if module[:4] != b"\0asm":
+        raise ValueError(f"module={module[:4]!r}...: a WebAssembly module begins with b'\\x00asm'")
+    kept, place = [module[:8]], 8
+    while place < len(module):
+        length, begins = _number(module, place + 1)
+        if module[place] != 0 or not module.startswith(b"\4name", begins):
+            kept.append(module[place : begins + length])
+        place = begins + length
+    return b"".join(kept)
+
+
+def _number(module: bytes, place: int) -> tuple[int, int]:
+    """Read a number in LEB128: seven bits a byte, the lowest first. Return it, and the place after it."""
+    number = shift = 0
+    while True:
+        byte = module[place]
+        number |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            return number, place
 
 
 def _stand_in(folder: Path, name: str) -> Path:
