@@ -195,11 +195,19 @@ class Notebook:
         return " ".join(self.page.locator(".jp-StatusBar-TextItem, .jp-StatusBar-Right-Side").all_inner_texts() or [""])
 
     def run_all(self, within: float = 4 * PATIENCE) -> None:
-        """Run all cells, and wait until they are done and the widgets are there."""
+        """Run all cells, and wait until they are done and the widgets are there.
+
+        Raises
+        ------
+        AssertionError
+            If a cell fails, or they take longer than `within`, in seconds.
+        """
         self.execute("notebook:run-all-cells")
         has_code = self.page.evaluate(_HAS_CODE)
 
         def done() -> bool:
+            failed = self.page.locator(_FAILED).all_inner_texts()
+            assert not failed, failed
             # the input of a cell may be folded: then its number is beside what it shows
             prompts = self.page.locator(".jp-CodeCell").evaluate_all(_PROMPTS)
             return bool(prompts) == has_code and all(re.search(r"\[\d+\]", prompt) for prompt in prompts)
@@ -260,6 +268,7 @@ class Widget:
         return found
 
 
+_FAILED = "[data-mime-type='application/vnd.jupyter.error']"
 _HAS_CODE = "[...window.jupyterapp.shell.currentWidget.content.model.cells].some(cell => cell.type === 'code')"
 _PROMPTS = """cells => cells.map(cell => [...cell.querySelectorAll('.jp-InputPrompt, .jp-OutputPrompt')]
     .map(prompt => prompt.textContent).find(text => text) || '')"""
