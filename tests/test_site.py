@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -163,6 +164,22 @@ def test_no_page_is_wider_than_a_phone(reading, tmp_path):
 
 
 # To run
+
+
+NOT_FOR_A_BROWSER = {".pyx", ".pxi", ".pyi", ".c", ".so", ".pyc"}
+
+
+def test_the_package_in_the_browser_has_all_its_files(site):
+    (wheel,) = (site / "lite" / "pyodide").glob("lazydestroy-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        there = {name for name in archive.namelist() if name.startswith("lazydestroy/")}
+    package = FOLDER.parent / "lazydestroy"
+    expected = {
+        path.relative_to(FOLDER.parent).as_posix()
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix not in NOT_FOR_A_BROWSER
+    }
+    assert there == expected | {"lazydestroy/_core.abi3.so"}
 
 
 @pytest.mark.parametrize("path", CHOSEN)

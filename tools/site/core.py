@@ -143,11 +143,7 @@ def _run(*command: object) -> None:
 
 def _pack(folder: Path, compiled: Path, tag: str, version: str) -> Path:
     """Put the package and the compiled core into a wheel."""
-    content = {
-        f"lazydestroy/{path.relative_to(PACKAGE).as_posix()}": path.read_bytes()
-        for path in sorted(PACKAGE.rglob("*"))
-        if path.suffix in (".py", ".toml") or path.name == "py.typed"
-    }
+    content = {f"lazydestroy/{path.relative_to(PACKAGE).as_posix()}": path.read_bytes() for path in _files()}
     content["lazydestroy/_core.abi3.so"] = compiled.read_bytes()
     about = f"lazydestroy-{version}.dist-info"
     needs = [f"Requires-Dist: {each}" for each in requirements()]
@@ -166,9 +162,20 @@ def _pack(folder: Path, compiled: Path, tag: str, version: str) -> Path:
     return path
 
 
+def _files() -> list[Path]:
+    """The package's modules and data, as in any other wheel, without the sources of what is compiled."""
+    patterns = ("**/*.py", *_pyproject()["tool"]["setuptools"]["package-data"]["lazydestroy"])
+    found = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    return sorted(path for path in found if path.suffix not in (".pyi", ".pyx", ".pxi"))
+
+
 def requirements() -> list[str]:
     """Return what lazydestroy needs of other packages."""
-    return list(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"])
+    return list(_pyproject()["project"]["dependencies"])
+
+
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
 def _lines(*lines: str) -> bytes:
