@@ -192,8 +192,6 @@ def test_the_figures_are_the_same_on_any_executor(plain, processes):
 
 
 LAYER = """
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 import lazydestroy as ld
 
 class SlowExit:
@@ -208,8 +206,8 @@ def twice(memory, kernel):
 kernels = [ld.series.v1, ld.series.v1.plus(SlowExit)]
 given = {"memory": "8 MiB", "kernel": kernels}
 plain = ld.sweep(twice, **given)
-with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-    assert plain.identical(ld.sweep(twice, executor=pool, **given))
+{}
+assert plain.identical(ld.sweep(twice, executor=executor, **given))
 print(int(plain.downtime[1] - plain.downtime[0]))
 """
 
@@ -221,8 +219,28 @@ def in_a_process(code, *options):
     return done.stdout.split()
 
 
-def test_a_layer_and_a_function_of_a_notebook_travel():
-    assert in_a_process(LAYER) == ["2000000000"]
+SPAWNED = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+"""
+
+DASK = """
+from distributed import Client, LocalCluster
+cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None)
+executor = Client(cluster).get_executor()
+"""
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [
+        pytest.param(SPAWNED, id="a new process"),
+        pytest.param(DASK, id="Dask", marks=pytest.mark.long("starts a scheduler and a worker of Dask")),
+    ],
+)
+def test_a_layer_and_a_function_of_a_notebook_travel(executor):
+    assert in_a_process(LAYER.replace("{}", executor)) == ["2000000000"]
 
 
 # Files
@@ -314,7 +332,7 @@ def test_an_interrupt_keeps_what_is_done_and_drops_what_is_queued(on, processes,
     done = (kept.why == "").values
     assert 40 <= done.sum() < 400 and (kept.why.values[~done] == "not computed").all()
     assert (kept.square.values[done] == np.arange(400)[done] ** 2).all()
-    assert "are done, and kept in the file" in stopped.value.__notes__[0]
+    assert f"Done and kept: {done.sum()} of 400 points, in the file" in stopped.value.__notes__[0]
     time.sleep(0.5)  # what was under way comes to its end
     assert len(computed(log)) < 400
     assert xarray.load_dataset(file, engine="h5netcdf").identical(kept)
@@ -331,7 +349,25 @@ def test_without_a_file_an_interrupt_brings_what_is_done_along(tmp_path):
     with pytest.raises(KeyboardInterrupt) as stopped:
         ld.sweep(counted, progress=stop, log=str(tmp_path / "log"), number=range(5))
     assert stopped.value.dataset.square.values.tolist()[0] == 0
-    assert stopped.value.__notes__ == ["1 of 5 points are done, and kept in import sys; sys.last_value.dataset."]
+    said = "Done and kept: 1 of 5 points, in the exception's dataset (sys.last_value.dataset)."
+    assert stopped.value.__notes__ == [said]
+
+
+IN_A_NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell()
+shell.run_cell('''
+import lazydestroy as ld
+def stop(share):
+    raise KeyboardInterrupt
+ld.sweep(ld.shutdown, memory=["8 MiB", "16 MiB"], host_memory="64 MiB", progress=stop)
+''')
+shell.run_cell("import sys; print(int((sys.last_value.dataset.why == '').sum()))")
+"""
+
+
+def test_a_notebook_finds_what_was_done_before_the_interrupt():
+    assert in_a_process(IN_A_NOTEBOOK)[-1] == "1"
 
 
 def test_a_pool_that_breaks_loses_nothing_and_the_next_one_does_the_rest(tmp_path):
@@ -380,10 +416,12 @@ def test_dask_loses_a_worker_and_no_point(tmp_path):
 # Without the extra
 
 
+NEEDED_LATER = {"xarray", "distributed", "h5netcdf", "pandas", "concurrent.futures.process"}
+
+
 def test_nothing_of_the_extra_is_loaded_before_it_is_needed():
-    code = "import sys, lazydestroy as ld; ld.sweep; from lazydestroy.sweeps import FIGURES; "
-    code += "print(*{'xarray', 'distributed', 'h5netcdf', 'pandas', 'concurrent.futures.process'} & set(sys.modules))"
-    assert in_a_process(code) == []
+    code = "import sys, lazydestroy as ld; ld.sweep; import lazydestroy.plots; "
+    assert in_a_process(f"{code}print(*{NEEDED_LATER} & set(sys.modules))") == []
 
 
 @pytest.mark.parametrize("name", ["xarray", "h5netcdf"])

@@ -161,9 +161,10 @@ class _Sweep:
         if not done:
             return
         error.__dict__["dataset"] = self._dataset()
-        where = "import sys; sys.last_value.dataset" if self.file is None else f"the file {str(self.file)!r}"
-        further = "" if self.file is None else "; the same call goes on from there"
-        error.add_note(f"{done:,} of {counted(len(self.points), 'points')} are done, and kept in {where}{further}.")
+        where = "the exception's dataset (sys.last_value.dataset)"
+        if self.file is not None:
+            where = f"the file {str(self.file)!r}: the same call goes on from there"
+        error.add_note(f"Done and kept: {done:,} of {counted(len(self.points), 'points')}, in {where}.")
 
 
 __all__ = ["sweep"]
