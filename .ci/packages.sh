@@ -35,6 +35,7 @@ def check(what, wanted, names, kept_out=()):
 
 sources = ["lazydestroy/__init__.py", "lazydestroy/_core.pyx", "lazydestroy/_core.pyi", "lazydestroy/py.typed"]
 sources += ["lazydestroy/_live.pyx", "lazydestroy/_live.pyi", "lazydestroy/live/recorded.json"]
+sources += ["lazydestroy/sweeps/many.json"]
 notebooks = students.notebooks()
 check("wheel", [*sources, *(f"lazydestroy/notebooks/{name}" for name in notebooks)], in_wheel, kept_out=[".c"])
 others = {name.removeprefix("lazydestroy/notebooks/") for name in in_wheel if name.endswith(".ipynb")} - {*notebooks}

@@ -11,6 +11,7 @@ from .exits import plot_exits
 from .fates import plot_fates
 from .lanes import run_end
 from .lifecycle import plot_life_cycle
+from .many import plot_many
 from .memory import MemoryPanel
 from .pagemap import MapPanel, describe_map, map_finding, map_picture, plot_map
 from .pages import plot_pages
@@ -70,6 +71,7 @@ __all__ = [
     "plot_exits",
     "plot_fates",
     "plot_life_cycle",
+    "plot_many",
     "plot_map",
     "plot_memory",
     "plot_pages",
