@@ -175,7 +175,7 @@ def test_what_is_wrong_at_all_points_is_an_error_at_once(given, error, said, tmp
 
 
 def test_what_a_function_may_return():
-    for wrong in (None, 5, {"x": "text"}, {1: 2}):
+    for wrong in (None, 5, {"x": "text"}, {1: 2}, {"number": 1}, {"why": 1}):
         with pytest.raises(TypeError, match="^what"):
             ld.sweep(lambda number, wrong=wrong: wrong, number=[1])
     with pytest.raises(ValueError, match="^why: "):

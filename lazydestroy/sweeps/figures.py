@@ -110,7 +110,7 @@ def measured(what: Callable[..., Any], chosen: Chosen, inputs: Mapping[str, Any]
     Raises
     ------
     TypeError
-        If `what` returned neither a Run nor a mapping of names to numbers.
+        If `what` returned neither a Run nor a mapping of names to numbers, or a figure has the name of an input.
     """
     try:
         found = what(**inputs)
@@ -118,10 +118,16 @@ def measured(what: Callable[..., Any], chosen: Chosen, inputs: Mapping[str, Any]
         return f"{NOT_ENOUGH_MEMORY}: {error}" if isinstance(error, MemoryError) else str(error)
     if isinstance(found, Run):
         functions = chosen if isinstance(chosen, Mapping) else {name: FIGURES[name].of for name in chosen}
-        return {name: _number(name, of(found)) for name, of in functions.items()}
-    if isinstance(found, Mapping) and all(isinstance(name, str) for name in found):
-        return {name: _number(name, value) for name, value in found.items()}
-    raise TypeError(f"what={shown(what)}: it returned {shown(found)}; return a Run, or a mapping of names to numbers")
+        found = {name: of(found) for name, of in functions.items()}
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        accepted = "return a Run, or a mapping of names to numbers"
+        raise TypeError(f"what={shown(what)}: it returned {shown(found)}; {accepted}")
+    taken = next((name for name in found if name in inputs or name == "why"), None)
+    if taken is not None:
+        raise TypeError(
+            f"what={shown(what)}: the figure {taken!r} has the name of an input, or of the reasons; rename it"
+        )
+    return {name: _number(name, value) for name, value in found.items()}
 
 
 NOT_ENOUGH_MEMORY = "not enough memory"
