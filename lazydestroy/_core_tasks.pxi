@@ -26,6 +26,11 @@ cdef class Lock:
         return "write" if self.s.writer else "read" if self.s.readers else None
 
     @property
+    def readers(self):
+        """Tasks that hold it for reading."""
+        return self.s.readers
+
+    @property
     def longest_hold(self):
         """Longest time that it was held at a stretch by one task, in nanoseconds."""
         return self.s.longest_hold

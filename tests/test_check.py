@@ -477,6 +477,11 @@ def test_if_a_step_looks_at_a_field_that_is_not_noted_the_search_finds_out(unsee
     assert len(search.nodes) == check(v1_fixed, learn=False, **bounds).states
 
 
+def test_how_many_readers_a_lock_has_is_part_of_what_a_step_looks_at():
+    """With three pages two tasks read under the mmap lock at once; only the last one to let go lets a writer in."""
+    assert searched(v1_fixed, {"pages": 3, "sharing": False, **QUICK}).learn
+
+
 def test_what_is_learned_of_a_page_holds_for_others_that_look_the_same():
     """Of the records that a search meets, few differ in what one step looks at."""
     search = searched(v1_fixed, {"sharing": False, **QUICK})

@@ -89,7 +89,7 @@ class Pictures(Holding):
             mm.mm_users,
             mm.mm_count,
             mm.freed,
-            tuple((lock.held, len(lock.waiting)) for lock in (mm.mmap_lock, kvm.lock)),
+            tuple((lock.held, lock.readers, len(lock.waiting)) for lock in (mm.mmap_lock, kvm.lock)),
             context.is_protected,
             context.pv_sync_destroy,
             (deferred.list_pages, deferred.room, tuple(map(where.frame, deferred.frames))),
