@@ -249,6 +249,10 @@ class Series:
         self.name = name
         self._code = code or name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        written = tuple(vars(layer).get("_written", layer) for layer in self.layers)
+        return _stacked, (written, self.name, self._code)
+
     def _but(self, layers: tuple[type[Layer], ...], how: str, code: str = "") -> Series:
         """Another kernel; `how` it is made of this one, and the same as Python that runs, if that is another text."""
         return Series(layers, f"{self.name}.{how}", f"{self._code}.{code or how}")
@@ -375,7 +379,7 @@ class Series:
             if not isinstance(layer, type):
                 raise ValueError(f"plus({shown(layer)}): a layer is a class")
         try:
-            own = tuple(each if issubclass(each, Layer) else type(each.__name__, (each, Layer), {}) for each in layers)
+            own = tuple(map(layer_of, layers))
             compose((*self.layers, *own))
         except TypeError as error:
             said = " ".join(str(error).split())
@@ -383,6 +387,19 @@ class Series:
             raise ValueError(f"plus({written}): Python cannot put them on top of each other: {said}") from None
         names = ", ".join(layer.__name__ for layer in layers)
         return self._but((*self.layers, *own), f"plus({names})", f"plus({', '.join(map(_code_of, layers))})")
+
+
+@lru_cache(maxsize=128)
+def layer_of(written: type) -> type[Layer]:
+    """A class as a layer: itself if it is one, else one made of it, which has its name and remembers it."""
+    if issubclass(written, Layer):
+        return written
+    return type(written.__name__, (written, Layer), {"_written": written})
+
+
+def _stacked(written: tuple[type, ...], name: str, code: str) -> Series:
+    """A kernel that was pickled: pickle finds classes by their names, and a class that `layer_of` made has none."""
+    return Series(tuple(map(layer_of, written)), name, code)
 
 
 def _number(value: object) -> int | None:
