@@ -15,6 +15,9 @@ from .story import BUSY
 
 HELD = (State.SECURE, State.SHARED)
 
+MANY = 100_000
+"""States of which it is remembered what is wrong with them: those that were met lately."""
+
 _OF_A_PROCESS = CRST_PAGES + 1
 """Pages that the kernel takes for a VM, beside one for each vCPU: the top-level table and the system control area."""
 
@@ -31,6 +34,8 @@ class Holding(Possible):
         key = picture.key
         found = self._found.get(key)
         if found is None:
+            if len(self._found) >= MANY:
+                self._found.clear()
             found = self._found[key] = self._look(picture)
         return found
 

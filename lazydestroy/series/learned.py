@@ -30,6 +30,9 @@ from .world import Said, trouble
 if TYPE_CHECKING:
     from .picture import Pictures
 
+MANY = 1_000_000
+"""Effects that can be looked up at once, at most: each costs 200 bytes or so."""
+
 GONE = -1
 """Stands for where a task stands that has ended."""
 
@@ -96,6 +99,7 @@ class Learned:
         self.rules: dict[Hashable, dict[tuple[int, ...], dict[tuple[int, ...], Effect]]] = {}
         self.sweeps: dict[Hashable, dict[int, int]] = {}
         self._known: dict[Hashable, dict[tuple[int, ...], tuple[tuple[int, ...], Effect]]] = {}
+        self._many = 0
         self._readers: dict[tuple[int, ...], _Reader] = {}
         self._alike: dict[int, Alike] = {}
         self._replaced: dict[tuple[int, Fields], int] = {}
@@ -112,9 +116,18 @@ class Learned:
                 found = self._effect(what, picture.cells)
                 if found is None:
                     continue
-                known[picture.cells] = found
+                self._remember(known, picture.cells, found)
             return self._changed(picture, move, concerned, *found)
         return None
+
+    def _remember(self, known: dict[Any, Any], cells: tuple[int, ...], found: tuple[tuple[int, ...], Effect]) -> None:
+        """Look it up at once the next time. Now and then all of this is forgotten: it is found again in the rules."""
+        self._many += 1
+        if self._many > MANY:
+            self._many = 0
+            for each in self._known.values():
+                each.clear()
+        known[cells] = found
 
     def _concerned(self, picture: Picture, move: Action, concern: str) -> tuple[Hashable, list[int]]:
         """What a move is, and the places of the tasks that it concerns: its own, and perhaps vCPUs or all."""
