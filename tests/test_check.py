@@ -16,7 +16,8 @@ import lazydestroy.series.learned as learned_module
 from lazydestroy.errnos import EINVAL, ENXIO
 from lazydestroy.kernel.structs import Kvm
 from lazydestroy.page import Record
-from lazydestroy.series.check import YOUNG, bounds_of
+from lazydestroy.series.check import bounds_of
+from lazydestroy.series.collecting import YOUNG
 from lazydestroy.series.failures import FAILURES, THREAD
 from lazydestroy.series.fields import BIT, EVERY, Touched
 from lazydestroy.series.picture import PARTS, Bounds, failure_in

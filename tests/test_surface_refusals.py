@@ -229,7 +229,7 @@ def cases():
     for each in parameters(ld.Ultravisor.fail):
         yield f"Ultravisor.fail-{each}", lambda value, p=each: machine().uv.fail(**{**told, p: value}), each
     tiny = {"kernel": V1, "pages": 1, "failures": (), "max_states": 3}
-    for each in (*ld.series.Bounds.__slots__, "kernel", "max_states", "progress", "learn"):
+    for each in (*ld.series.Bounds.__slots__, "kernel", "max_states", "progress", "learn", "executor"):
         yield f"check-{each}", lambda value, p=each, t=tiny: ld.series.check(**{**t, p: value}), each
     yield "upto", V1.upto, "upto("
     yield "without", V1.without, "without("

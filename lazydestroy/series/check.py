@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..rounded import counted, short_of
 from ..units import flag, shown, whole_number
 from ..waiting import bar
 from .bounds import Bounds, bounds_in_words, bounds_of
+from .collecting import rarely_collecting
 from .search import Search
 from .trace import Trace, told
 
@@ -37,7 +38,8 @@ class Verdict:
     transitions : int
         How often something was tried in one of them.
     done : int
-        How many of these were run on a machine; of the others it was known what comes of them.
+        How many of these were run on a machine; of the others it was known what comes of them. With an executor it may
+        differ from run to run, because each worker learns for itself.
     exhausted : bool
         Whether these are all states that there are within the bounds.
     bounds : Bounds
@@ -105,6 +107,7 @@ def check(
     max_states: int = 200_000,
     progress: Callable[[int], object] | None = None,
     learn: bool = True,
+    executor: Executor | None = None,
     **bounds: Any,
 ) -> Verdict:
     """Search for the shortest sequence of actions that makes a kernel break what must always hold.
@@ -123,6 +126,11 @@ def check(
     learn : bool
         Learn what a step does and look it up when it comes again (see `lazydestroy.series.search`). False: run every
         step of every state. The result is the same, and takes about ten times as long.
+    executor : concurrent.futures.Executor, optional
+        Its workers do most of the work: such as a ``ProcessPoolExecutor``, or what ``get_executor()`` gives of a Dask
+        client. The verdict, the trace, and how many states and transitions there are don't depend on how many workers
+        there are, nor on which is done first. If a worker dies, and the executor with it, the search goes on in this
+        process, and warns. None: all is done in this process.
     **bounds
         Fields of `Bounds`: how large the machine is and what may happen on it, such as ``pages=3`` or
         ``host=("io", "swap")``. ``failures=`` takes names of `lazydestroy.series.failures.FAILURES`, which says of each
@@ -135,7 +143,7 @@ def check(
     Raises
     ------
     ValueError
-        If a value is not accepted.
+        If a value is not accepted, or the executor's workers cannot load the kernel.
 
     Examples
     --------
@@ -146,7 +154,10 @@ def check(
     max_states = whole_number(max_states, "max_states", 1)
     if progress is not None and not callable(progress):
         raise ValueError(f"progress={shown(progress)}: use a function of the number of states seen, or None")
-    return _judged(Search(kernel, bounds_of(kernel, bounds), flag(learn, "learn")), max_states, progress)
+    if executor is not None and not isinstance(executor, Executor):
+        raise ValueError(f"executor={shown(executor)}: use a concurrent.futures.Executor, or None")
+    search = Search(kernel, bounds_of(kernel, bounds), flag(learn, "learn"), executor=executor)
+    return _judged(search, max_states, progress)
 
 
 def each_checked(
@@ -165,8 +176,8 @@ def each_checked(
 def _judged(search: Search, max_states: int, progress: Callable[[int], object] | None) -> Verdict:
     """Search, and say what was found."""
     began = time.perf_counter()
-    with _rarely_collecting(), bar("states", wanted=progress is None) as show:
-        for states in search:
+    with rarely_collecting(), bar("states", wanted=progress is None) as show, closing(iter(search)) as each:
+        for states in each:
             if progress is not None:
                 progress(states)
             show(states - len(search.queue), states)
@@ -178,24 +189,6 @@ def _judged(search: Search, max_states: int, progress: Callable[[int], object] |
     seconds = time.perf_counter() - began
     seen = len(search.nodes), search.transitions, search.done, search.exhausted
     return Verdict(search.kernel, trace, *seen, search.pictures.met, seconds)
-
-
-YOUNG = 20_000
-"""Objects that Python makes, while it searches, before it looks for garbage among them. It costs some 20 MiB."""
-
-
-@contextmanager
-def _rarely_collecting() -> Iterator[None]:
-    """Let Python look for garbage less often: a search keeps most of what it makes, and looking takes a sixth of it."""
-    usual, *older = gc.get_threshold()
-    if not 0 < usual < YOUNG:  # off, or rare already, perhaps in a search of another thread
-        yield
-        return
-    gc.set_threshold(YOUNG, *older)
-    try:
-        yield
-    finally:
-        gc.set_threshold(usual, *older)
 
 
 __all__ = ["Verdict", "bounds_of", "check", "each_checked"]

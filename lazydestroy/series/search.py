@@ -19,17 +19,22 @@ to look up what comes of them costs as little as to prove it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterator
+from collections.abc import Generator, Hashable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..layers import Series
+from .ahead import Ahead
 from .bounds import Bounds
+from .following import Following
 from .learned import Learned, NotAsLearned
 from .picture import Pictures
 from .state import Picture
 from .story import Action
-from .world import Said, World, errors_as_findings, machine_of
+from .world import World, machine_of
 
 LIVE = 100
 """Machines that are kept at most, to go on from them without doing all again that led there."""
@@ -37,17 +42,16 @@ LIVE = 100
 
 @dataclass(slots=True)
 class Node:
-    """A state that was seen: how it was reached, and what can happen in it."""
+    """A state that was seen: how it was reached, and where steps lead from it."""
 
     parent: int
     action: Action
     moves: tuple[Action, ...]
     picture: Picture
-    actions: list[Action]
     steps: list[int] = field(default_factory=list)
 
 
-class Search:
+class Search(Following):
     """All states of a kernel's worlds, the one with the fewest actions first; among equals, with the fewest steps.
 
     Iterating goes on with the search and gives the number of states seen, each time a state has been dealt with. It
@@ -65,6 +69,9 @@ class Search:
     before : Search, optional
         Another search. If it has the same kernel and its bounds say the same of the machine and of the program, what a
         step does there it does here, and this search knows what that one has learned.
+    executor : concurrent.futures.Executor, optional
+        Its workers find out what comes of the states (see `lazydestroy.series.ahead`). The states, their order and the
+        transitions are the same.
 
     Attributes
     ----------
@@ -94,8 +101,9 @@ class Search:
         learn: bool = True,
         saved: dict[str, Any] | None = None,
         before: Search | None = None,
+        executor: Executor | None = None,
     ) -> None:
-        self.kernel, self.bounds, self.learn = kernel, bounds, learn
+        self.kernel, self.bounds, self.learn, self.executor = kernel, bounds, learn, executor
         teacher = before if before is not None and before._teaches(kernel, bounds) else None
         self.pictures: Pictures = teacher.pictures.within(bounds) if teacher else World(kernel, bounds).pictures
         self.exhausted = False
@@ -118,6 +126,7 @@ class Search:
         self.broken: list[Action] | None = None
         self.stuck = False
         self._live: dict[int, World] = {}
+        self._moves: dict[tuple[Action, ...], tuple[Action, ...]] = {}
 
     def _teaches(self, kernel: Series, bounds: Bounds) -> bool:
         """Whether what was learned here holds in a search of a kernel within some bounds."""
@@ -130,94 +139,76 @@ class Search:
         learned = {"rules": self.learned.rules, "sweeps": self.learned.sweeps, "things": self.pictures.things}
         return {**{name: getattr(self, name) for name in self._KEPT}, **learned}
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Generator[int, None, None]:
         if not self.nodes:
             self._meet_first()
-        while self.queue and self.broken is None:
-            try:
-                self._expand(*self.queue[0])
-            except NotAsLearned:
-                self.learn = False
-                self._begin()
-                self._meet_first()
-            yield len(self.nodes)
+        with ExitStack() as stack:
+            ahead = None if self.executor is None else stack.enter_context(Ahead(self, self.executor))
+            while self.queue and self.broken is None:
+                try:
+                    (self._expand if ahead is None else ahead.expand)(*self.queue[0])
+                except NotAsLearned:
+                    self.learn = False
+                    self._begin()
+                    self._meet_first()
+                    if ahead is not None:
+                        ahead.begin()
+                yield len(self.nodes)
         if self.broken is None:
             self._find_what_never_ends()
         self.exhausted = True
 
     def _meet_first(self) -> None:
         picture = self._world().picture()
-        self._meet(picture, picture.key, -1, (), (), 0, 0)
+        self.meet(picture, picture.key, -1, (), 0, 0)
 
     # From state to state
 
     def _expand(self, actions: int, steps: int, number: int) -> None:
-        """Try all that can happen in a state; it leaves the queue when that is done."""
-        node = self.nodes[number]
-        met: list[int] = []
-        for tried, action in enumerate(node.actions, 1):
+        """Try all that can happen in a state."""
+        self.note(number, self._tried(actions, steps, number))
+
+    def _tried(self, actions: int, steps: int, number: int) -> Iterator[tuple[bool, int | None]]:
+        """Of each action: whether it is a step, and the number of the state that it leads to, unless it breaks."""
+        picture, world_at = self.nodes[number].picture, partial(self._world_at, number)
+        for action in self.pictures.actions(picture):
             is_step = action[0] == "step"
-            found = self._follow(number, action, actions + (not is_step), steps + 1)
+            followed = self._follow(picture, action, self.seen, world_at)
+            if followed is None:
+                yield is_step, None
+                return
+            after, key, moves, world = followed
+            found = self.meet(after, key, number, moves, actions + (not is_step), steps + 1)
+            if world is not None and after == self.nodes[found].picture:
+                self._keep(found, world)
+            yield is_step, found
+
+    def note(self, number: int, tried: Iterable[tuple[bool, int | None]]) -> None:
+        """Note what came of all that can happen in the state that heads the queue; it leaves it when that is done."""
+        met: list[int] = []
+        count = 0
+        for is_step, found in tried:
+            count += 1
             if found is None:
-                self.transitions += tried
+                self.transitions += count
+                action = self.pictures.actions(self.nodes[number].picture)[count - 1]
                 self.broken = [*(each.action for each in self._path(number)), action]
                 return
             if is_step:
                 met.append(found)
-        self.transitions += len(node.actions)
-        node.steps = met
+        self.transitions += count
+        self.nodes[number].steps = met
         heapq.heappop(self.queue)
 
-    def _follow(self, number: int, action: Action, actions: int, steps: int) -> int | None:
-        """Do an action, and what cannot be disturbed after it. Returns the number of the state met; None: it breaks."""
-        picture = self.nodes[number].picture
-        moves: list[Action] = []
-        world: World | None = None
-        sure = False
-        move: Action | None = action
-        key: Hashable = None
-        while move is not None:
-            after = self.learned.after(picture, move) if self.learn else None
-            key = None if after is None else after.key
-            # of all that were seen it has been asked whether anything is wrong with them
-            if after is not None and (key in self.seen or not self.pictures.found(after)):
-                if world is not None:
-                    self._do(world, [move])
-                    sure = False
-            else:
-                if world is None:
-                    world = self._world_at(number, moves)
-                    self.done += 1
-                if not sure and self.learn and (world.wrong or world.picture() != picture):
-                    raise NotAsLearned
-                ran, sure = self._run(world, picture, move), True
-                if ran is None:
-                    return None
-                if after is not None:
-                    raise NotAsLearned
-                after, key = ran, ran.key
-            moves.append(move)
-            picture, move = after, None if key in self.seen else self.pictures.undisturbed(after)
-        return self._meet(picture, key, number, action, tuple(moves), actions, steps, world)
-
-    def _meet(
-        self,
-        picture: Picture,
-        key: Hashable,
-        parent: int,
-        action: Action,
-        moves: tuple[Action, ...],
-        actions: int,
-        steps: int,
-        world: World | None = None,
+    def meet(
+        self, picture: Picture, key: Hashable, parent: int, moves: tuple[Action, ...], actions: int, steps: int
     ) -> int:
         """Which state a picture shows; a new one is queued."""
         number = self.seen.setdefault(key, len(self.nodes))
         if number == len(self.nodes):
-            self.nodes.append(Node(parent, action, moves, picture, self.pictures.actions(picture)))
+            moves = self._moves.setdefault(moves, moves)
+            self.nodes.append(Node(parent, moves[0] if moves else (), moves, picture))
             heapq.heappush(self.queue, (actions, steps, number))
-        if world is not None and picture == self.nodes[number].picture:
-            self._keep(number, world)
         return number
 
     def _keep(self, number: int, world: World) -> None:
@@ -227,10 +218,6 @@ class Search:
         self._live[number] = world
 
     # Machines
-
-    def _world(self) -> World:
-        self.worlds += 1
-        return World(self.kernel, self.bounds, self.pictures)
 
     def _path(self, number: int) -> list[Node]:
         """The states on the way to a state, without the first."""
@@ -250,29 +237,6 @@ class Search:
         world = self._live.pop(number, None) or self._world()
         self._do(world, moves)
         return world
-
-    def _do(self, world: World, moves: list[Action]) -> None:
-        """Let a machine do what is known."""
-        self.moves += len(moves)
-        with errors_as_findings(world):
-            for move in moves:
-                world.do(move)
-
-    def _run(self, world: World, picture: Picture, move: Action) -> Picture | None:
-        """Let a machine do a move, and learn from it. None: it breaks."""
-        slots = world.slots
-        said: Said = ()
-        noted: dict[Any, tuple[int, int]] = {}
-        self.moves += 1
-        with errors_as_findings(world):
-            said = world.do(move, noted if self.learn else None)
-        after = world.picture()
-        world.look(after, said)
-        if world.wrong:
-            return None
-        if self.learn:
-            self.learned.learn(picture, move, after, noted, (slots, world.slots), said, len(world.machine._log))
-        return after
 
     def _find_what_never_ends(self) -> None:
         """A state whose tasks cannot all come to an end, whatever the order in which they act."""
