@@ -36,7 +36,8 @@ def name_of_kernel(kernel: Series, lazy_destroy: bool | None = None) -> str:
     return name if lazy_destroy is None else f"{name}, lazy_destroy={int(lazy_destroy)}"
 
 
-_NAMES = {"linux_6_2": "Linux 6.2", "linux_latest": "Linux today"}
+_NAMES = {"v1_fixed": "with the patches", "linux_6_2": "Linux 6.2", "linux_latest": "Linux today"}
+"""What kernels are to a reader who compares them. `series.v1` keeps its name: it can be told from ``v1_fixed``."""
 
 
 def setting(run: Run) -> str:
@@ -202,8 +203,7 @@ def comparison(runs: tuple[Run, ...]) -> str:
 
 def _with(run: Run) -> str:
     """A run's kernel, in the middle of a sentence."""
-    name = kernel_name(run)
-    return name if name.startswith("before") else f"with {name}"
+    return _in_a_sentence(kernel_name(run))
 
 
 def in_common(runs: tuple[Run, ...]) -> str:
@@ -244,5 +244,8 @@ def growth(first: int | None, last: int | None) -> str:
 
 def with_kernel(kernel: Series) -> str:
     """A kernel's name in the middle of a sentence."""
-    name = name_of_kernel(kernel)
-    return name if name.startswith("before") else f"with {name}"
+    return _in_a_sentence(name_of_kernel(kernel))
+
+
+def _in_a_sentence(name: str) -> str:
+    return name if name.startswith(("before", "with ")) else f"with {name}"
