@@ -23,6 +23,7 @@ from lazydestroy.plots.picture import DPI
 from lazydestroy.plots.quick import _texts, draw_text
 from lazydestroy.rounded import about_count, about_duration
 from lazydestroy.scenarios import zombies_over_time
+from lazydestroy.widgets.views import ScalingView, Seen
 
 BEFORE, V1 = ld.series.v1.upto(0), ld.series.v1
 
@@ -142,7 +143,9 @@ def test_a_comparison_says_how_much_shorter():
 def test_kernels_are_called_what_they_are_to_a_reader_and_can_be_told_apart():
     kernels = (BEFORE, ld.series.v1_fixed, V1, ld.series.v1_fixed.without(3))
     runs = [ld.reboot("4 GiB", kernel=kernel) for kernel in kernels]
-    assert plot_timeline(*runs[:2]).title == "Downtime 1.6 s before the series, 0.8 s with the patches: 2.0 times shorter"
+    assert (
+        plot_timeline(*runs[:2]).title == "Downtime 1.6 s before the series, 0.8 s with the patches: 2.0 times shorter"
+    )
     assert "kernel: with the patches, new guest" in plot_run(runs[1]).words
     drawn = texts(plot_timeline(*runs))
     for name in ("before the series", "with the patches", "v1", "v1_fixed.without(3)"):
@@ -212,6 +215,53 @@ def test_the_scaling_marks_a_run():
     run = ld.reboot("4 GiB", kernel=BEFORE)
     picture = plot_scaling(BEFORE, sizes=["1 GiB", "4 GiB", "16 GiB"], dot=run)
     assert f"4 GiB: {about_duration(run.downtime_ns)}" in texts(picture)
+
+
+def scaling_to(memory):
+    """What a slider shows that has been moved to so much memory."""
+    seen = Seen(ld.reboot(memory, kernel=BEFORE, new_guest="normal", touch="none"), None, {"before the series": BEFORE})
+    view = ScalingView()
+    view.show(seen, view.prepare(seen, None), 0)
+    return view
+
+
+def boxes(picture, *names):
+    """Where texts are, in dots."""
+    picture.image()
+    renderer = picture.canvas.get_renderer()
+    found = {text.get_text(): text.get_window_extent(renderer) for text in picture.findobj(Text)}
+    return [found[name] for name in names]
+
+
+def test_the_name_of_a_line_stays_inside_and_off_the_diamond_and_off_other_names():
+    view = scaling_to("1 TiB")
+    (name,) = boxes(view.picture, "before the series")
+    diamond = next(line for line in view.panel.axes.lines if line.get_marker() == "D")
+    center, _ = view.panel.axes.transData.transform((diamond.get_xdata()[0], diamond.get_ydata()[0]))
+    half = (diamond.get_markersize() / 2**0.5 + diamond.get_markeredgewidth() / 2**0.5) * DPI / 72
+    assert center + half < name.x0 < name.x1 <= view.panel.axes.bbox.x1 + 0.5
+    one, other = boxes(plot_scaling(V1, ld.series.v1_fixed, sizes=["1 GiB", "4 GiB"]), "v1", "with the patches")
+    assert not one.overlaps(other)
+
+
+def test_the_title_of_the_scaling_goes_as_far_as_its_line():
+    assert scaling_to("64 GiB").picture.title.startswith("1 GiB to 256 GiB: ")
+    assert scaling_to("1 TiB").picture.title.startswith("1 GiB to 1 TiB: ")
+
+
+def test_the_scale_of_times_is_that_of_what_is_shown_and_never_shrinks():
+    view, scales, longest = ScalingView(), [], []
+    for costs in (None, ld.Costs(destroy="100 us"), None):
+        run = ld.reboot("64 GiB", kernel=BEFORE, costs=costs, new_guest="normal", touch="none")
+        seen = Seen(run, None, {"before the series": BEFORE})
+        lines, sizes = view.prepare(seen, None)
+        view.show(seen, (lines, sizes), 0)
+        scales.append(view.panel.axes.get_ylim())
+        longest.append(max(lines[BEFORE]))
+    for (_, high), ns in zip(scales[:2], longest[:2], strict=True):
+        assert ns < high < 20 * ns
+    assert scales[0][0] == scales[1][0]
+    assert scales[2] == scales[1] != scales[0]
 
 
 def test_the_scaling_needs_a_size():
@@ -313,6 +363,14 @@ def test_the_memory_of_several_runs_says_when_each_wait_ends():
     assert "before the series" in texts(picture)
     assert "with the patches" in texts(picture)
     picture.image()
+
+
+def test_no_tick_crosses_the_size_of_the_host():
+    picture = plot_run(ld.shutdown("64 GiB"))
+    (size,) = boxes(picture, "all of the host's memory: 76 GiB")
+    upper, lower = picture.axes
+    ticks_end = upper.bbox.y0 - upper.xaxis.get_major_ticks()[0].tick1line.get_markersize() * DPI / 72
+    assert lower.bbox.y1 < size.y0 and size.y1 < ticks_end
 
 
 def test_a_process_that_ends_early_is_the_story_of_its_memory():

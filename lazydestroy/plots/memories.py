@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from ..page import PAGE_SIZE
 from ..rounded import about_duration, about_size
@@ -73,7 +74,7 @@ def mark_moment(axes: Axes, words: str, moment: int, end: int, **line: Any) -> N
         va="top",
         fontweight="bold",
         color=colour,
-        bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"},
+        path_effects=[withStroke(linewidth=3, foreground="white")],  # a box would cut a piece out of what lies behind
         zorder=7,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Polygon
+from matplotlib.transforms import ScaledTranslation
 
 from ..page import PAGE_SIZE
 from ..rounded import about_duration
@@ -90,13 +91,13 @@ class MemoryPanel(Panel):
             self.axes.axhline(top, color="black", lw=1.6, clip_on=False),
             self.axes.text(
                 0.995,
-                1.02,
+                1,
                 f"all of the host's memory: {format_size(size)}",
                 ha="right",
                 va="bottom",
                 fontsize=10,
                 color=GREY,
-                transform=self.axes.transAxes,
+                transform=self.axes.transAxes + ScaledTranslation(0, 3 / 72, self._picture.dpi_scale_trans),
             ),
         )
 

@@ -31,6 +31,9 @@ NAME = 0.34
 AXIS = 0.55
 """Inches below the last lane, for the time axis."""
 
+BETWEEN = 0.3
+"""Inches from the lanes to the memory below them: for the ticks of the one, and the line of text above the other."""
+
 
 def plot_run(run: Run) -> Picture:
     """Who did what in a run, and what memory was used for, on one time axis.
@@ -45,9 +48,9 @@ def plot_run(run: Run) -> Picture:
     """
     expect(Run, run, "run", "a run, such as ld.reboot('4 GiB')")
     lanes = _lanes_height(run)
-    picture = Picture(HEAD + lanes + 0.22 + 2.3 + 1.0)
+    picture = Picture(HEAD + lanes + BETWEEN + 2.3 + 1.0)
     TimelinePanel(picture.panel(HEAD, lanes), label=False).show(run)
-    MemoryPanel(picture.panel(HEAD + lanes + 0.22, 2.3)).show(run)
+    MemoryPanel(picture.panel(HEAD + lanes + BETWEEN, 2.3)).show(run)
     picture.say(finding(run), setting(run), describe(run))
     return picture
 

@@ -21,8 +21,9 @@ from ..run import Run
 from ..series import Series, v1
 from ..units import expect, format_duration, format_size, one_of, several
 from ..units import size as read_size
+from .fitting import widest
 from .panel import Panel
-from .picture import GREY, HEAD, PALETTE, Picture, styled
+from .picture import GREY, HEAD, LEFT, PALETTE, RIGHT, WIDTH, Picture, styled
 from .words import capital, growth, name_of_kernel, with_kernel
 
 
@@ -70,6 +71,29 @@ SIZES = tuple(1 << power for power in range(28, 39))
 _STROKES = (("o", "-"), ("s", "--"), ("^", "-."), ("v", ":"), ("P", (0, (1, 1))))
 
 
+FONT = 12
+"""Points of the names of lines."""
+
+BESIDE = 15
+"""Points from the end of a line to its name: a diamond around the end does not touch it."""
+
+
+def times_of(lines: Mapping[Series, list[int | None]], dot: tuple[int, int] | None) -> tuple[int, int]:
+    """The shortest and the longest time that is known, in nanoseconds."""
+    known = [ns for line in lines.values() for ns in line if ns] + ([dot[1]] if dot else [])
+    return min(known, default=1), max(known, default=1)
+
+
+def _decades(times: tuple[int, int]) -> tuple[int, int]:
+    """The powers of ten, of nanoseconds, from which and to which an axis goes that has room for these times."""
+    return int(np.floor(np.log10(times[0] / 1.2))), int(np.ceil(np.log10(times[1] * 1.6)))
+
+
+def _known(sizes: list[int], line: list[int | None]) -> list[tuple[int, int]]:
+    """The points of a line."""
+    return [(size, ns) for size, ns in zip(sizes, line, strict=True) if ns]
+
+
 class ScalingPanel(Panel):
     """Downtime against memory, both on logarithmic scales, with a dot for a setting."""
 
@@ -99,12 +123,14 @@ class ScalingPanel(Panel):
         self._clear()
         sizes = list(sizes)
         with styled():
-            known = [ns for line in lines.values() for ns in line if ns] + ([dot[1]] if dot else [])
-            scales = scales or ((sizes[0], sizes[-1]), (min(known, default=1), max(known, default=1)))
-            if self._needs_ground(lines, sizes, scales):
-                self._scales(*scales)
-                for (kernel, line), (marker, stroke) in zip(lines.items(), _STROKES * 3, strict=False):
-                    self._line(name_of_kernel(kernel), sizes, line, marker, stroke)
+            scales = scales or ((sizes[0], sizes[-1]), times_of(lines, dot))
+            if self._needs_ground(lines, sizes, scales[0], _decades(scales[1])):
+                known = {name_of_kernel(kernel): _known(sizes, line) for kernel, line in lines.items()}
+                self._scales(*scales, list(known))
+                for points, look in zip(known.values(), _STROKES * 3, strict=False):
+                    if points:
+                        self._line(points, *look)
+                self._name({name: points[-1] for name, points in known.items() if points})
                 if _flat_from(lines, sizes):
                     self._two_gib()
             if dot:
@@ -113,36 +139,44 @@ class ScalingPanel(Panel):
                 ]
                 self._dot(*dot, highest=dot[1] >= max(others, default=0))
 
-    def _scales(self, sizes: tuple[int, int], times: tuple[int, int]) -> None:
+    def _scales(self, sizes: tuple[int, int], times: tuple[int, int], names: list[str]) -> None:
         """Set the axes: a size for every second power of two, a time for every power of ten, room for names."""
         octaves = max(1, round(np.log2(sizes[1] / sizes[0])))
-        self.axes.set_xlim(sizes[0] / 2 ** (0.04 * octaves), sizes[1] * 2 ** (0.31 * octaves))
+        across, room = WIDTH * (RIGHT - LEFT), BESIDE / 72 + widest(names, FONT, bold=True)
+        left = 0.03 * octaves
+        right = (octaves + left) * room / (across - room)
+        self.axes.set_xlim(sizes[0] / 2**left, sizes[1] * 2**right)
         self.axes.set_xticks([sizes[0] << power for power in range(0, octaves + 1, 2)])
-        bottom, top = int(np.floor(np.log10(times[0] / 1.2))), int(np.ceil(np.log10(times[1] * 1.6)))
+        bottom, top = _decades(times)
         self.axes.set_ylim(10.0**bottom, 10.0**top)
         self.axes.set_yticks([10.0**power for power in range(bottom, top + 1)])
 
-    def _line(self, name: str, sizes: list[int], line: list[int | None], marker: str, stroke: Any) -> None:
-        known = [(size, ns) for size, ns in zip(sizes, line, strict=True) if ns]
-        if not known:
-            return
-        drawn = self.axes.plot(
-            *zip(*known, strict=True), color=PALETTE["downtime"].colour, marker=marker, ls=stroke, lw=2, ms=6
-        )
-        self._keep(
-            *drawn,
-            self.axes.annotate(
-                name,
-                known[-1],
-                (10, 0),
-                textcoords="offset points",
-                va="center",
-                color=PALETTE["downtime"].colour,
-                fontweight="bold",
-                fontsize=12,
-                annotation_clip=False,
-            ),
-        )
+    def _line(self, known: list[tuple[int, int]], marker: str, stroke: Any) -> None:
+        look: dict[str, Any] = {"color": PALETTE["downtime"].colour, "marker": marker, "ls": stroke, "lw": 2, "ms": 6}
+        self._keep(*self.axes.plot(*zip(*known, strict=True), **look))
+
+    def _name(self, ends: Mapping[str, tuple[int, int]]) -> None:
+        """Write names at the ends of lines, from below upwards; one that would cover another stands above it."""
+        low, high = np.log10(self.axes.get_ylim())
+        points = self.axes.bbox.height / self.axes.figure.dpi * 72 / (high - low)
+        lowest = -np.inf
+        for name, end in sorted(ends.items(), key=lambda each: each[1][1]):
+            place = float(np.log10(end[1]) - low) * points
+            lowest = max(place, lowest + 1.25 * FONT)
+            self._keep(
+                self.axes.annotate(
+                    name,
+                    end,
+                    (BESIDE, lowest - place),
+                    textcoords="offset points",
+                    va="center",
+                    color=PALETTE["downtime"].colour,
+                    fontweight="bold",
+                    fontsize=FONT,
+                    bbox={"boxstyle": "square,pad=0", "fc": "white", "ec": "none"},
+                    annotation_clip=False,
+                )
+            )
 
     def _two_gib(self) -> None:
         self._keep(

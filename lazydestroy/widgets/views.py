@@ -46,6 +46,7 @@ from ..plots import (
 )
 from ..plots.picture import HEAD, LANE
 from ..plots.runs import AXIS, NAME
+from ..plots.scaling import times_of
 from ..run import Run
 from ..series import Series, v1
 from ..units import format_duration
@@ -290,17 +291,20 @@ class MapView(View):
 
 
 class ScalingView(View):
-    """Downtime against memory, with the present setting as a dot."""
+    """Downtime against memory, with the present setting as a dot.
+
+    Its scales stay while what is shown fits, and grow when it does not.
+    """
 
     timed = False
     effort = 1
     SIZES = tuple(GIB << power for power in (0, 1, 2, 4, 6, 8))
-    TIMES = (10**7, 6 * 10**13)
 
     def __init__(self) -> None:
         super().__init__(Picture(HEAD + 3.2 + 0.65))
         self.panel = ScalingPanel(self.picture.panel(HEAD, 3.2))
         self.sizes = memory_sizes()
+        self._times: tuple[int, int] | None = None
 
     def prepare(self, seen: Seen, hear: Hear) -> tuple[dict[Series, list[int | None]], list[int]]:
         """Downtimes of all kernels, for sizes as far as this computer's memory goes."""
@@ -314,16 +318,26 @@ class ScalingView(View):
     def show(self, seen: Seen, prepared: tuple[dict[Series, list[int | None]], list[int]], end: int) -> None:
         """Draw the lines and the dot."""
         run, (lines, sizes) = seen.run, prepared
-        memory = run.pages << PAGE_SHIFT
-        title, words = scaling_finding(lines, sizes), partial(describe_scaling, lines, sizes)
+        memory, own = run.pages << PAGE_SHIFT, run.parameters["kernel"]
+        told = lines, sizes
         if memory > sizes[-1]:  # a run that large is not made for the sake of a line: the one at hand makes it longer
-            own = run.parameters["kernel"]
             lines = {kernel: [*line, run.downtime_ns if kernel == own else None] for kernel, line in lines.items()}
             sizes = [*sizes, memory]
+            if list(lines) == [own]:
+                told = lines, sizes
         dot = (memory, run.downtime_ns) if run.downtime_ns else None
-        self.panel.show(lines, sizes, dot, ((self.sizes[0], self.sizes[-1]), self.TIMES))
+        self.panel.show(lines, sizes, dot, ((self.sizes[0], self.sizes[-1]), self._time_scale(lines, dot)))
         scenario = "shutdown" if run.scenario == "shutdown" else "reboot"
-        self.publish(title, f"{scenario}; diamond: the present setting; both scales are logarithmic", words)
+        below = f"{scenario}; diamond: the present setting; both scales are logarithmic"
+        self.publish(scaling_finding(*told), below, partial(describe_scaling, *told))
+
+    def _time_scale(self, lines: Mapping[Series, list[int | None]], dot: tuple[int, int] | None) -> tuple[int, int]:
+        """The range of what is shown now and of what was shown before."""
+        shortest, longest = times_of(lines, dot)
+        if self._times:
+            shortest, longest = min(shortest, self._times[0]), max(longest, self._times[1])
+        self._times = shortest, longest
+        return self._times
 
 
 VIEWS: Mapping[str, Callable[[], View]] = {
