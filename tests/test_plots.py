@@ -373,6 +373,17 @@ def test_no_tick_crosses_the_size_of_the_host():
     assert lower.bbox.y1 < size.y0 and size.y1 < ticks_end
 
 
+def test_a_legend_lists_what_can_be_seen():
+    run = ld.shutdown("1 GiB", host_memory="1152 MiB")
+    assert run.memory["donated"].any()
+    for picture, seen in (
+        (plot_memory(run, run), False),
+        (plot_memory(ld.shutdown("1 MiB", host_memory="8 MiB")), True),
+    ):
+        legend = picture.axes[0].get_legend()
+        assert (PALETTE["donated"].label in [text.get_text() for text in legend.get_texts()]) is seen
+
+
 def test_a_process_that_ends_early_is_the_story_of_its_memory():
     run = ld.reboot("4 GiB", kernel=ld.series.v1_fixed, new_guest="normal", touch="none", exit_at="1 s")
     assert plot_memory(run).title.startswith("The process is gone after 1 s; its memory is back after ")

@@ -20,6 +20,9 @@ from .panel import Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, Look, styled
 from .timeline import START, brightness, time_axis
 
+SEEN = 2
+"""Dots that an area must be high, at some moment, to be seen as more than a line."""
+
 
 class MemoryPanel(Panel):
     """What the host's memory is used for, stacked, over time."""
@@ -37,11 +40,11 @@ class MemoryPanel(Panel):
             unit, base = ("GiB", 1 << 30) if host >= 1 << 30 else ("MiB", 1 << 20)
             end = end or run_end(run)
             bands = [(look, pages * (PAGE_SIZE / base)) for look, pages in bands_of(run)]
-            shown = [look for look, values in bands if values.max() > 0.004 * host / base]
+            self.axes.set_ylim(0, host / base)
+            shown = [look for look, values in bands if self._dots(values.max()) >= SEEN]
             if self._needs_ground(end, run.scenario, shown):
                 time_axis(self.axes, end, START[run.scenario], label=True)
                 self._legend(shown)
-            self.axes.set_ylim(0, host / base)
             power = floor(log2(host / base / 3))
             ticks = {tick: f"{tick:.{max(0, -power)}f}" for tick in np.arange(0, host / base, 2.0**power).tolist()}
             self._add(*ticks_on_the_left(self.axes, ticks, f"memory ({unit})"))
@@ -58,7 +61,7 @@ class MemoryPanel(Panel):
             if look is not PALETTE["free"] and pages.any():
                 corners = np.column_stack((there_and_back, np.concatenate((above, below[::-1]))))
                 area = Polygon(corners, joinstyle="round", **_area(look))
-                if self._dots(pages.max()) < 2:
+                if self._dots(pages.max()) < SEEN:
                     area.set_hatch("")  # none of its lines could be seen, but all would be drawn
                 self._add(self.axes.add_artist(area))
             below = above
