@@ -14,6 +14,7 @@ from lazydestroy.rounded import about_duration
 from lazydestroy.widgets import KERNELS, explore_reboot, explore_shutdown, memory_sizes
 from lazydestroy.widgets.controlled import STALE
 from lazydestroy.widgets.folded import FOLDED, LIVE, WIDGET_VIEW
+from lazydestroy.widgets.views import MapView
 
 GIB = 1 << 30
 
@@ -217,6 +218,19 @@ def test_the_memory_slider_ends_where_memory_does(monkeypatch, available, larges
     sizes = memory_sizes()
     assert sizes[-1] == largest
     assert all(size & (size - 1) == 0 for size in sizes)
+
+
+@pytest.mark.parametrize(("chosen", "begins"), [(None, 0), (40, 40)])
+def test_the_first_press_plays_from_the_start_or_from_the_moment_that_was_chosen(chosen, begins):
+    view = MapView()
+    if chosen is not None:
+        view.play.value = view.moment.value = chosen  # in a browser the two are linked
+    view.play.playing = True
+    assert view.play.value == begins
+    view.play.playing = False
+    view.play.value = view.moment.value = MapView.FIRST
+    view.play.playing = True
+    assert view.play.value == MapView.FIRST
 
 
 def test_a_scale_stays_while_the_run_fits_and_grows_when_it_does_not():

@@ -244,16 +244,18 @@ class MapView(View):
     effort = 3
 
     STEPS = 60
+    FIRST = STEPS // 3
+    """Where the slider stands before it is moved: the picture says more there than at the start."""
 
     def __init__(self) -> None:
         super().__init__(map_picture())
         self.panel = MapPanel(self.picture)
         self.seen: Seen | None = None
-        self.play = ipywidgets.Play(min=0, max=self.STEPS, value=self.STEPS // 3, interval=250, show_repeat=False)
+        self.play = ipywidgets.Play(min=0, max=self.STEPS, value=self.FIRST, interval=250, show_repeat=False)
         self.moment = ipywidgets.IntSlider(
             min=0,
             max=self.STEPS,
-            value=self.STEPS // 3,
+            value=self.FIRST,
             readout=False,
             description="virtual time",
             style={"description_width": "90px"},
@@ -262,6 +264,7 @@ class MapView(View):
         self.time = ipywidgets.HTML(layout={"flex": "0 0 auto"})
         self._linked = ipywidgets.jslink((self.play, "value"), (self.moment, "value"))
         self.moment.observe(lambda _change: self._move(), "value")
+        self.play.observe(self._begin, "playing")
         bar = ipywidgets.HBox([self.play, self.moment, self.time])
         self.box.children = (self.head, self.image, bar, self.words)
 
@@ -274,6 +277,12 @@ class MapView(View):
         """Draw the moment that the slider says."""
         self.seen = seen
         self._draw()
+
+    def _begin(self, _change: Any) -> None:
+        """Play from the start when it is played for the first time, unless the reader has chosen a moment."""
+        self.play.unobserve(self._begin, "playing")
+        if self.moment.value == self.FIRST:
+            self.play.value = 0
 
     def _move(self) -> None:
         with styled():
