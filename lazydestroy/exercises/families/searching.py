@@ -80,14 +80,22 @@ def _met(*values: Any) -> Trace:
     numbers = dict(zip(("missing", "low_pages", "host", "vcpus", "walk"), values, strict=True))
     kernel = kernel_of(numbers)
     bounds, draw = _bounds(kernel, numbers), Draw("walk", numbers["walk"])
+
+    def drawn(attempt: int, most: int) -> Trace | None:
+        actions = _walked(World(kernel, bounds), draw, attempt, numbers["missing"], most)
+        return told(kernel, bounds, actions, False) if actions else None
+
+    # most often one of the first is short enough: then those that are not need not be followed to their end
+    for attempt in range(_ENOUGH + 1):
+        trace = drawn(attempt, LONGEST)
+        if trace is not None and len(trace.moments) <= LONGEST:
+            return trace
     best: Trace | None = None
     for attempt in range(_TRIES):
-        most = len(best.moments) - 1 if best else _ACTIONS
-        actions = _walked(World(kernel, bounds), draw, attempt, numbers["missing"], most)
-        if actions:
-            trace = told(kernel, bounds, actions, False)
-            best = trace if best is None or len(trace.moments) < len(best.moments) else best
-        if best and (attempt >= _ENOUGH or len(best.moments) <= LONGEST):
+        trace = drawn(attempt, len(best.moments) - 1 if best is not None else _ACTIONS)
+        if trace is not None and (best is None or len(trace.moments) < len(best.moments)):
+            best = trace
+        if best is not None and attempt >= _ENOUGH:
             return best
     raise RuntimeError(f"missing-patch: {_TRIES} drawn sequences did no harm without patch {numbers['missing']}")
 
