@@ -28,8 +28,8 @@ from tools.site.lite import KERNEL
 pytestmark = MARKS
 
 LESSON = "course/01-why-is-the-reboot-slow.ipynb"
-SAMPLE = (LESSON, "course/03-old-pages-new-guest.ipynb", "reference/lab.ipynb")
-"""What is run unless SITE_NOTEBOOKS is "all"."""
+SAMPLE = ("course/03-old-pages-new-guest.ipynb", "reference/lab.ipynb")
+"""What is run unless SITE_NOTEBOOKS is "all"; a visit runs lesson 1."""
 
 PHONE = {"width": 390, "height": 844}
 
@@ -186,13 +186,19 @@ def test_the_package_in_the_browser_has_all_its_files(site):
 def test_it_says_in_the_browser_what_is_committed(path, reader):
     notebook = reader.runs(pages.lite_address(Path(path)))
     notebook.run_all(PATIENCE)
-    notebook.page.wait_for_timeout(1000)
-    assert notebook.errors() == []
-    assert said(normalised(nbformat.from_dict(notebook.content()))) == said(committed(FOLDER / path))
+    assert_says_what_is_committed(notebook, path)
     assert reader.elsewhere == []
 
 
+def assert_says_what_is_committed(notebook, path):
+    notebook.page.wait_for_timeout(1000)
+    assert notebook.errors() == []
+    assert said(normalised(nbformat.from_dict(notebook.content()))) == said(committed(FOLDER / path))
+
+
 DRAWN = """\
+import lazydestroy as ld
+run = ld.reboot("64 GiB")
 pictures = [ld.series.v1[number].demonstrate().plot().png() for number in range(1, 12)]
 pictures += [run.plot().png(), ld.compare("4 GiB").plot("shutdown").png(), ld.reboot("4 GiB", film=True).plot().png()]
 print("drawn:", len(pictures))"""
@@ -201,7 +207,6 @@ print("drawn:", len(pictures))"""
 def test_pictures_that_no_lesson_has_are_drawn_as_well(reader):
     """NumPy's integers have 32 bits there."""
     notebook = reader.runs(pages.lite_address(Path(LESSON)))
-    notebook.run_all(PATIENCE)
     answer(notebook, "problem.check(", DRAWN)
     shown = notebook.page.locator(".jp-OutputArea-output", has_text="drawn:")
     notebook.until(lambda: shown.count() or notebook.errors(), "the pictures are drawn", PATIENCE)
@@ -252,6 +257,7 @@ def test_a_visit_and_another_one(here, tmp_path):
         notebook = SiteNotebook(page)
         done("kernel")
         notebook.run_all(PATIENCE)
+        assert_says_what_is_committed(notebook, LESSON)
         done("cells")
         widget = next(each for each in notebook.widgets() if each.controls() and each.controls()[0].kind == "slider")
         before = widget.at_rest()
