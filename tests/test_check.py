@@ -18,7 +18,7 @@ from lazydestroy.kernel.structs import Kvm
 from lazydestroy.page import Record
 from lazydestroy.series.check import bounds_of
 from lazydestroy.series.collecting import YOUNG
-from lazydestroy.series.failures import FAILURES, THREAD
+from lazydestroy.series.failures import FAILURES, REFUSED, THREAD
 from lazydestroy.series.fields import BIT, EVERY, Touched
 from lazydestroy.series.picture import PARTS, Bounds, failure_in
 from lazydestroy.series.search import Search
@@ -640,6 +640,37 @@ def test_io_that_is_under_way_outlives_the_process():
 
 
 # What fails
+
+
+class FailsAtTheSecondRefusal:
+    """Bears one refused call; the second is too much."""
+
+    def uv_call(self, uvcb):
+        answer = super().uv_call(uvcb)
+        self.refused = getattr(self, "refused", 0) + (uvcb.header.rc == REFUSED)
+        if self.refused == 2:
+            raise RuntimeError("refused again")
+        return answer
+
+
+def test_more_than_one_failure_may_happen_in_a_trace():
+    kernel = v1_fixed.plus(FailsAtTheSecondRefusal)
+    bounds = {"pages": 1, "sharing": False, "failures": "DESTROY_SEC_CONF"}
+    assert check(kernel, **bounds).holds
+    verdict = check(kernel, most_failures=2, **bounds)
+    assert "RuntimeError: refused again" in verdict.trace.violation
+    assert [failure_in(action) for action in verdict.trace.actions].count("DESTROY_SEC_CONF") == 2
+    assert "up to 2 failures of DESTROY_SEC_CONF" in repr(verdict)
+
+
+def test_two_failures_have_the_same_states_whether_steps_are_learned_or_run():
+    same(v1_fixed, pages=1, sharing=False, most_failures=2, failures=("DESTROY_SEC_CONF", "list page"))
+
+
+def test_if_no_failure_may_happen_it_is_as_if_there_were_none():
+    bounds = {"pages": 1, "sharing": False}
+    none, never = check(v1_fixed, failures=(), **bounds), check(v1_fixed, most_failures=0, **bounds)
+    assert (none.states, none.transitions) == (never.states, never.transitions)
 
 
 def test_each_failure_says_why_it_is_tried_or_not():

@@ -29,7 +29,9 @@ class Bounds:
     resets : int
         How often it may be reset.
     failures : tuple of str
-        Which of `lazydestroy.series.failures.FAILURES` may happen: one of them, once.
+        Which of `lazydestroy.series.failures.FAILURES` may happen.
+    most_failures : int
+        How many of them may happen in one trace; a second one may be like the first.
     host : tuple of str
         What the host does with the guest's pages: "io", "swap". One I/O is under way at a time.
     sharing : bool
@@ -64,6 +66,7 @@ class Bounds:
     configurations: int = 2
     resets: int = 1
     failures: tuple[str, ...] = tuple(failure.name for failure in FAILURES if failure.default)
+    most_failures: int = 1
     host: tuple[str, ...] = ()
     sharing: bool = True
     image_loaded: bool = True
@@ -95,6 +98,7 @@ def bounds_of(kernel: Series, given: Mapping[str, Any]) -> Bounds:
         ("vcpus", 1, 4),
         ("configurations", 0, 8),
         ("resets", 0, 8),
+        ("most_failures", 0, 8),
     ):
         given[name] = whole_number(given.get(name, getattr(Bounds(), name)), name, least, most)
     for name in ("leaked", "leftovers", "patience"):
@@ -133,7 +137,8 @@ def bounds_in_words(bounds: Bounds) -> str:
     if bounds.host:
         words.append("the host does " + " and ".join({"io": "I/O", "swap": "swaps"}[what] for what in bounds.host))
     if bounds.failures:
-        words.append("one failure of " + ", ".join(bounds.failures))
+        most = "one failure" if bounds.most_failures == 1 else f"up to {counted(bounds.most_failures, 'failures')}"
+        words.append(f"{most} of " + ", ".join(bounds.failures))
     defaults = Bounds()
     for name in _AS_THEY_ARE:
         if getattr(bounds, name) != getattr(defaults, name):

@@ -105,8 +105,7 @@ class Holding(Possible):
         if not self.things[picture.cells[FREED]]:
             return "the process is gone, and its mm is never freed"
         leaked = used[Holder.LEAKED] + used[Holder.DONATED] - self.kernel_pages + _OF_A_PROCESS + self.bounds.vcpus
-        failure = failure_of(picture.story.failed) if picture.story.failed else None
-        if leaked and not (failure and failure.leaks):
+        if leaked and not any(failure_of(name).leaks for name in picture.story.failed):
             return f"the process is gone, and {_pages(leaked)} leaked that the kernel took for it"
         if self.bounds.leaked is not None and leaked > self.bounds.leaked:
             return f"the process is gone, and {_pages(leaked)} leaked, more than {self.bounds.leaked}"

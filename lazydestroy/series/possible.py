@@ -71,7 +71,7 @@ class Possible:
             possible += [("io", page) for page in present if not _is(records[page], State.NON_SECURE)]
         if "swap" in bounds.host:
             possible += [("swap", page) for page in present if (record := records[page]) and record.refs == 1]
-        if story.failed or not bounds.failures:
+        if len(story.failed) >= bounds.most_failures or not bounds.failures:
             return found + possible
         for action in possible:
             found.append(action)

@@ -33,13 +33,14 @@ _UNTOLD = ("touch", "share", "io", "swap")
 class Story(NamedTuple):
     """What has happened so far and no kernel code can see; it decides what may still happen, and what must hold.
 
-    The guest pages in `written` hold data of the running protected guest. Before QEMU is killed in an ioctl, `late` is
-    0; then it is one more than the Ultravisor Calls that QEMU has made since.
+    What was told to fail is in `failed`, by name, in alphabetical order. The guest pages in `written` hold data of the
+    running protected guest. Before QEMU is killed in an ioctl, `late` is 0; then it is one more than the Ultravisor
+    Calls that QEMU has made since.
     """
 
     configurations: int = 0
     resets: int = 0
-    failed: str = ""
+    failed: tuple[str, ...] = ()
     written: tuple[int, ...] = ()
     late: int = 0
 
@@ -65,7 +66,9 @@ class Story(NamedTuple):
         if action[0] in ("reset", "disable", "close", "exit"):
             written = ()
         late = 1 if action[0] == "kill QEMU" else self.late and self.late + late
-        return Story(configurations, resets, failed or failure_in(action), written, late)
+        if failure := failure_in(action):
+            failed = tuple(sorted((*failed, failure)))
+        return Story(configurations, resets, failed, written, late)
 
 
 def failure_in(action: Action) -> str:

@@ -289,9 +289,9 @@ _GRAVITY = (
 """Of all that is logged at once, the first of these is told."""
 
 
-def trouble(said: Said, failed: str) -> str:
-    """The worst of what was logged, in words; empty if all of it was to be expected once `failed` was told to fail."""
-    excuses = failure_of(failed).excuses if failed else ()
+def trouble(said: Said, failed: tuple[str, ...]) -> str:
+    """The worst of what was logged, in words; empty if all of it was to be expected once these were told to fail."""
+    excuses = [kind for name in failed for kind in failure_of(name).excuses]
     told = [(kind, text) for kind, text in said if kind not in excuses]
     return _in_words(*min(told, key=lambda event: _GRAVITY.index(event[0]))) if told else ""
 
