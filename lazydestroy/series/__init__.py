@@ -1,7 +1,8 @@
 """The series of 17 May 2021, "KVM: s390: pv: implement lazy destroy", version 1: one file a patch.
 
 ``v1`` stacks all eleven on the kernel before; ``v1.upto(n)``, ``v1.without(n, ...)`` and ``v1.plus(layer)`` give other
-kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searches for what breaks a kernel.
+kernels. ``v1_fixed`` has version 1's own bugs fixed (`BUGS`); ``check`` searches for what breaks a kernel, and
+``how_far`` tells how far it gets with larger machines.
 
 ``linux_6_2`` has what was merged, one file a commit, and ``linux_latest`` what was changed since.
 
@@ -14,6 +15,7 @@ reboot alone; ``v8`` is version 8, the first form of what was merged. ``linux_6_
 from ..layers import COVER_LETTER, Layer, Patch, Series
 from .bounds import Bounds
 from .check import Verdict, check
+from .far import Far, how_far
 from .findings import FINDINGS_6_2, Finding
 from .fixes import FIXES, OTHER_BUGS, Bug, OtherBug, bugs_of
 from .later import OneAtATime, OnePrepared
@@ -78,6 +80,7 @@ __all__ = [
     "Bounds",
     "Bug",
     "Fact",
+    "Far",
     "Finding",
     "Layer",
     "OneAtATime",
@@ -92,6 +95,7 @@ __all__ = [
     "Version",
     "check",
     "costs_in_a_range",
+    "how_far",
     "linux_6_2",
     "linux_latest",
     "longest_call_ns",
