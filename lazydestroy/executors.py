@@ -171,10 +171,10 @@ def _chunk(packed: bytes) -> bytes:
             error.add_note(f"In a worker of the executor:\n{traceback.format_exc()}")
             break
     outcome: Outcome = (time.perf_counter() - began, results, error)
-    return _packed(outcome)
+    return as_bytes(outcome)
 
 
-def _packed(value: Any) -> bytes:
+def as_bytes(value: Any) -> bytes:
     """A value as bytes; with cloudpickle also what was defined in a notebook."""
     try:
         from cloudpickle import dumps
@@ -185,7 +185,7 @@ def _packed(value: Any) -> bytes:
 
 def _packed_for(executor: Executor, value: Any) -> bytes:
     try:
-        return _packed(value)
+        return as_bytes(value)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
             f"executor={shown(executor)}: the work cannot be sent to another process ({error}). Import what you "
@@ -193,4 +193,4 @@ def _packed_for(executor: Executor, value: Any) -> bytes:
         ) from error
 
 
-__all__ = ["each_done", "executor_of"]
+__all__ = ["as_bytes", "each_done", "executor_of"]

@@ -11,8 +11,8 @@ If an executor fails, its part is done here.
 from __future__ import annotations
 
 import heapq
+import os
 import pickle
-import uuid
 import warnings
 from collections import deque
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ class Ahead:
         """Begin with what is queued now."""
         self.stop()
         search = self._search
-        self._name = uuid.uuid4().hex
+        self._name = os.urandom(16).hex()
         self._kind: Kind | bytes = search.kernel, search.bounds, search.learn
         if not self._local:
             self._kind = packed(self._kind, search.kernel)

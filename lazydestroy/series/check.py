@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from ..executors import executor_of
 from ..layers import Series
 from ..rounded import counted, short_of
 from ..units import flag, shown, whole_number
@@ -154,9 +155,7 @@ def check(
     max_states = whole_number(max_states, "max_states", 1)
     if progress is not None and not callable(progress):
         raise ValueError(f"progress={shown(progress)}: use a function of the number of states seen, or None")
-    if executor is not None and not isinstance(executor, Executor):
-        raise ValueError(f"executor={shown(executor)}: use a concurrent.futures.Executor, or None")
-    search = Search(kernel, bounds_of(kernel, bounds), flag(learn, "learn"), executor=executor)
+    search = Search(kernel, bounds_of(kernel, bounds), flag(learn, "learn"), executor=executor_of(executor))
     return _judged(search, max_states, progress)
 
 

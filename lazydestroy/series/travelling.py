@@ -5,11 +5,12 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+from ..executors import as_bytes
 from ..layers import Series
 
 WHAT_TRAVELS = (
     "a layer that you write in a notebook travels if cloudpickle is installed here and where the workers are "
-    "(pip install cloudpickle); otherwise put it into a file that the workers can import"
+    '(pip install "lazydestroy[sweep]"); if not, put it into a file that the workers can import'
 )
 
 
@@ -25,11 +26,7 @@ def packed(what: Any, kernel: Series) -> bytes:
         If a layer of the kernel cannot be pickled.
     """
     try:
-        from cloudpickle import dumps
-    except ModuleNotFoundError:
-        from pickle import dumps
-    try:
-        return bytes(dumps(what))
+        return as_bytes(what)
     except (AttributeError, TypeError, pickle.PicklingError) as error:
         raise ValueError(f"{kernel!r} cannot be sent to another process ({error}): {WHAT_TRAVELS}") from error
 
