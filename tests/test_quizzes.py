@@ -256,6 +256,17 @@ def test_as_a_text_each_answer_unfolds_by_itself(lesson):
 
 # In a browser
 
+OFF_LINE = """root => [...root.querySelectorAll('label:has(input)')].filter(label => {
+    const words = document.createRange(), button = label.querySelector('input').getBoundingClientRect();
+    words.selectNodeContents(label.querySelector('span') ?? label.firstChild);
+    const line = words.getClientRects()[0];
+    return Math.abs((line.top + line.bottom) / 2 - (button.top + button.bottom) / 2) > 1.5;
+}).map(label => label.innerText)"""
+"""Answers whose button is above or below their first line."""
+
+LINE_HEIGHTS = """root => [...root.querySelectorAll('.widget-html-content')].map(each => getComputedStyle(each))
+    .map(style => parseFloat(style.lineHeight) / parseFloat(style.fontSize))"""
+
 
 class TestInABrowser:
     pytestmark = MARKS
@@ -277,6 +288,8 @@ class TestInABrowser:
                 words = re.sub(r"<[^>]*>", "", choice.said)[:30]
                 notebook.until(lambda words=words, part=part: words in part.inner_text(), words, 10)
         assert root.locator("[role=status]").count() == len(questions)
+        assert root.evaluate(OFF_LINE) == []
+        assert max(root.evaluate(LINE_HEIGHTS)) < 1.6
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         for theme, name in THEMES.items():
             notebook.execute("apputils:change-theme", theme=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
+from ..tables import html_table
 from ..units import one_of, shown, whole_number
 from .checking import completed
 from .guard import Stopped
@@ -73,14 +74,9 @@ class Beside:
         )
 
     def _repr_html_(self) -> str:
-        head = f"<th>what you do</th><th>your {escape(self._name)}</th><th>the model</th><th></th>"
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in (row.what, row.toy, row.model))
-            + f"<td>{'✔' if row.same else '✘'}</td></tr>"
-            for row in self.rows
-        )
-        return f"<table><tr>{head}</tr>{body}</table>"
+        head = ("what you do", f"your {escape(self._name)}", "the model", "")
+        cells = ((row.what, row.toy, row.model, "✔" if row.same else "✘") for row in self.rows)
+        return html_table(head, (map(escape, each) for each in cells))
 
 
 _WHY = {

@@ -18,9 +18,12 @@ from ..units import shown
 from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 from .outcome import ran
-from .quiz import STYLE, WIDE
+from .quiz import STYLE, TEXT
 
 SEE = "See what happens"
+
+_NARROW = {"width": "auto", "max_width": TEXT}
+"""For what is read; an outcome takes the place that there is."""
 
 
 class Prediction(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -41,20 +44,23 @@ class Prediction(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
     def __init__(self, asked: Predicted, value: Any, outcome: str, measured: Any) -> None:
         self.asked, self.value, self.outcome = asked, value, outcome
         self.right, self.measured = asked.happened(measured)
-        self.choose = ipywidgets.RadioButtons(options=[each.label for each in asked.options], value=None, layout=WIDE)
+        self.choose = ipywidgets.RadioButtons(
+            options=[each.label for each in asked.options], value=None, layout=_NARROW
+        )
         seen = ipywidgets.HTML(f'<div class="lazydestroy-outcome">{outcome}</div>')
         seen.add_class("jp-RenderedHTMLCommon")
-        said = [ipywidgets.HTML(f'<div role="status">{self.said(each)}</div>') for each in asked.options]
+        said = [
+            ipywidgets.HTML(f'<div role="status">{self.said(each)}</div>', layout=_NARROW) for each in asked.options
+        ]
         # linked in the browser: it works wherever the widget is there, even without a kernel
         self.after = ipywidgets.Stack([ipywidgets.VBox([each, seen]) for each in said], selected_index=None)
         link = ipywidgets.jslink((self.choose, "index"), (self.after, "selected_index"))
-        question = ipywidgets.HTML(f"<b>Predict.</b> {asked.question}")
+        question = ipywidgets.HTML(f"<b>Predict.</b> {asked.question}", layout=_NARROW)
         style = ipywidgets.HTML(STYLE, layout={"height": "0", "margin": "0"})
         super().__init__([style, hides_text(), question, self.choose, self.after, keeps_keys()])
         self._link = link
         for each in ("lazydestroy-quiz", LIVE, KEEPS_KEYS):
             self.add_class(each)
-        self.layout.max_width = "920px"
 
     def said(self, chosen: Option) -> str:
         """What you are told if you choose an option."""

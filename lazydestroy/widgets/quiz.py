@@ -18,16 +18,25 @@ from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 
 STYLE = """<style>
+.lazydestroy-quiz .widget-html-content { line-height: 1.4; height: auto; }
 .lazydestroy-quiz .widget-radio-box label, .lazydestroy-quiz .widget-checkbox label {
-  height: auto; line-height: 1.35; white-space: normal; margin: 2px 0; padding: 0; align-items: baseline;
+  height: auto; line-height: 18px; white-space: normal; margin: 2px 0; padding: 0; align-items: flex-start;
 }
-.lazydestroy-quiz .widget-checkbox { height: auto; }
-.lazydestroy-quiz .widget-radio-box label input { flex: none; align-self: flex-start; }
+.lazydestroy-quiz .widget-checkbox { height: auto; margin: 0 2px; }
+.lazydestroy-quiz .widget-checkbox .widget-label-basic { display: flex; }
+.lazydestroy-quiz .widget-radio-box label input, .lazydestroy-quiz .widget-checkbox label input {
+  flex: none; align-self: flex-start; width: 13px; height: 13px; margin: 2.5px 6px 2.5px 0;
+}
+.lazydestroy-outcome table { margin-left: 0; }
+.lazydestroy-outcome pre { white-space: pre; overflow-x: auto; }
 </style>"""
-"""Lets long answers be read as a whole."""
+"""Lets long answers be read as a whole, with each button beside its first line, and outcomes look as below a cell."""
 
 KINDS = ("multiple_choice", "many_choice")
 """JupyterQuiz's kinds of questions: one choice is right, or several may be."""
+
+TEXT = "920px"
+"""How wide text gets at most: longer lines are hard to read."""
 
 WIDE = {"width": "auto", "max_width": "100%"}
 
@@ -37,7 +46,7 @@ class _One(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def __init__(self, quiz: str, number: int, asked: Asked) -> None:
         self.quiz, self.number, self.asked = quiz, number, asked
-        self.says = ipywidgets.HTML()
+        self.says = ipywidgets.HTML(layout={"margin": "6px 2px 2px 2px"})
         self.controls: list[Any]
         if asked.several:
             self.controls = [
@@ -91,7 +100,7 @@ class Quiz(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
         super().__init__([style, hides_text(), *self.parts, *self._below(), keeps_keys()])
         for each in ("lazydestroy-quiz", LIVE, KEEPS_KEYS):
             self.add_class(each)
-        self.layout.max_width = "920px"
+        self.layout.max_width = TEXT
 
     def _below(self) -> list[Any]:
         """Parts that follow the questions."""
