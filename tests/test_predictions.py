@@ -131,6 +131,36 @@ def test_what_code_prints_and_what_it_returns_is_shown():
     assert html.startswith("<pre>a &lt; b</pre><pre>text</pre>") and value[0] == "text"
 
 
+def test_numbers_and_truth_values_are_shown_as_pythons_own():
+    seen = {"right": np.bool_(True), "times": [np.int64(3), np.float64(0.5)], "whole": (np.int64(1),)}
+    for value in (
+        np.bool_(False),
+        np.float64(2.5),
+        seen,
+        [seen],
+        {"before": seen, "after": seen},
+        {"a": {}, "b": seen},
+    ):
+        assert "np." not in as_html(value)
+    assert as_html(np.bool_(False)) == "<pre>False</pre>"
+    assert "<td" in as_html(seen) and ">[3, 0.5]</td>" in as_html(seen)
+
+
+def test_a_dict_is_a_table():
+    left = ' style="text-align: left; vertical-align: top"'
+    one = as_html({"v1": "<no secret>", 2: True})
+    assert "<thead>" not in one
+    assert f"<tr><td{left}><b>v1</b></td><td{left}>&lt;no secret&gt;</td></tr>" in one
+    both = as_html({"before": {"killed": True, "back after": "52 s"}, "after": {"killed": False, "left": 1}})
+    assert [head for head in ("killed", "back after", "left") if f"<th{left}>{head}</th>" in both] == [
+        "killed",
+        "back after",
+        "left",
+    ]
+    assert f"<b>after</b></td><td{left}>False</td><td{left}></td><td{left}>1</td>" in both
+    assert as_html({}) == "<pre>{}</pre>"
+
+
 def test_a_picture_is_shown_with_its_words():
     picture = ld.small_machine(4)
     html = as_html(ld.plots.plot_pages(picture))
