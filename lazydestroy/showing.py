@@ -45,6 +45,14 @@ def _row(machine: Machine, page: int | str, record: Record) -> dict[str, Any]:
 
 def rows_shown(machine: Machine) -> tuple[list[dict[str, Any]], str]:
     """What `Machine.show` prints: a row a page, or for each run of equal pages of a larger guest; then what is left."""
+    found, left = _found(machine)
+    if any(row["holder"] for row in found):
+        return found, left
+    # none of the pages is present: there is nothing else to say of them
+    return [{name: row[name] for name in ("page", "state")} for row in found], left
+
+
+def _found(machine: Machine) -> tuple[list[dict[str, Any]], str]:
     if machine.guest_pages <= _ROWS:
         return rows(machine), ""
     found: list[dict[str, Any]] = []

@@ -49,6 +49,15 @@ def test_a_large_machine_shows_runs_of_equal_pages():
     assert repr(machine) == machine.show()
 
 
+def test_pages_that_are_not_present_have_no_empty_columns():
+    machine = ld.small_machine(4)
+    assert list(rows_shown(machine)[0][0]) == list(machine.rows()[0])
+    machine.exit()
+    machine.run()
+    assert rows_shown(machine)[0] == [{"page": page, "state": "not present"} for page in range(4)]
+    assert machine.show().splitlines()[0] == "page  state" and machine._repr_html_().count("<th>") == 2
+
+
 @pytest.mark.parametrize("pages", [51, 64, 1000])
 def test_the_runs_are_those_of_the_pages_one_by_one(pages):
     """Swapped pages come back in other frames, so that equal pages need not lie in a row."""
