@@ -85,6 +85,25 @@ def test_the_right_choice_is_not_always_at_the_same_place_nor_the_longest():
     assert sum(longest) <= len(one) * 0.6
 
 
+def options_of_all():
+    """For each question of quizzes and predictions: its name, its options as they are read, and which are right."""
+    for name, questions in ALL.items():
+        for number, question in enumerate(questions, 1):
+            labels = [choice.label for choice in question.choices]
+            yield f"{name}, question {number}", labels, [choice.correct for choice in question.choices]
+    for name in quizzes.predictions():
+        options = quizzes.prediction_named(name).options
+        yield name, [option.label for option in options], [option.expected for option in options]
+
+
+@pytest.mark.parametrize(("name", "labels", "right"), options_of_all())
+def test_no_option_of_a_question_can_be_told_by_its_form(name, labels, right):
+    assert len({label.rstrip()[-1] in ".?!" for label in labels}) == 1, "a full stop behind all of them, or behind none"
+    explained = [":" in label for label in labels]
+    if len(labels) > 2 and sum(right) == 1:
+        assert explained.count(explained[right.index(True)]) > 1, "only the right one has a reason, or only it has none"
+
+
 # In the lessons
 
 
