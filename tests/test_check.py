@@ -441,7 +441,7 @@ def test_each_patch_is_missed_in_the_same_way_whether_steps_are_learned_or_run(n
 @pytest.mark.parametrize(
     "bounds",
     [
-        {"sharing": False},
+        {"pages": 1},
         {"host": ("io",), "sharing": False, **QUICK},
         {"host": ("swap",), "resets": 0, **QUICK},
         {"vcpus": 2, "sharing": False, **QUICK},
