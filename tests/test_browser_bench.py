@@ -85,11 +85,17 @@ def test_long_work_shows_how_far_it_is_and_can_be_cancelled_and_the_pictures_sta
     assert not cancel.is_visible()
 
 
+def step(bench):
+    """Where the slider of moments stands."""
+    return float(bench.root.locator(".widget-play + .widget-slider .noUi-handle").get_attribute("aria-valuenow"))
+
+
 def test_play_shows_one_moment_after_the_other(bench):
     bench.root.get_by_role("tab", name="map").click()
     play = next(control for control in bench.controls() if control.kind == "play")
     seen = set()
     play.press("Space")
+    bench.notebook.until(lambda: 1 <= step(bench) < 10, "it plays from the start", 5)
     for _ in range(40):
         seen.add(bench.pictures())
         bench.notebook.page.wait_for_timeout(100)

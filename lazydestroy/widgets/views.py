@@ -251,7 +251,7 @@ class MapView(View):
         super().__init__(map_picture())
         self.panel = MapPanel(self.picture)
         self.seen: Seen | None = None
-        self.play = ipywidgets.Play(min=0, max=self.STEPS, value=self.FIRST, interval=250, show_repeat=False)
+        self.play = ipywidgets.Play(min=0, max=self.STEPS, value=0, interval=250, show_repeat=False)
         self.moment = ipywidgets.IntSlider(
             min=0,
             max=self.STEPS,
@@ -262,9 +262,11 @@ class MapView(View):
             layout={"flex": "1 1 120px", "width": "auto"},
         )
         self.time = ipywidgets.HTML(layout={"flex": "0 0 auto"})
-        self._linked = ipywidgets.jslink((self.play, "value"), (self.moment, "value"))
+        # linked as soon as one of them is used, in the browser: that one sets the other then
+        self._linked: Any = None
+        self.play.observe(lambda _change: self._link(self.play, self.moment), "playing")
+        self.moment.observe(lambda _change: self._link(self.moment, self.play), "value")
         self.moment.observe(lambda _change: self._move(), "value")
-        self.play.observe(self._begin, "playing")
         bar = ipywidgets.HBox([self.play, self.moment, self.time])
         self.box.children = (self.head, self.image, bar, self.words)
 
@@ -278,11 +280,13 @@ class MapView(View):
         self.seen = seen
         self._draw()
 
-    def _begin(self, _change: Any) -> None:
-        """Play from the start when it is played for the first time, unless the reader has chosen a moment."""
-        self.play.unobserve(self._begin, "playing")
-        if self.moment.value == self.FIRST:
-            self.play.value = 0
+    def _link(self, used: Any, other: Any) -> None:
+        """Let the two say the same from now on: the first press plays from the start, or from a moment that was chosen.
+
+        The kernel could not set it back when it is played: a browser drops what comes while it sends a value itself.
+        """
+        if self._linked is None:
+            self._linked = ipywidgets.jslink((used, "value"), (other, "value"))
 
     def _move(self) -> None:
         with styled():
