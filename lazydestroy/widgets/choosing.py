@@ -11,6 +11,7 @@ from ..units import expect, several, shown
 from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 from .outcome import as_html
+from .quiz import STYLE
 
 
 class Chooser(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -39,7 +40,10 @@ class Chooser(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
             layout={"width": "60%"},
         )
         self.shown = ipywidgets.HTML(self._html(len(self.values) - 1))
-        super().__init__([hides_text(), self.slider, self.shown, keeps_keys()])
+        for each in ("lazydestroy-outcome", "jp-RenderedHTMLCommon"):
+            self.shown.add_class(each)
+        style = ipywidgets.HTML(STYLE, layout={"height": "0", "margin": "0"})
+        super().__init__([style, hides_text(), self.slider, self.shown, keeps_keys()])
         for each in (LIVE, KEEPS_KEYS):
             self.add_class(each)
         self.slider.observe(self._follow, "value")

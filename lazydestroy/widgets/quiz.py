@@ -18,7 +18,7 @@ from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 
 STYLE = """<style>
-.lazydestroy-quiz .widget-html-content { line-height: 1.4; height: auto; }
+.lazydestroy-quiz .widget-html-content, .lazydestroy-outcome .widget-html-content { line-height: 1.4; height: auto; }
 .lazydestroy-quiz .widget-radio-box label, .lazydestroy-quiz .widget-checkbox label {
   height: auto; line-height: 18px; white-space: normal; margin: 2px 0; padding: 0; align-items: flex-start;
 }
