@@ -159,6 +159,7 @@ def test_who_the_student_is(monkeypatch, capsys):
     monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
     assert ld.exercises.student("ada") == "ada" and capsys.readouterr().out == ""
     assert ld.exercises.student(4711) == "4711"
+    assert ld.exercises.student(" ADA ") == "ada"
     ld.exercises.student("your student id")
     assert "not graded" in capsys.readouterr().out
     monkeypatch.setenv("JUPYTERHUB_USER", "bob")
@@ -166,6 +167,15 @@ def test_who_the_student_is(monkeypatch, capsys):
     assert ld.exercises.student("your student id") == "bob" and capsys.readouterr().out == ""
     with pytest.raises(ValueError, match="use your student id"):
         ld.exercises.student(None)
+
+
+@pytest.mark.parametrize("typed", ["ada", "ADA", "Ada ", "lea"])
+def test_blanks_and_capitals_of_an_id_do_not_matter_and_another_id_is_told(typed):
+    made = submissions.notebook("3-counts", submissions.in_units("ada"), student=typed)
+    marks = judge(of_notebook(made), submissions.COUNTS, "Ada").values()
+    assert all(mark.share == 1 for mark in marks)
+    told = {mark.whose for mark in marks}
+    assert told == {"The notebook has the problems of 'lea'; these are those of 'Ada'." if typed == "lea" else ""}
 
 
 def test_nothing_of_the_environment_is_known_there(monkeypatch):

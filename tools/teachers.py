@@ -18,6 +18,7 @@ from pathlib import Path
 import lazydestroy as ld
 from lazydestroy.exercises.numbers import NumberExercise
 from lazydestroy.exercises.patching import PatchExercise
+from lazydestroy.exercises.student import seed_of
 from lazydestroy.quizzes import Asked, quiz_named
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +65,7 @@ def answer_of(problem: NumberExercise) -> str:
 
 def problem_html(name: str, students: Sequence[str]) -> str:
     """A problem in the key: the answer of each student, and how the first one's is found."""
-    problems = [(student, ld.exercise(name, seed=student)) for student in students]
+    problems = [(student, ld.exercise(name, seed=seed_of(student))) for student in students]
     answers = [(student, answer_of(each)) for student, each in problems if isinstance(each, NumberExercise)]
     rows = "".join(f"<tr><td>{escape(student)}</td><td>{escape(answer)}</td></tr>\n" for student, answer in answers)
     first = problems[0][1]

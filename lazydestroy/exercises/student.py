@@ -13,10 +13,21 @@ VARIABLE = "JUPYTERHUB_USER"
 """Environment variable in which a JupyterHub says who works there. It is nbgrader's id of the student, too."""
 
 
+def seed_of(name: str) -> str:
+    """Return the seed for an id, however it is typed: blanks around it and capitals do not matter.
+
+    Examples
+    --------
+    >>> seed_of(" ADA ")
+    'ada'
+    """
+    return name.strip().casefold()
+
+
 def student(given: str | int = NOBODY) -> str:
     """Return the seed for a student's problems, and say so if it cannot be the one that will be graded.
 
-    On a JupyterHub it is who has logged in, whatever is given.
+    On a JupyterHub it is who has logged in, whatever is given. Blanks around an id and capitals do not matter.
 
     Parameters
     ----------
@@ -34,7 +45,7 @@ def student(given: str | int = NOBODY) -> str:
 
     Examples
     --------
-    >>> student("ada")
+    >>> student("Ada ")
     'ada'
     """
     if not isinstance(given, str | int) or isinstance(given, bool):
@@ -42,12 +53,12 @@ def student(given: str | int = NOBODY) -> str:
     known = os.environ.get(VARIABLE, "").strip()
     name = str(given).strip()
     if known:
-        if name not in (known, NOBODY):
+        if name != NOBODY and seed_of(name) != seed_of(known):
             print(f"These are the problems of {known}, who has logged in, not of {name}.")
-        return known
+        return seed_of(known)
     if name == NOBODY:
         print("Put your student id in the cell above and run it: as they are, these problems are not graded.")
-    return name
+    return seed_of(name)
 
 
-__all__ = ["NOBODY", "student"]
+__all__ = ["NOBODY", "seed_of", "student"]

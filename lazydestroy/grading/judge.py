@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..exercises import NumberExercise, exercise
 from ..exercises.patching import PatchExercise
+from ..exercises.student import seed_of
 from .calculating import text_of
 from .handed_in import NOBODY, Cell, HandedIn, needed
 from .isolation import Ran, run
@@ -32,12 +33,15 @@ class Mark:
         Why; for the student.
     tries : int
         How often the notebook shows that it was tried; 0 if it does not show it.
+    whose : str
+        If the notebook does not have the student's own problems: whose it has.
     """
 
     problem: str
     share: float
     said: str
     tries: int = 0
+    whose: str = ""
 
 
 def judge(handed_in: HandedIn, problems: Iterable[str], student: str) -> dict[str, Mark]:
@@ -49,13 +53,13 @@ def judge(handed_in: HandedIn, problems: Iterable[str], student: str) -> dict[st
     problems : iterable of str
         Names of exercises. One without an answer's cell gets nothing.
     student : str
-        Who it is: draws the numbers of the problems, whatever the notebook says.
+        Who it is: draws the numbers of the problems, whatever the notebook says. Capitals do not matter.
 
     Returns
     -------
     dict of str to Mark
     """
-    made = {name: exercise(name, **({} if name.startswith(_PATCHES) else {"seed": student})) for name in problems}
+    made = {name: exercise(name, **({} if name.startswith(_PATCHES) else {"seed": seed_of(student)})) for name in problems}
     there = set(handed_in.problems)
     marks = {name: Mark(name, 0.0, f"{name}: the answer's cell is missing.") for name in made if name not in there}
     for name, problem in made.items():
@@ -64,7 +68,7 @@ def judge(handed_in: HandedIn, problems: Iterable[str], student: str) -> dict[st
     drawn = {name: each for name, each in made.items() if name in there and isinstance(each, NumberExercise)}
     if drawn:
         marks |= _numbers_judged(handed_in, drawn, student)
-    return {name: Mark(name, marks[name].share, marks[name].said, handed_in.tries.get(name, 0)) for name in made}
+    return {name: replace(marks[name], tries=handed_in.tries.get(name, 0)) for name in made}
 
 
 _PATCHES = ("patch-", "destroy-fast")
@@ -96,15 +100,17 @@ def _printed(ran: Ran) -> str:
 
 
 def _numbers_judged(handed_in: HandedIn, drawn: Mapping[str, NumberExercise], student: str) -> dict[str, Mark]:
-    said_by = handed_in.student
-    notes = ""
+    said_by, whose, notes = handed_in.student, "", ""
     if said_by == NOBODY:
-        said = 'The student id in the notebook is still "your student id", so these were not your problems: no points.'
-        return {name: Mark(name, 0.0, said) for name in drawn}
-    if said_by and said_by.strip().casefold() != student.strip().casefold():
-        notes = f" (The notebook has the problems of {said_by!r}; these are those of {student!r}.)"
-    values = _calculated(handed_in.cells, drawn, student)
-    return {name: _number_judged(problem, values.get(name, {}), notes) for name, problem in drawn.items()}
+        whose = 'The student id in the notebook is still "your student id"'
+        said = f"{whose}, so these were not your problems: no points."
+        return {name: Mark(name, 0.0, said, whose=f"{whose}: no points.") for name in drawn}
+    if said_by and seed_of(said_by) != seed_of(student):
+        whose = f"The notebook has the problems of {said_by!r}; these are those of {student!r}."
+        notes = f" ({whose})"
+    values = _calculated(handed_in.cells, drawn, seed_of(student))
+    marks = {name: _number_judged(problem, values.get(name, {}), notes) for name, problem in drawn.items()}
+    return {name: replace(mark, whose=whose) for name, mark in marks.items()}
 
 
 def _number_judged(problem: NumberExercise, found: Mapping[str, Any], notes: str) -> Mark:
