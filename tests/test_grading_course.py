@@ -47,7 +47,7 @@ def points(graded):
         for head, value in row.items():
             problem = head.partition("/")[2].partition(" ")[0]
             if problem:
-                each[problem if problem in each else "3-counts"] += float(value)
+                each[problem if problem in each else "3-counts"] += float(value or 0)
         found[row["student_id"]] = each
     return found
 

@@ -3,24 +3,29 @@
     python -m lazydestroy.grading.course my-course
 
 The folder is a course of nbgrader's, with ``source/``, ``submitted/`` and ``nbgrader_config.py``. What was handed in is
-left as it is: files are fixed in a copy, ``fixed/``, and the teacher is told what was fixed.
+left as it is: files are fixed in a copy, ``fixed/``, and the teacher is told what was fixed. What has not changed since
+it was graded is not graded again.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from .handed_in import ANSWER, read
+from .fixing import fix, points_cells
+from .graded import Graded
+from .handed_in import read
+from .judge import Mark
 
 FIXED = "fixed"
 """The folder with copies of what was handed in."""
@@ -34,17 +39,26 @@ class Submission:
     ----------
     student, assignment : str
     notes : list of str
-        What was fixed, and what is missing.
+        What was fixed, what is missing, whose problems they are, why there are no points, and how often was tried.
+    waiting : int
+        Answers that the teacher has yet to grade.
+    unreadable : list of str
+        Names of the files that are no notebooks.
     failed : str
         Why it could not be graded; empty if it was.
+    unchanged : bool
+        Whether it was graded before, and nothing has changed since.
     given, most : float
-        Points that were given automatically, and that can be.
+        Points that were given, and that there are.
     """
 
     student: str
     assignment: str
     notes: list[str] = field(default_factory=list)
+    waiting: int = 0
+    unreadable: list[str] = field(default_factory=list)
     failed: str = ""
+    unchanged: bool = False
     given: float = 0.0
     most: float = 0.0
 
@@ -76,18 +90,84 @@ class Course:
         """The notebooks of an assignment, without their ending."""
         return sorted(path.stem for path in (self.folder / "source" / assignment).glob("*.ipynb"))
 
-    def submissions(self) -> list[Submission]:
-        """All that was handed in."""
-        known = self.assignments()
+    def students(self) -> list[str]:
+        """All who have a folder in ``submitted``."""
+        return sorted(path.name for path in (self.folder / "submitted").iterdir() if path.is_dir())
+
+    def submissions(self, students: Collection[str] = (), assignments: Collection[str] = ()) -> list[Submission]:
+        """What was handed in, by some students and for some assignments; without names: by all, for all.
+
+        Raises
+        ------
+        ValueError
+            If there is no such student or assignment.
+        """
+        for parameter, asked, known in (
+            ("student", students, self.students()),
+            ("assignment", assignments, self.assignments()),
+        ):
+            for name in asked:
+                if name not in known:
+                    raise ValueError(f"{parameter}={name!r}: use one of {', '.join(known) or 'those handed in: none'}")
         return [
-            Submission(student.name, assignment)
-            for student in sorted((self.folder / "submitted").iterdir())
-            if student.is_dir()
-            for assignment in known
-            if (student / assignment).is_dir()
+            Submission(student, assignment)
+            for student in students or self.students()
+            for assignment in assignments or self.assignments()
+            if (self.folder / "submitted" / student / assignment).is_dir()
         ]
 
-    # Fixing
+    def misplaced(self) -> list[str]:
+        """Say which notebooks lie where nobody looks for them."""
+        submitted = self.folder / "submitted"
+        known = self.assignments()
+        said = [
+            f"{file.name} lies in submitted itself: put it into STUDENT/ASSIGNMENT" for file in _files_in(submitted)
+        ]
+        for student in self.students():
+            for file in _files_in(submitted / student):
+                there = [name for name in known if file.stem.partition(" (")[0] in self.notebooks(name)]
+                said.append(f"{student}/{file.name} lies in no assignment's folder{_perhaps(there, student)}")
+            for folder in sorted(path for path in (submitted / student).iterdir() if path.is_dir()):
+                if folder.name not in known and not folder.name.startswith("."):
+                    close = get_close_matches(folder.name, known, n=1)
+                    said.append(f"{student}/{folder.name} is no assignment{_perhaps(close, student)}")
+        return said
+
+    # Grading
+
+    def grade(
+        self,
+        jobs: int,
+        students: Collection[str] = (),
+        assignments: Collection[str] = (),
+        again: bool = False,
+    ) -> list[Submission]:
+        """Grade what is new or has changed, or all of it again."""
+        submissions = self.submissions(students, assignments)
+        api = self._nbgrader()
+        self._release(api)
+        self._forget_withdrawn(api)
+        graded = Graded(self.folder)
+        for submission in submissions:
+            kept = None if again else graded.notes(submission.student, submission.assignment)
+            if kept is not None and self._has_grades(api, submission):
+                submission.notes, submission.unchanged = kept, True
+        changed = [each for each in submissions if not each.unchanged]
+        for submission in changed:
+            graded.forget(submission.student, submission.assignment)
+            self.fix(submission)
+        self._judge(changed, jobs)
+        for submission in changed:
+            if submission.failed:
+                continue
+            done = api.autograde(submission.assignment, submission.student)
+            if not done["success"]:
+                submission.failed = _reason(done)
+            elif not submission.unreadable:
+                graded.keep(submission.student, submission.assignment, submission.notes)
+        graded.save()
+        self._read_points(api, submissions)
+        return submissions
 
     def fix(self, submission: Submission) -> None:
         """Copy what was handed in, each file under the name that nbgrader looks for."""
@@ -95,58 +175,33 @@ class Course:
         copy = self.folder / FIXED / submission.student / submission.assignment
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(there, copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-        expected = self.notebooks(submission.assignment)
-        for file in sorted(copy.glob("*.ipynb")):
-            try:
-                _read_as_nbgrader_does(file)
-                submission.notes += [f"{file.name}: {said}" for said in _unmark_copies(file)]
-            except ValueError as error:
-                submission.notes.append(f"{file.name} cannot be read: {error}")
-                file.unlink()
-        missing = [name for name in expected if not (copy / f"{name}.ipynb").exists()]
-        for file in sorted(copy.glob("*.ipynb")):
-            if file.stem in expected:
-                continue
-            meant = next((name for name in missing if self._is_meant(file, submission.assignment, name)), None)
-            if meant is None:
-                submission.notes.append(f"{file.name} is no notebook of this assignment, or there twice: not graded")
-                continue
-            file.rename(copy / f"{meant}.ipynb")
-            missing.remove(meant)
-            submission.notes.append(f"{file.name} was graded as {meant}.ipynb")
-        submission.notes += [f"{name}.ipynb is missing" for name in missing]
-        if len(missing) == len(expected):
+        fixed = fix(copy, self.folder / "source" / submission.assignment)
+        submission.notes += fixed.notes
+        submission.unreadable = fixed.unreadable
+        if not fixed.notebooks:
             submission.failed = "there is no notebook of this assignment that can be read"
-        for name in set(expected) - set(missing):
-            source = self.folder / "source" / submission.assignment / f"{name}.ipynb"
-            submission.notes += [
-                f"{name}.ipynb: the cell {lost} was missing, and has been put back"
-                for lost in _put_back(copy / f"{name}.ipynb", source)
+
+    def _has_grades(self, api: Any, submission: Submission) -> bool:
+        from nbgrader.api import MissingEntry
+
+        if not (self.folder / "autograded" / submission.student / submission.assignment).is_dir():
+            return False
+        with api.gradebook as book:
+            try:
+                book.find_submission(submission.assignment, submission.student)
+            except MissingEntry:
+                return False
+        return True
+
+    def _forget_withdrawn(self, api: Any) -> None:
+        """Take the points away of what is no longer there."""
+        with api.gradebook as book:
+            known = [
+                (each.assignment.name, each.student.id) for every in book.assignments for each in every.submissions
             ]
-
-    def _is_meant(self, file: Path, assignment: str, name: str) -> bool:
-        """Whether a file has the cells that students answer in a notebook."""
-        wanted = _answer_cells(self.folder / "source" / assignment / f"{name}.ipynb")
-        return bool(wanted & _answer_cells(file))
-
-    # Grading
-
-    def grade(self, jobs: int) -> list[Submission]:
-        """Grade everything."""
-        api = self._nbgrader()
-        self._release(api)
-        submissions = self.submissions()
-        for submission in submissions:
-            self.fix(submission)
-        self._judge(submissions, jobs)
-        for submission in submissions:
-            if submission.failed:
-                continue
-            done = api.autograde(submission.assignment, submission.student)
-            if not done["success"]:
-                submission.failed = _reason(done)
-        self._read_points(api, submissions)
-        return submissions
+            for assignment, student in known:
+                if not (self.folder / "submitted" / student / assignment).is_dir():
+                    book.remove_submission(assignment, student)
 
     def _nbgrader(self) -> Any:
         from nbgrader.apps.api import NbGraderAPI
@@ -174,8 +229,8 @@ class Course:
         """Judge all answers beforehand, several students at a time: nbgrader takes one after the other."""
         from .for_nbgrader import judged
 
-        def judge(student: str, file: Path, problems: tuple[str, ...]) -> None:
-            judged(read(file), problems, student)
+        def judge(student: str, file: Path, problems: tuple[str, ...]) -> list[str]:
+            return list(_to_know(judged(read(file), problems, student).values()))
 
         with ThreadPoolExecutor(jobs) as pool:
             running = {}
@@ -183,10 +238,12 @@ class Course:
                 for name in self.notebooks(submission.assignment):
                     file = self.folder / FIXED / submission.student / submission.assignment / f"{name}.ipynb"
                     source = self.folder / "source" / submission.assignment / f"{name}.ipynb"
-                    if file.exists() and (problems := _points_cells(source)):
+                    if file.exists() and (problems := points_cells(source)):
                         running[pool.submit(judge, submission.student, file, problems)] = (submission, name)
             for job, (submission, name) in running.items():
-                if error := job.exception():
+                try:
+                    submission.notes += [f"{name}.ipynb: {said}" for said in job.result()]
+                except Exception as error:
                     submission.notes.append(f"{name}.ipynb: judging it failed: {type(error).__name__}: {error}")
 
     def _read_points(self, api: Any, submissions: list[Submission]) -> None:
@@ -197,9 +254,7 @@ class Course:
                     continue
                 found = book.find_submission(submission.assignment, submission.student)
                 submission.given, submission.most = round(found.score, 2), found.max_score
-                waiting = sum(grade.needs_manual_grade for each in found.notebooks for grade in each.grades)
-            if waiting:
-                submission.notes.append(f"{waiting} answers are for you to grade")
+                submission.waiting = sum(grade.needs_manual_grade for each in found.notebooks for grade in each.grades)
 
     def export(self) -> None:
         """Write the points per problem."""
@@ -207,69 +262,9 @@ class Course:
 
         api = self._nbgrader()
         with api.gradebook as book:
-            PointsPerProblem(to=str(self.folder / "points.csv")).export(book)
-
-
-def _read_as_nbgrader_does(file: Path) -> None:
-    import nbformat
-
-    try:
-        nbformat.read(file, as_version=nbformat.current_nbformat)
-        read(file)
-    except Exception as error:
-        raise ValueError(f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}") from None
-
-
-def _unmark_copies(file: Path) -> list[str]:
-    """Of cells that were copied, let the last one count: nbgrader would stop at the others. Returns what was done."""
-    notebook = json.loads(file.read_text(encoding="utf-8"))
-    seen: set[str] = set()
-    copies: list[str] = []
-    for cell in reversed(notebook["cells"]):
-        marks = cell["metadata"].get("nbgrader")
-        name = (marks or {}).get("grade_id", "")
-        if marks is not None and (not name or name in seen):
-            del cell["metadata"]["nbgrader"]
-            copies.append(f"{name} is there more than once, and the last one counts" if name else "")
-        seen.add(name)
-    if copies:
-        file.write_text(json.dumps(notebook), encoding="utf-8")
-    return sorted(filter(None, copies))
-
-
-def _put_back(file: Path, source: Path) -> list[str]:
-    """Put cells with points back that a student has removed, at the end. Returns their names."""
-    notebook = json.loads(file.read_text(encoding="utf-8"))
-    there = {name for name, _ in _grade_ids(file)}
-    lost = [
-        cell
-        for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
-        if (marks := cell["metadata"].get("nbgrader") or {}).get("grade") and marks["grade_id"] not in there
-    ]
-    if lost:
-        notebook["cells"] += [{**cell, "id": f"{cell.get('id', 'cell')}-again"} for cell in lost]
-        file.write_text(json.dumps(notebook), encoding="utf-8")
-    return [cell["metadata"]["nbgrader"]["grade_id"] for cell in lost]
-
-
-def _grade_ids(file: Path) -> Iterator[tuple[str, bool]]:
-    for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
-        marks = cell["metadata"].get("nbgrader") or {}
-        if marks.get("grade_id"):
-            yield marks["grade_id"], bool(marks.get("solution"))
-
-
-def _answer_cells(file: Path) -> set[str]:
-    return {name for name, solution in _grade_ids(file) if solution}
-
-
-def _points_cells(file: Path) -> tuple[str, ...]:
-    """The problems whose points a source has a cell for, in its order."""
-    from .for_nbgrader import POINTS
-
-    answers = {name.removesuffix(ANSWER) for name, _ in _grade_ids(file) if name.endswith(ANSWER)}
-    held = (name.removesuffix(POINTS) for name, _ in _grade_ids(file) if name.endswith(POINTS))
-    return tuple(name for name in held if name in answers)
+            table = PointsPerProblem(to=str(self.folder / "points.csv"))
+            table.autograded = self.folder / "autograded"
+            table.export(book)
 
 
 def _reason(done: Any) -> str:
@@ -279,14 +274,50 @@ def _reason(done: Any) -> str:
     return ((errors or lines or ["no reason given"])[-1]).strip()[-300:]
 
 
+def _to_know(marks: Iterable[Mark]) -> Iterator[str]:
+    """What the teacher should know of a notebook's marks."""
+    marks = list(marks)
+    yield from dict.fromkeys(mark.whose for mark in marks if mark.whose)
+    for mark in marks:
+        if mark.share == 0:
+            because = next(filter(None, map(str.strip, mark.said.splitlines())), "")
+            yield f"no points for {mark.problem}: {because[:200].removeprefix(f'{mark.problem}: ')}"
+    if tries := ", ".join(f"{mark.problem} {mark.tries}" for mark in marks if mark.tries):
+        yield f"tries that it shows: {tries}"
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.ipynb"))
+
+
+def _perhaps(assignments: list[str], student: str) -> str:
+    meant = " or ".join(f"{student}/{name}" for name in assignments)
+    return f": did you mean {meant}?" if meant else ""
+
+
 def table(submissions: list[Submission]) -> str:
     """What was given, a line a submission, and below it what is to be known."""
     lines = []
     for each in submissions:
         points = f"FAILED: {each.failed}" if each.failed else f"{each.given:g} of {each.most:g}"
-        lines.append(f"{each.student:20} {each.assignment:22} {points}")
+        unchanged = " (unchanged)" if each.unchanged else ""
+        lines.append(f"{each.student:20} {each.assignment:22} {points}{unchanged}")
         lines += [f"    {note}" for note in each.notes]
+        if each.waiting:
+            lines.append(f"    {each.waiting} {'answer is' if each.waiting == 1 else 'answers are'} for you to grade")
     return "\n".join(lines)
+
+
+def summary(submissions: list[Submission], seconds: float) -> str:
+    """How many were graded and how many were not, in a sentence or two."""
+    failed = sum(bool(each.failed) for each in submissions)
+    unchanged = sum(each.unchanged for each in submissions)
+    graded = f"{len(submissions) - failed} submissions graded"
+    said = f"{graded}{f' ({unchanged} unchanged)' if unchanged else ''}, {failed} failed, in {seconds:.0f} s"
+    lost = [f"{each.student}/{each.assignment}/{name}" for each in submissions for name in each.unreadable]
+    if lost:
+        said += f"; {len(lost)} notebook{'s' if len(lost) > 1 else ''} could not be graded ({', '.join(lost)})"
+    return f"{said}."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -295,20 +326,26 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m lazydestroy.grading.course", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("course", type=Path)
+    parser.add_argument("--student", action="append", default=[], help="grade this student; may be given several times")
+    parser.add_argument("--assignment", action="append", default=[], help="grade this assignment; the same")
+    parser.add_argument("--again", action="store_true", help="grade what has not changed since it was graded, too")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many answers to judge at a time")
     given = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", module=r"nbgrader\.")  # what nbgrader's data base thinks of nbgrader
+    begun = time.monotonic()
     try:
         course = Course(given.course)
-        submissions = course.grade(max(given.jobs, 1))
+        submissions = course.grade(max(given.jobs, 1), given.student, given.assignment, given.again)
     except ValueError as refused:
         print(refused, file=sys.stderr)
         return 2
     print(table(submissions))
     course.export()
-    failed = [each for each in submissions if each.failed]
-    print(f"\n{len(submissions) - len(failed)} submissions graded, {len(failed)} failed; points.csv has each problem.")
-    return 1 if failed else 0
+    misplaced = course.misplaced()
+    if misplaced:
+        print("\nNot graded, because of where it lies:", *misplaced, sep="\n    ")
+    print(f"\n{summary(submissions, time.monotonic() - begun)} points.csv has each problem.")
+    return 1 if misplaced or any(each.failed or each.unreadable for each in submissions) else 0
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import csv
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import nbformat
 from nbformat.v4 import new_output
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.plugins.export import ExportPlugin
@@ -59,18 +60,24 @@ def problem_of(cell: Any) -> str:
 
 
 class JudgeAnswers(Execute):
-    """Judge the answers, and run the notebook only if it has cells with points of another kind."""
+    """Judge the answers; nothing that a student has written is run.
+
+    What a teacher grades, such as an experiment, is shown with the text and the pictures that were handed in. Only a
+    notebook with tests of a teacher's own, which give points by themselves, is run.
+    """
 
     enabled = Bool(True).tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any, **more: Any) -> tuple[Any, Any]:
         """Put what came out under each cell that holds points."""
         held = {problem: cell for cell in nb.cells if (problem := problem_of(cell))}
-        if any(_graded(cell) and not problem_of(cell) for cell in nb.cells):
+        about = resources["nbgrader"]
+        if any(_tests(cell) for cell in nb.cells):
             nb, resources = super().preprocess(nb, resources, **more)
+        elif not held:
+            self._show_outputs(nb, about)
         if not held:
             return nb, resources
-        about = resources["nbgrader"]
         marks = judged(of_notebook(nb), tuple(held), about["student"])
         tries = self._tries(about)
         for problem, cell in held.items():
@@ -79,18 +86,49 @@ class JudgeAnswers(Execute):
 
     def _tries(self, about: Any) -> dict[str, int]:
         """How often the notebook, as it was handed in, shows that a problem was tried."""
-        course = getattr(self.parent, "coursedir", None) or getattr(self.parent.parent, "coursedir", None)
-        if course is None:
-            return {}
-        folder = course.format_path(course.submitted_directory, about["student"], about["assignment"])
+        file = self._handed_in(about)
         try:
-            return read(Path(folder, f"{about['notebook']}.ipynb")).tries
+            return read(file).tries if file else {}
         except ValueError:
             return {}
 
+    def _show_outputs(self, nb: Any, about: Any) -> None:
+        """Show below each cell what was below the same text when it was handed in: nbgrader has cleared it."""
+        file = self._handed_in(about)
+        if file is None or not file.exists():
+            return
+        left = [cell for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == "code"]
+        for cell in nb.cells:
+            same = next((each for each in left if each.source == cell.source), None)
+            if cell.cell_type == "code" and same is not None:
+                left.remove(same)
+                cell.outputs = list(_harmless(same.outputs))
 
-def _graded(cell: Any) -> bool:
-    return cell.cell_type == "code" and bool(cell.metadata.get("nbgrader", {}).get("grade"))
+    def _handed_in(self, about: Any) -> Path | None:
+        course = getattr(self.parent, "coursedir", None) or getattr(self.parent.parent, "coursedir", None)
+        if course is None:
+            return None
+        folder = course.format_path(course.submitted_directory, about["student"], about["assignment"])
+        return Path(folder, f"{about['notebook']}.ipynb")
+
+
+def _tests(cell: Any) -> bool:
+    """Whether a cell gives points by running, and not for one of our problems."""
+    marks = cell.metadata.get("nbgrader", {})
+    return bool(cell.cell_type == "code" and marks.get("grade") and not marks.get("solution")) and not problem_of(cell)
+
+
+def _harmless(outputs: Any) -> Iterator[Any]:
+    """Text and pictures: what cannot do anything in a teacher's browser."""
+    for output in outputs:
+        if output.output_type == "stream":
+            yield output
+        elif output.output_type in ("display_data", "execute_result"):
+            shown = {kind: data for kind, data in output.data.items() if kind in ("text/plain", "image/png")}
+            if shown:
+                yield new_output("display_data", data=shown)
+        elif output.output_type == "error":
+            yield new_output("stream", name="stderr", text=f"{output.ename}: {output.evalue}\n")
 
 
 def _write(cell: Any, mark: Mark, tries: int) -> None:
@@ -106,7 +144,13 @@ def _write(cell: Any, mark: Mark, tries: int) -> None:
 
 
 class PointsPerProblem(ExportPlugin):
-    """One row a student and one column a problem, as a learning-management system imports it."""
+    """One row a student and one column a problem, as a learning-management system imports it.
+
+    A field is empty if the notebook was not handed in, or the teacher has yet to grade the problem.
+    """
+
+    autograded: Path | None = None
+    """The course's folder of what was graded; without it, where nbgrader says."""
 
     def export(self, gradebook: Gradebook) -> None:
         """Write the table."""
@@ -118,10 +162,26 @@ class PointsPerProblem(ExportPlugin):
             for student in gradebook.students:
                 if self.student and student.id not in self.student:
                     continue
-                points = [_points(gradebook, student.id, *where) for _, *where in columns]
+                points = [
+                    _points(gradebook, student.id, assignment, notebook, cell)
+                    if self._was_graded(student.id, assignment, notebook)
+                    else ""
+                    for _, assignment, notebook, cell in columns
+                ]
                 who = [student.id, student.last_name or "", student.first_name or "", student.email or ""]
-                table.writerow([*who, *points, round(sum(points), 2)])
+                table.writerow([*who, *points, round(sum(each for each in points if each != ""), 2)])
         self.log.info("Exporting grades to %s", file)
+
+    def _was_graded(self, student: str, assignment: str, notebook: str) -> bool:
+        """Whether there is the notebook: for one that is missing, nbgrader notes 0 points."""
+        course = getattr(self.parent, "coursedir", None)
+        if self.autograded is not None:
+            folder = self.autograded / student / assignment
+        elif course is not None:
+            folder = Path(course.format_path(course.autograded_directory, student, assignment))
+        else:
+            return True
+        return (folder / f"{notebook}.ipynb").exists()
 
 
 def _columns(gradebook: Gradebook, assignments: list[str]) -> Iterator[tuple[str, str, str, str]]:
@@ -135,11 +195,15 @@ def _columns(gradebook: Gradebook, assignments: list[str]) -> Iterator[tuple[str
                 yield head, assignment.name, notebook.name, cell.name
 
 
-def _points(gradebook: Gradebook, student: str, assignment: str, notebook: str, cell: str) -> float:
+def _points(gradebook: Gradebook, student: str, assignment: str, notebook: str, cell: str) -> float | Literal[""]:
+    """Points for a problem; empty if it was not handed in, or the teacher has yet to grade it."""
     try:
-        return round(gradebook.find_grade(cell, notebook, assignment, student).score, 2)
+        found = gradebook.find_grade(cell, notebook, assignment, student)
     except MissingEntry:
-        return 0.0
+        return ""
+    if found.needs_manual_grade or (found.auto_score is None and found.manual_score is None):
+        return ""
+    return round(found.score, 2)
 
 
 __all__ = ["JudgeAnswers", "PointsPerProblem", "judged", "problem_of"]

@@ -59,7 +59,9 @@ def judge(handed_in: HandedIn, problems: Iterable[str], student: str) -> dict[st
     -------
     dict of str to Mark
     """
-    made = {name: exercise(name, **({} if name.startswith(_PATCHES) else {"seed": seed_of(student)})) for name in problems}
+    made = {
+        name: exercise(name, **({} if name.startswith(_PATCHES) else {"seed": seed_of(student)})) for name in problems
+    }
     there = set(handed_in.problems)
     marks = {name: Mark(name, 0.0, f"{name}: the answer's cell is missing.") for name in made if name not in there}
     for name, problem in made.items():

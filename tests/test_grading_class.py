@@ -1,0 +1,182 @@
+"""A class hands in as classes do: in the wrong folder, twice, damaged, under another's name; and is graded again."""
+
+import csv
+import json
+import os
+
+import nbformat
+import pytest
+
+from lazydestroy.grading import course as grading
+from lazydestroy.grading.course import Course, Submission, main, summary
+from lazydestroy.grading.fixing import fix
+from tests import submissions
+from tests.release_exercises import RELEASE, SOURCE
+
+PATCH = "write-the-patch"
+
+
+def handed_in(folder, **files):
+    """Write files into a folder, each a second later than the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for second, (name, content) in enumerate(files.items()):
+        path = folder / name
+        path.write_text(content if isinstance(content, str) else nbformat.writes(content), encoding="utf-8")
+        os.utime(path, (1_700_000_000 + second,) * 2)
+    return folder
+
+
+def patch_4(text):
+    return submissions.notebook("patch-4", {"patch-4": text})
+
+
+@pytest.fixture
+def course(tmp_path):
+    submissions.course(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("newest", ["patch-4.ipynb", "patch-4 (1).ipynb", "final.ipynb"])
+def test_of_what_was_handed_in_twice_the_newest_counts(tmp_path, newest):
+    older = [name for name in ("patch-4 (1).ipynb", "final.ipynb", "patch-4.ipynb") if name != newest]
+    files = {name: patch_4("OLD = 1") for name in older} | {newest: patch_4("NEW = 1")}
+    fixed = fix(handed_in(tmp_path, **files), SOURCE / PATCH)
+    assert [path.name for path in tmp_path.glob("*.ipynb")] == ["patch-4.ipynb"]
+    assert "NEW = 1" in (tmp_path / "patch-4.ipynb").read_text()
+    told = [note for note in fixed.notes if f"{newest} was changed last" in note]
+    assert len(told) == 1 and all(name in told[0] for name in older)
+    assert not any("not graded" in note or "patch-4.ipynb is missing" in note for note in fixed.notes)
+
+
+@pytest.mark.parametrize("name", ["patch-4.ipynb", "patch-4 (1).ipynb"])
+def test_what_cannot_be_read_is_counted_and_not_called_missing(tmp_path, name):
+    fixed = fix(handed_in(tmp_path, **{name: "this was lost"}), SOURCE / PATCH)
+    assert fixed.unreadable == [name] and "damaged" in fixed.notes[0]
+    assert "patch-4.ipynb is missing" not in fixed.notes and "patch-3.ipynb is missing" in fixed.notes
+    said = summary([Submission("dave", "week-1", unreadable=[name])], 1.2)
+    assert said == f"1 submissions graded, 0 failed, in 1 s; 1 notebook could not be graded (dave/week-1/{name})."
+
+
+def test_what_lies_in_the_wrong_place_is_told(course):
+    handed_in(course / "submitted", **{"patch-4.ipynb": ""})
+    handed_in(course / "submitted/frank/write-the-patches", **{"patch-4.ipynb": ""})
+    handed_in(course / "submitted/gina", **{"patch-4 (1).ipynb": "", "thoughts.ipynb": ""})
+    handed_in(course / "submitted/hal" / PATCH, **{"patch-4.ipynb": ""})
+    assert Course(course).misplaced() == [
+        "patch-4.ipynb lies in submitted itself: put it into STUDENT/ASSIGNMENT",
+        "frank/write-the-patches is no assignment: did you mean frank/write-the-patch?",
+        "gina/patch-4 (1).ipynb lies in no assignment's folder: did you mean gina/write-the-patch?",
+        "gina/thoughts.ipynb lies in no assignment's folder",
+    ]
+
+
+def test_who_and_what_is_graded_can_be_named(course):
+    for student in ("ada", "bob"):
+        for name, assignment in submissions.NOTEBOOKS.items():
+            handed_in(course / "submitted" / student / assignment, **{f"{name}.ipynb": ""})
+    found = Course(course).submissions(["ada"], [PATCH])
+    assert [(each.student, each.assignment) for each in found] == [("ada", PATCH)]
+    assert len(Course(course).submissions()) == 4
+    with pytest.raises(ValueError, match="student='eve': use one of ada, bob"):
+        Course(course).submissions(["eve"])
+    with pytest.raises(ValueError, match="assignment='week-9': use one of predict-and-compute, write-the-patch"):
+        Course(course).submissions((), ["week-9"])
+
+
+def points(folder):
+    with (folder / "points.csv").open(newline="") as reading:
+        return {row["student_id"]: row for row in csv.DictReader(reading)}
+
+
+@pytest.mark.notebooks
+@pytest.mark.long("nbgrader grades a small class three times")
+def test_a_class_is_graded_and_graded_again(course, capsys, monkeypatch):
+    (course / "source/experiment").mkdir()
+    (course / "source/experiment/experiment.ipynb").write_bytes(
+        (SOURCE / "design-an-experiment/experiment.ipynb").read_bytes()
+    )
+    counts = submissions.notebook("3-counts", submissions.in_units("bob"), student="bob")
+    handed_in(course / "submitted/ada" / PATCH, **{"patch-4.ipynb": "lost", "patch-6.ipynb": tried()})
+    handed_in(course / "submitted/lea/predict-and-compute", **{"3-counts.ipynb": counts})
+    handed_in(course / "submitted/bob/experiment", **{"experiment.ipynb": experiment(course / "harm")})
+
+    def grade(*arguments):
+        status = main([str(course), *arguments])
+        return status, capsys.readouterr().out
+
+    status, said = grade()
+    assert status == 1 and "1 notebook could not be graded (ada/write-the-patch/patch-4.ipynb)." in said
+    assert "The notebook has the problems of 'bob'; these are those of 'lea'." in said
+    assert "no points for patch-6: Your answer is no Python" in said
+    assert "tries that it shows: patch-6 3" in said
+    assert "are for you to grade" in said
+    assert not (course / "harm").exists(), "a cell of an experiment was run"
+    shown = (course / "autograded/bob/experiment/experiment.ipynb").read_text()
+    assert "what it printed" in shown and "<script>" not in shown
+    empty = [value for name, value in points(course)["ada"].items() if "3-counts" in name or "experiment/" in name]
+    assert not any(empty)
+    assert points(course)["ada"]["write-the-patch/patch-4 (10)"] == ""
+    assert points(course)["ada"]["write-the-patch/patch-6 (10)"] == "0.0"
+    untouched = {"experiment/question (2)": "0.0", "experiment/hypothesis (2)": "0.0"}
+    parts = {name: value for name, value in points(course)["bob"].items() if name.startswith("experiment/")}
+    assert parts == dict.fromkeys(parts, "") | untouched and len(parts) == 5
+
+    give_points(course)
+    monkeypatch.setattr(grading, "fix", lambda *_: pytest.fail("it was graded again"))
+    (course / "submitted/ada" / PATCH / "patch-4.ipynb").unlink()
+    (course / "submitted/ada" / PATCH / "patch-6.ipynb").unlink()
+    (course / "submitted/ada" / PATCH).rmdir()
+    status, said = grade()
+    assert status == 0 and "2 submissions graded (2 unchanged), 0 failed" in said
+    assert "for you to grade" not in said and "The notebook has the problems of 'bob'" in said
+    assert points(course)["ada"]["total"] in ("0", "0.0")
+    assert sum(float(v) for k, v in points(course)["bob"].items() if k.startswith("experiment/")) == 10
+    monkeypatch.undo()
+    _, said = grade("--again", "--student", "bob")
+    assert "1 submissions graded, 0 failed" in said and "unchanged" not in said
+
+
+def tried():
+    made = submissions.notebook("patch-6", {"patch-6": "class MyPatch:\n    def (:\n"})
+    check = next(cell for cell in made.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "patch-6-points")
+    check.outputs = [nbformat.v4.new_output("stream", text="(try 3)")]
+    return made
+
+
+def experiment(harm):
+    """One whose cells write where they should not, and show what they should not."""
+    made = nbformat.read(RELEASE / "design-an-experiment/experiment.ipynb", as_version=4)
+    data = {"text/plain": "a picture", "text/html": "<script>alert(1)</script>"}
+    outputs = [nbformat.v4.new_output("stream", text="what it printed"), nbformat.v4.new_output("display_data", data)]
+    for cell in made.cells:
+        if cell.cell_type == "code":
+            cell.source += f"\nopen({str(harm)!r}, 'w')\nwhile True: pass"
+            cell.outputs = outputs
+    return made
+
+
+def give_points(folder):
+    """As a teacher does in the formgrader."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
+        for notebook in book.find_submission("experiment", "bob").notebooks:
+            for grade in notebook.grades:
+                grade.manual_score, grade.needs_manual_grade = grade.max_score, False
+        book.db.commit()
+
+
+def test_what_is_kept_of_a_grading_is_no_longer_true_when_a_file_changes(course):
+    handed_in(course / "submitted/ada" / PATCH, **{"patch-4.ipynb": "1"})
+    graded = grading.Graded(course)
+    graded.keep("ada", PATCH, ["a note"])
+    graded.save()
+    assert json.loads((course / "graded.json").read_text())
+    assert grading.Graded(course).notes("ada", PATCH) == ["a note"]
+    assert grading.Graded(course).notes("bob", PATCH) is None
+    for changed in (f"submitted/ada/{PATCH}/patch-4.ipynb", f"source/{PATCH}/patch-4.ipynb", "nbgrader_config.py"):
+        before = (course / changed).read_text()
+        (course / changed).write_text(before + " ")
+        assert grading.Graded(course).notes("ada", PATCH) is None
+        (course / changed).write_text(before)
+    assert grading.Graded(course).notes("ada", PATCH) == ["a note"]
