@@ -91,10 +91,12 @@ key sheet: $(VENV)/.has-classroom
 	$(VENV)/bin/python -m tools.teachers $@ $(ARGS)
 
 # With ARGS=--reading-only without what runs in the browser; that needs no more than this. Else: npm, for Pyodide; clang, lld
-# and C headers for WebAssembly (Debian: clang-19 lld-19 wasi-libc); and a folder of wheels for Pyodide, PYODIDE_WHEELS.
+# and C headers for WebAssembly (Debian: clang-19 lld-19 wasi-libc); and a folder of wheels for Pyodide, PYODIDE_WHEELS. What
+# is missing is said first, in a second.
 #
 # It is made in an environment of its own: in the others JupyterLab would load JupyterLite's kernel, and complain of it.
 site:
+	@"$(PYTHON)" -m tools.site --check $(ARGS)
 	@$(MAKE) --no-print-directory VENV=$(VENV)-site $(VENV)-site/.has-site
 	$(VENV)-site/bin/python -m tools.site $(ARGS)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import lazydestroy as ld
+from tools.site import __main__ as command
+from tools.site import core
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -260,3 +262,17 @@ def test_no_folder_of_somebodys_machine_is_named(files):
 def test_nothing_built_is_committed(files):
     built = [path for path in files if path.suffix in {".so", ".c", ".pyc", ".whl", ".gz"}]
     assert all(path.name.startswith("golden-") for path in built), "but data are packed"
+
+
+def test_what_is_missing_is_said_before_anything_is_removed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "WHEELS", tmp_path / "none")
+    monkeypatch.setattr(core, "HEADERS", tmp_path / "no-headers")
+    monkeypatch.setattr(core.shutil, "which", lambda _: None)
+    (tmp_path / "site").mkdir()
+    for more in ([], ["--check"]):
+        assert command.main(["--output", str(tmp_path / "site"), *more]) == 1
+        said = capsys.readouterr().err
+        for lacking in ("PYODIDE_WHEELS=", "npm is", "WASM_HEADERS=", "clang is", "wasm-ld is", "ARGS=--reading-only"):
+            assert said.count(lacking) == 1, lacking
+    assert command.main(["--reading-only", "--check"]) == 0
+    assert (tmp_path / "site").is_dir()

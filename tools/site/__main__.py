@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from pathlib import Path
 
-from . import lite, pages, runtime
-from .core import ROOT
+from .core import ROOT, WHEELS, missing
 
 BUILD = ROOT / "build"
-WHEELS = Path(os.environ.get("PYODIDE_WHEELS", ROOT.parent / "shared" / "pyodide"))
-"""Where the wheels for Pyodide are that PyPI does not have."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +17,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.site", description=__doc__)
     parser.add_argument("--output", type=Path, default=BUILD / "site", help="folder for the site; emptied first")
     parser.add_argument("--reading-only", action="store_true", help="pages only: nothing that runs in the browser")
+    parser.add_argument("--check", action="store_true", help="only say whether all is there that it needs")
     given = parser.parse_args(arguments)
+    lacking = "" if given.reading_only else missing(WHEELS)
+    if lacking or given.check:
+        print(lacking, end="\n" if lacking else "", file=sys.stderr)
+        return 1 if lacking else 0
+    from . import pages  # what `make site` has not installed yet when it asks for the check
+
     shutil.rmtree(given.output, ignore_errors=True)
     try:
         if not given.reading_only:
@@ -37,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def runs(folder: Path, work: Path) -> None:
     """Build what runs in the browser; what it is made of is put into a folder `work`."""
+    from . import lite, pages, runtime
+
     notebooks = work / "site-notebooks"
     shutil.rmtree(notebooks, ignore_errors=True)
     for path in pages.published():

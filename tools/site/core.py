@@ -29,6 +29,14 @@ PACKAGE = ROOT / "lazydestroy"
 HEADERS = Path(os.environ.get("WASM_HEADERS", "/usr/include/wasm32-wasi"))
 """C headers for WebAssembly; Debian's package wasi-libc has them there."""
 
+WHEELS = Path(os.environ.get("PYODIDE_WHEELS", ROOT / "wheels" / "pyodide"))
+"""Where the wheels for Pyodide are that PyPI does not have."""
+
+FROM = (
+    "They are in Pyodide's release, which .github/workflows/site.yml fetches (pyodide-VERSION.tar.bz2), or "
+    "`pyodide build` makes them; put them there, or name their folder in PYODIDE_WHEELS"
+)
+
 LIMITED_API = "0x030B0000"
 
 COMPILE = [
@@ -70,24 +78,29 @@ def program(name: str) -> str:
 
 
 def missing(wheels: Path) -> str:
-    """Say what is missing for what runs in the browser; empty: nothing.
+    """Say all that is missing for what runs in the browser, and what to do about it; empty: nothing.
 
     Parameters
     ----------
     wheels : Path
         Folder of wheels for Pyodide that PyPI does not have.
     """
+    lacking = []
     if not list(wheels.glob("numpy-*wasm32.whl")):
-        return f"PYODIDE_WHEELS={wheels}: there is no wheel of NumPy for Pyodide in that folder"
+        lacking.append(f"PYODIDE_WHEELS={wheels}: there are no wheels of NumPy and others for Pyodide. {FROM}")
     if not shutil.which("npm"):
-        return "npm is missing, which Pyodide comes from"
+        lacking.append("npm is missing, which Pyodide comes from; on Debian: apt-get install npm")
     if not HEADERS.is_dir():
-        return f"WASM_HEADERS={HEADERS}: there are no C headers for WebAssembly; on Debian: apt-get install wasi-libc"
-    try:
-        program("clang"), program("wasm-ld")
-    except FileNotFoundError as error:
-        return str(error)
-    return ""
+        lacking.append(f"WASM_HEADERS={HEADERS}: no C headers for WebAssembly; on Debian: apt-get install wasi-libc")
+    for name in ("clang", "wasm-ld"):
+        try:
+            program(name)
+        except FileNotFoundError as error:
+            lacking.append(str(error))
+    if not lacking:
+        return ""
+    head = "What runs in the browser needs more than is here:"
+    return "\n  ".join([head, *lacking]) + "\nFor a site without it: make site ARGS=--reading-only"
 
 
 def wheel(folder: Path, sysconfigdata: dict[str, Any], tag: str, version: str) -> Path:
