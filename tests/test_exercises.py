@@ -179,6 +179,19 @@ def test_draws_are_the_same_on_every_computer():
     assert Draw("flat-floor", "1").number("memory", 1000) == 29
 
 
+def test_what_a_patch_exercise_is_made_of_cannot_be_changed_for_all_others():
+    patch = ld.exercise("patch-3")
+    for name in ("kernel", "searches", "mistakes"):
+        with pytest.raises(AttributeError, match=f"{name} of patch-3"):
+            setattr(patch, name, None)
+    assert ld.exercise("patch-3").kernel is not None
+
+
+def test_a_solution_writes_microseconds_as_the_task_does():
+    said = [repr(ld.exercise(name, seed="ada").solution()) for name in ("break-even", "shutdown-wait")]
+    assert all(" µs" in text and " us " not in text for text in said)
+
+
 def test_a_number_and_its_text_are_the_same_seed():
     assert ld.exercise("flat-floor", seed=7).text == ld.exercise("flat-floor", seed="7").text
 

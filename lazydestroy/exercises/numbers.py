@@ -19,6 +19,11 @@ Numbers = Mapping[str, Any]
 T = TypeVar("T")
 
 
+def exactly(nanoseconds: int) -> str:
+    """Write a time to the last digit: ``"3.704 µs"``."""
+    return units.exact_duration(nanoseconds).replace(" us", " µs")
+
+
 class Draw:
     """Draws from a seed: the same everywhere and forever, whatever becomes of a library's random numbers."""
 

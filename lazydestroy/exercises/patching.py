@@ -98,6 +98,12 @@ class PatchExercise(Exercise):
         self._stories: dict[type, str] = {}
         self._findings: dict[tuple[type, Probe], str] = {}
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse to change what every other use of this exercise shares."""
+        if name in vars(self) and not name.startswith("_"):
+            raise AttributeError(f"{name} of {self.name} is the same for all who ask for it, and cannot be set")
+        super().__setattr__(name, value)
+
     @property
     def text(self) -> str:
         """The task."""

@@ -12,8 +12,8 @@ from ...page import PAGE_SIZE
 from ...run import Run
 from ...scenarios import reboot, shutdown
 from ...series import Series, v1
-from ...units import exact_duration, format_count, format_duration
-from ..numbers import TIME, Draw, Family, Numbers, Slip, Solved
+from ...units import format_count, format_duration
+from ..numbers import TIME, Draw, Family, Numbers, Slip, Solved, exactly
 
 BEFORE = v1.upto(0)
 
@@ -69,9 +69,9 @@ def _reboot_before(numbers: Numbers) -> Solved:
             f"The memory has {format_count(pages)} entries; {format_count(run.pages)} pages are secure (4 KiB each).",
             (
                 f"Each of these is destroyed: {format_count(run.pages)} × {numbers['destroy']}. Each entry is looked "
-                f"at: {format_count(pages)} × {numbers['walk']}. Together {exact_duration(work)}."
+                f"at: {format_count(pages)} × {numbers['walk']}. Together {exactly(work)}."
             ),
-            f"The model computes {exact_duration(run.downtime_ns)}: the rest is vCPUs and the configuration.",
+            f"The model computes {exactly(run.downtime_ns)}: the rest is vCPUs and the configuration.",
         ),
         (
             Slip(
@@ -167,9 +167,9 @@ def _reboot_after(numbers: Numbers) -> Solved:
             ),
             (
                 f"{format_count(secure)} × {numbers['destroy']} + {format_count(entries)} × {numbers['walk']} = "
-                f"{exact_duration(_low_work(numbers))}; the size of the guest does not matter any more."
+                f"{exactly(_low_work(numbers))}; the size of the guest does not matter any more."
             ),
-            f"The model computes {exact_duration(run.downtime_ns)}: the rest is the vCPUs.",
+            f"The model computes {exactly(run.downtime_ns)}: the rest is the vCPUs.",
         ),
         tuple(slips),
         _code(numbers, "ld.series.v1"),
@@ -222,7 +222,7 @@ def _wait(numbers: Numbers) -> Solved:
         (
             (
                 f"Each of the {pages} pages is exported, unmapped and freed: "
-                f"{exact_duration(costs.export + costs.unmap + costs.free)} a page."
+                f"{exactly(costs.export + costs.unmap + costs.free)} a page."
             ),
         )
         if numbers["kernel"] == "before"
@@ -233,13 +233,13 @@ def _wait(numbers: Numbers) -> Solved:
             ),
             (
                 f"{pages} × {numbers['unmap']} + {format_count(run.pages - exported)} × {numbers['set_aside']} + "
-                f"{format_count(exported)} × {exact_duration(costs.export + costs.free)} = {exact_duration(lazy)}."
+                f"{format_count(exported)} × {exactly(costs.export + costs.free)} = {exactly(lazy)}."
             ),
         )
     )
     return Solved(
         run.downtime_ns,
-        (*steps, f"The model computes {exact_duration(run.downtime_ns)}: the rest is vCPUs and the configuration."),
+        (*steps, f"The model computes {exactly(run.downtime_ns)}: the rest is vCPUs and the configuration."),
         (
             Slip(other.downtime_ns, "That is the other kernel. What happens to a page that is unmapped, in this one?"),
             Slip(
@@ -322,7 +322,7 @@ def _hold(numbers: Numbers) -> Solved:
     }[numbers["kernel"]]
     return Solved(
         run.longest_hold_ns,
-        (*steps, f"The model measures {exact_duration(run.longest_hold_ns)}."),
+        (*steps, f"The model measures {exactly(run.longest_hold_ns)}."),
         (
             Slip(other.longest_hold_ns, "That is the other kernel. What is done while the lock is held, in this one?"),
             Slip(
@@ -392,15 +392,15 @@ def _even(numbers: Numbers) -> Solved:
     return Solved(
         high,
         (
-            f"What lazy saves: the new guest need not wait for what lies above 2 GiB, {exact_duration(waits)}.",
+            f"What lazy saves: the new guest need not wait for what lies above 2 GiB, {exactly(waits)}.",
             (
                 "What it costs: as long as there is a zombie, patch 7 exports before each import. The guest comes "
                 f"behind the thread, so these calls have no effect: {format_count(vcpu)} of them at the turning "
-                f"point, {exact_duration(waits)} / {format_count(vcpu)} = {exact_duration(waits // max(vcpu, 1))} "
+                f"point, {exactly(waits)} / {format_count(vcpu)} = {exactly(waits // max(vcpu, 1))} "
                 "each. (Roughly: the thread makes such calls, too, and takes longer when they do.)"
             ),
             (
-                f"The model finds the turn at {exact_duration(high)}: there the guest has used its memory after "
+                f"The model finds the turn at {exactly(high)}: there the guest has used its memory after "
                 f"{format_duration(after)} with the series, and after {format_duration(before)} before it."
             ),
         ),
