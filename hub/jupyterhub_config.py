@@ -25,6 +25,8 @@ IDLE = int(os.environ.get("CLASS_IDLE", 1800))
 
 if not NOTEBOOKS.is_dir():
     raise SystemExit(f"{NOTEBOOKS} is not there: unzip dist/lazydestroy-students.zip into {CLASS} first")
+if not os.environ.get("CLASS_PASSWORD"):
+    raise SystemExit("CLASS_PASSWORD is not set, and without one nobody can log in: CLASS_PASSWORD=choose-a-long-one")
 
 
 def give_notebooks(spawner):
@@ -46,7 +48,7 @@ config.ConfigurableHTTPProxy.pid_file = str(CLASS / "jupyterhub-proxy.pid")
 
 # One password for all, who choose their names themselves. Your university has better: see JupyterHub's authenticators.
 config.JupyterHub.authenticator_class = "shared-password"
-config.SharedPasswordAuthenticator.user_password = os.environ.get("CLASS_PASSWORD", "")
+config.SharedPasswordAuthenticator.user_password = os.environ["CLASS_PASSWORD"]
 config.Authenticator.allow_all = True
 
 config.JupyterHub.spawner_class = "simple"

@@ -154,3 +154,13 @@ def test_a_hub_without_the_notebooks_says_what_to_do(tmp_path):
     )
     assert done.returncode == 1
     assert "unzip dist/lazydestroy-students.zip" in done.stderr + done.stdout
+
+
+def test_a_hub_without_a_password_says_so(tmp_path):
+    (tmp_path / "lazydestroy-students/notebooks").mkdir(parents=True)
+    told, _ = environment(tmp_path, CLASS_PASSWORD="")
+    done = subprocess.run(
+        COMMAND, cwd=tmp_path, env=told, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    assert done.returncode == 1
+    assert "CLASS_PASSWORD=choose-a-long-one" in done.stderr + done.stdout
