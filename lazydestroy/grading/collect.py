@@ -1,0 +1,136 @@
+"""Put what a learning-management system hands out into a course: each student's notebooks into a folder of their own.
+
+    python -m lazydestroy.grading.collect moodle.zip my-course week-1
+
+A folder in the zip, or in the folder that it was unpacked to, belongs to one student, as in Moodle's "Download all
+submissions": ``Ada Lovelace_123_assignsubmission_file_/patch-3.ipynb``. The student's id is what stands before the
+first underscore, in small letters and with ``-`` for blanks: ``ada-lovelace``. A list of names and ids says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from os import utime
+from pathlib import Path, PurePosixPath
+
+from ..units import shown
+
+Found = tuple[str, str, bytes, float]
+"""Folder, file, content, and when it was changed."""
+
+
+def id_of(folder: str, ids: Mapping[str, str]) -> str:
+    """Return the student's id for the name of a folder.
+
+    Parameters
+    ----------
+    folder : str
+    ids : dict of str to str
+        Ids by the name before the first underscore, for those that are not made of it.
+
+    Raises
+    ------
+    ValueError
+        If nothing of the name is left.
+    """
+    name = folder.partition("_")[0].strip()
+    found = ids.get(name) or re.sub(r"[^\w.@]+", "-", name.casefold()).strip("-.")
+    if not found or "/" in found or found.startswith("."):
+        raise ValueError(f"folder={shown(folder)}: no student's id can be made of it; give a list with --ids")
+    return found
+
+
+def collect(of: Path, course: Path, assignment: str, ids: Mapping[str, str] | None = None) -> dict[str, list[str]]:
+    """Copy notebooks to ``course/submitted/STUDENT/ASSIGNMENT``. Those of the same name that are there are replaced.
+
+    Parameters
+    ----------
+    of : Path
+        A zip, or a folder, with a folder for each student.
+    course : Path
+        The course's folder.
+    assignment : str
+    ids : dict of str to str, optional
+        Ids by name: see `id_of`.
+
+    Returns
+    -------
+    dict of str to list of str
+        The names of each student's files.
+
+    Raises
+    ------
+    ValueError
+        If there is no such course, assignment or zip, or two folders would be one student's.
+    """
+    if not (course / "source" / assignment).is_dir() or not assignment:
+        known = ", ".join(sorted(path.name for path in course.glob("source/*"))) or "none: make course first"
+        raise ValueError(f"assignment={assignment!r}: {course} has {known}")
+    whose: dict[str, str] = {}
+    collected: dict[str, list[str]] = {}
+    for folder, name, content, changed in sorted(_notebooks(of), key=lambda each: each[:2]):
+        student = id_of(folder, ids or {})
+        if whose.setdefault(student, folder) != folder:
+            raise ValueError(
+                f"of='{of}': {whose[student]} and {folder} would both be {student}; give a list with --ids"
+            )
+        to = course / "submitted" / student / assignment / name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(content)
+        utime(to, (changed, changed))
+        collected.setdefault(student, []).append(name)
+    return collected
+
+
+def _notebooks(of: Path) -> Iterator[Found]:
+    """Read the notebooks of students; of other files nothing is read."""
+    if of.is_dir():
+        for path in of.glob("*/**/*.ipynb"):
+            if ".ipynb_checkpoints" not in path.parts:
+                yield path.relative_to(of).parts[0], path.name, path.read_bytes(), path.stat().st_mtime
+        return
+    try:
+        archive = zipfile.ZipFile(of)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"of='{of}': this is neither a folder nor a zip ({error})") from None
+    with archive:
+        for member in archive.infolist():
+            parts = PurePosixPath(member.filename).parts
+            if len(parts) > 1 and parts[-1].endswith(".ipynb") and not {"..", "/", ".ipynb_checkpoints"} & set(parts):
+                yield parts[0], parts[-1], archive.read(member), datetime(*member.date_time).timestamp()
+
+
+def _ids(file: Path) -> dict[str, str]:
+    with file.open(newline="", encoding="utf-8-sig") as reading:
+        return {row[0].strip(): row[1].strip() for row in csv.reader(reading) if len(row) > 1}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Collect, and print who has handed in what."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lazydestroy.grading.collect", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("of", type=Path, metavar="ZIP_OR_FOLDER")
+    parser.add_argument("course", type=Path)
+    parser.add_argument("assignment")
+    parser.add_argument("--ids", type=Path, metavar="CSV", help="lines of NAME,ID, for ids that are not made of names")
+    given = parser.parse_args(arguments)
+    try:
+        found = collect(given.of, given.course, given.assignment, _ids(given.ids) if given.ids else {})
+    except (OSError, ValueError) as refused:
+        print(refused, file=sys.stderr)
+        return 2
+    for student, files in sorted(found.items()):
+        print(f"{student:20} {', '.join(files)}")
+    print(f"{len(found)} students; each must have typed this id into notebooks with numbers.")
+    return 0 if found else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
