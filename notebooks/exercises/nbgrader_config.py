@@ -1,8 +1,7 @@
 """How nbgrader makes the students' version of an assignment from the one with solutions, and grades what comes back.
 
-cd notebooks/exercises
-nbgrader generate_assignment write-the-patch
-nbgrader autograde write-the-patch
+Run nbgrader in the folder where this file is, one that `make course` made: nbgrader generate_assignment week-1. To
+grade, run make grade COURSE=... in the repository.
 """
 
 import os
@@ -32,5 +31,5 @@ config.Autograde.autograde_preprocessors = [
 # Points for each problem, not only for each assignment.
 config.ExportApp.plugin_class = "lazydestroy.grading.for_nbgrader.PointsPerProblem"
 
-# Where a notebook is run all the same, as an experiment is.
+# Where a notebook is run all the same, because it has tests that a teacher has written.
 config.ExecutePreprocessor.timeout = 120
