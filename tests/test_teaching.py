@@ -73,6 +73,19 @@ def test_a_session_has_time_for_its_lessons_and_their_exercises():
         assert minutes <= CLASS_MINUTES - 10, session
 
 
+def test_a_session_without_an_hour_that_was_homework_says_its_minutes():
+    """A sum of what each lesson takes, with its exercises and without that hour."""
+    said = 0
+    for row in plan(1)[1:]:
+        found = [measured(each["file"]) for each in LESSON.finditer(row[2])]
+        hours = [sum(stars == 3 for stars in each.stars) for each in found]
+        minutes = [str((each.minutes[1] or each.minutes[0]) - 60 * out) for each, out in zip(found, hours, strict=True)]
+        if any(hours):
+            assert f"{' + '.join(minutes)} minutes" in row[3]
+            said += 1
+    assert said == 1
+
+
 def exercises_in(notebook: str) -> list[str]:
     text = "\n".join(each.source for each in committed(SOURCE / f"{notebook}.ipynb").cells if each.cell_type == "code")
     return re.findall(r'ld\.exercise\("([\w-]+)"', text)
@@ -152,5 +165,7 @@ def test_every_command_of_the_guide_is_one():
     targets = {target for rule in rules for target in rule.split()}
     asked = set(re.findall(r"\bmake ([a-z-]+)", "\n".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))))
     assert len(asked) > 4 and asked <= targets
-    for module in re.findall(r"python -m ((?:tools|benchmarks|tests)\.\w+)", text):
+    modules = re.findall(r"python -m ((?:tools|benchmarks|tests|lazydestroy)[\w.]*\w)", text)
+    assert "lazydestroy.grading.collect" in modules
+    for module in modules:
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
