@@ -48,13 +48,22 @@ def test_of_what_was_handed_in_twice_the_newest_counts(tmp_path, newest):
     assert not any("not graded" in note or "patch-4.ipynb is missing" in note for note in fixed.notes)
 
 
+def test_of_two_files_with_the_same_time_the_one_that_a_browser_numbered_counts(tmp_path):
+    handed_in(tmp_path, **{"patch-4 (1).ipynb": patch_4("NEW = 1"), "patch-4.ipynb": patch_4("OLD = 1")})
+    for path in tmp_path.glob("*.ipynb"):
+        os.utime(path, (1_700_000_000,) * 2)
+    fixed = fix(tmp_path, SOURCE / PATCH)
+    assert "NEW = 1" in (tmp_path / "patch-4.ipynb").read_text()
+    assert "(they have the same time)" in fixed.notes[0]
+
+
 @pytest.mark.parametrize("name", ["patch-4.ipynb", "patch-4 (1).ipynb"])
 def test_what_cannot_be_read_is_counted_and_not_called_missing(tmp_path, name):
     fixed = fix(handed_in(tmp_path, **{name: "this was lost"}), SOURCE / PATCH)
     assert fixed.unreadable == [name] and "damaged" in fixed.notes[0]
     assert "patch-4.ipynb is missing" not in fixed.notes and "patch-3.ipynb is missing" in fixed.notes
     said = summary([Submission("dave", "week-1", unreadable=[name])], 1.2)
-    assert said == f"1 submissions graded, 0 failed, in 1 s; 1 notebook could not be graded (dave/week-1/{name})."
+    assert said == f"1 submission graded, 0 failed, in 1 s; 1 notebook could not be graded (dave/week-1/{name})."
 
 
 def test_what_lies_in_the_wrong_place_is_told(course):
@@ -109,7 +118,7 @@ def test_a_class_is_graded_and_graded_again(course, capsys, monkeypatch):
     assert "The notebook has the problems of 'bob'; these are those of 'lea'." in said
     assert "no points for patch-6: Your answer is no Python" in said
     assert "tries that it shows: patch-6 3" in said
-    assert "are for you to grade" in said
+    assert "3 answers for you to grade" in said
     assert not (course / "harm").exists(), "a cell of an experiment was run"
     shown = (course / "autograded/bob/experiment/experiment.ipynb").read_text()
     assert "what it printed" in shown and "<script>" not in shown
@@ -133,7 +142,7 @@ def test_a_class_is_graded_and_graded_again(course, capsys, monkeypatch):
     assert sum(float(v) for k, v in points(course)["bob"].items() if k.startswith("experiment/")) == 10
     monkeypatch.undo()
     _, said = grade("--again", "--student", "bob")
-    assert "1 submissions graded, 0 failed" in said and "unchanged" not in said
+    assert "1 submission graded, 0 failed" in said and "unchanged" not in said
 
 
 def tried():

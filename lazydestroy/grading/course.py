@@ -22,6 +22,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..rounded import counted
 from .fixing import fix, points_cells
 from .graded import Graded
 from .handed_in import read
@@ -304,7 +305,7 @@ def table(submissions: list[Submission]) -> str:
         lines.append(f"{each.student:20} {each.assignment:22} {points}{unchanged}")
         lines += [f"    {note}" for note in each.notes]
         if each.waiting:
-            lines.append(f"    {each.waiting} {'answer is' if each.waiting == 1 else 'answers are'} for you to grade")
+            lines.append(f"    {counted(each.waiting, 'answers')} for you to grade")
     return "\n".join(lines)
 
 
@@ -312,11 +313,11 @@ def summary(submissions: list[Submission], seconds: float) -> str:
     """How many were graded and how many were not, in a sentence or two."""
     failed = sum(bool(each.failed) for each in submissions)
     unchanged = sum(each.unchanged for each in submissions)
-    graded = f"{len(submissions) - failed} submissions graded"
+    graded = f"{counted(len(submissions) - failed, 'submissions')} graded"
     said = f"{graded}{f' ({unchanged} unchanged)' if unchanged else ''}, {failed} failed, in {seconds:.0f} s"
     lost = [f"{each.student}/{each.assignment}/{name}" for each in submissions for name in each.unreadable]
     if lost:
-        said += f"; {len(lost)} notebook{'s' if len(lost) > 1 else ''} could not be graded ({', '.join(lost)})"
+        said += f"; {counted(len(lost), 'notebooks')} could not be graded ({', '.join(lost)})"
     return f"{said}."
 
 

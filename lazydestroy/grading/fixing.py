@@ -32,7 +32,8 @@ class Fixed:
 def fix(folder: Path, source: Path) -> Fixed:
     """Put the notebooks of a folder under the names that nbgrader looks for, one file each.
 
-    If there are several files for a notebook, the one that was changed last counts.
+    If there are several files for a notebook, the one that was changed last counts. Of those with the same time, one
+    with another name does, since browsers add a number to a later one: ``patch-3 (1).ipynb``.
 
     Parameters
     ----------
@@ -80,12 +81,14 @@ def _is_one_of(name: str, files: Sequence[str]) -> bool:
 def _keep_newest(name: str, files: Sequence[Path]) -> list[str]:
     """Keep the last file, under the notebook's name. Returns what the teacher should know."""
     *older, newest = files
+    same = any(file.stat().st_mtime == newest.stat().st_mtime for file in older)
     for file in older:
         file.unlink()
     newest.rename(newest.with_name(f"{name}.ipynb"))
     if older:
         names = " and ".join(sorted(file.name for file in files))
-        return [f"{names} are there: {newest.name} was changed last, and was graded as {name}.ipynb"]
+        why = "comes last by its name (they have the same time)" if same else "was changed last"
+        return [f"{names} are there: {newest.name} {why}, and was graded as {name}.ipynb"]
     return [] if newest.stem == name else [f"{newest.name} was graded as {name}.ipynb"]
 
 
