@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import sys
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+
+from .contact_sheet import pictures_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
@@ -140,7 +141,7 @@ SLIDES = (
         "Whoever gets a page that is still secure can't use it, and the kernel tries again, forever. A flag can't say "
         "how many guests there are.",
         "course/07-a-counter-instead-of-a-flag",
-        "picture",
+        "next-owner",
     ),
     Slide(
         "Version 1 had bugs of its own. Would you have found them?",
@@ -227,12 +228,9 @@ def picture(notebook: str, cell: str, folder: Path = FOLDER) -> tuple[str, str]:
     ValueError
         If there is no such cell, or it shows no picture.
     """
-    cells = json.loads((folder / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
-    outputs = [output for each in cells if each["id"] == cell for output in each.get("outputs", [])]
-    for output in outputs:
-        if "image/png" in output.get("data", {}):
-            alt = output.get("metadata", {}).get("image/png", {}).get("alt", "")
-            return "".join(output["data"]["image/png"]).replace("\n", ""), alt
+    for shown in pictures_of(folder / f"{notebook}.ipynb", folder):
+        if shown.cell == cell:
+            return shown.data, shown.words
     raise ValueError(f"cell={cell!r}: {notebook}.ipynb shows no picture there; name the cell of one")
 
 

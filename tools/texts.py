@@ -60,4 +60,5 @@ def printed(package: Path) -> Iterator[tuple[str, str]]:
         name = path.relative_to(package)
         layers = any(map(name.is_relative_to, LAYERS))
         for line, text in sorted(texts_of(path.read_text(encoding="utf-8"), docstrings=layers)):
-            yield f"{name.as_posix()}:{line}", text
+            if not text.startswith("<style>"):
+                yield f"{name.as_posix()}:{line}", text
