@@ -48,9 +48,9 @@ def plot_run(run: Run) -> Picture:
     """
     expect(Run, run, "run", "a run, such as ld.reboot('4 GiB')")
     lanes = _lanes_height(run)
-    picture = Picture(HEAD + lanes + BETWEEN + 2.3 + 1.0)
+    picture = Picture(HEAD + lanes + BETWEEN + 2.22 + 1.0)
     TimelinePanel(picture.panel(HEAD, lanes), label=False).show(run)
-    MemoryPanel(picture.panel(HEAD + lanes + BETWEEN, 2.3)).show(run)
+    MemoryPanel(picture.panel(HEAD + lanes + BETWEEN, 2.22)).show(run)
     picture.say(finding(run), setting(run), describe(run))
     return picture
 
