@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
 import numpy as np
 
-from ..rounded import about_duration, about_size
+from ..rounded import about_size
 from ..tables import html_table
 
 FILE = "far.json"
@@ -69,7 +70,7 @@ class Far:
     def cells(self) -> tuple[str, ...]:
         """A line of the table."""
         rate = self.transitions / self.seconds
-        time = about_duration(round(self.seconds * 1e9))
+        time = f"{self.seconds / 60:.0f} min"
         seen = (self.kernel, time, f"{self.states:,}", str(self.complete - 1), f"{rate:,.0f}", about_size(self.memory))
         if self.broken:
             return (*seen, f"breaks: {self.broken}", "", "")
@@ -79,9 +80,9 @@ class Far:
         room = [states / self.states * self.memory for states in self.in_all]
         return (
             *seen,
-            _between([f"{states:.0e}" for states in self.in_all]),
-            _between([about_duration(round(seconds * 1e9)) for seconds in rest]),
-            _between([about_size(round(size)) for size in room]),
+            _between(self.in_all, 1e6, "million"),
+            _between(rest, 3600, "hours"),
+            _between(room, 1 << 30, "GiB"),
         )
 
 
@@ -103,15 +104,17 @@ def guesses(levels: tuple[int, ...]) -> list[float]:
     return found
 
 
-def _between(ends: list[str]) -> str:
-    return ends[0] if ends[0] == ends[-1] else " to ".join(ends)
+def _between(ends: Iterable[float], unit: float, word: str) -> str:
+    """Both ends in a unit, to two digits: an estimate has no more."""
+    numbers = [f"{float(f'{end / unit:.2g}'):,g}" for end in ends]
+    return f"{' to '.join(dict.fromkeys(numbers))} {word}"
 
 
 HEAD = (
     "kernel",
     "time",
     "states seen",
-    "every sequence of so many actions",
+    "complete up to so many actions",
     "transitions a second",
     "memory",
     "states in all, estimated",
