@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -65,14 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def reached(kernel: ld.series.Series, failures: tuple[str, ...], seconds: float, workers: int, memory: float) -> Far:
     """Search until the time is over, or the memory is used up, or the end is reached."""
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), sum(os.times()[:4])
     with ProcessPoolExecutor(workers) as executor:
         search = Search(kernel, bounds_of(kernel, {**BOUNDS, "failures": failures}), executor=executor)
         with rarely_collecting(), closing(iter(search)) as steps:
             for tried, _ in enumerate(steps):
-                if tried % 100 == 0 and (time.perf_counter() - began > seconds or _used(resource.RUSAGE_SELF) > memory):
+                if tried % 100 == 0 and (time.perf_counter() - began > seconds or _resident(os.getpid()) > memory):
                     break
         took = time.perf_counter() - began
+        memory_used = sum(map(_resident, (os.getpid(), *executor._processes)))
+    cpu = max(sum(os.times()[:4]) - worked, 0.01)  # the clock ticks a hundred times a second
     broken = "" if search.broken is None else _told(search)
     levels = levels_of(search)
     return Far(
@@ -82,7 +84,8 @@ def reached(kernel: ld.series.Series, failures: tuple[str, ...], seconds: float,
         dealt_with=len(search.nodes) - len(search.queue),
         transitions=search.transitions,
         seconds=round(took, 1),
-        memory=_used(resource.RUSAGE_SELF) + workers * _used(resource.RUSAGE_CHILDREN),
+        cpu_seconds=round(cpu, 2),
+        memory=memory_used,
         exhausted=search.exhausted and not broken,
         broken=broken,
     )
@@ -104,9 +107,9 @@ def _told(search: Search) -> str:
     return trace.violation
 
 
-def _used(whose: int) -> int:
-    """The most memory that this process, or one that it has waited for, has had, in bytes."""
-    return resource.getrusage(whose).ru_maxrss * 1024
+def _resident(process: int) -> int:
+    """Bytes of a process that are in memory. This needs Linux."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

@@ -63,12 +63,12 @@ def test_of_a_bell_curve_the_rest_is_guessed_right():
 
 def test_while_the_growth_does_not_slow_down_there_is_no_estimate():
     assert guesses((1, 2, 6, 30, 300)) == []
-    far = Far("kernel", (1, 2, 6, 30, 300, 9), 5, 40, 100, 1.0, 1 << 30, exhausted=False, broken="")
+    far = Far("kernel", (1, 2, 6, 30, 300, 9), 5, 40, 100, 1.0, 1.0, 1 << 30, exhausted=False, broken="")
     assert far.in_all is None and "can't be told yet" in far.cells()
 
 
 def test_of_what_is_exhausted_nothing_is_estimated():
-    far = Far("kernel", (1, 2, 3), 3, 6, 100, 1.0, 1 << 30, exhausted=True, broken="")
+    far = Far("kernel", (1, 2, 3), 3, 6, 100, 1.0, 1.0, 1 << 30, exhausted=True, broken="")
     assert far.in_all == (6, 6)
 
 

@@ -34,10 +34,10 @@ class Far:
     dealt_with : int
         States in which all that can happen was tried.
     transitions : int
-    seconds : float
-        What it took, on two cores.
+    seconds, cpu_seconds : float
+        What it took; and how long the cores worked for it, those of all processes together.
     memory : int
-        Bytes, of all processes together.
+        Bytes, of all processes together, at the end.
     exhausted : bool
         These are all states that there are.
     broken : str
@@ -50,6 +50,7 @@ class Far:
     dealt_with: int
     transitions: int
     seconds: float
+    cpu_seconds: float
     memory: int
     exhausted: bool
     broken: str
@@ -69,14 +70,14 @@ class Far:
 
     def cells(self) -> tuple[str, ...]:
         """A line of the table."""
-        rate = self.transitions / self.seconds
-        time = f"{self.seconds / 60:.0f} min"
+        rate = self.transitions / self.cpu_seconds
+        time = f"{self.seconds / 60:.0f} min ({self.cpu_seconds / 60:.0f})"
         seen = (self.kernel, time, f"{self.states:,}", str(self.complete - 1), f"{rate:,.0f}", about_size(self.memory))
         if self.broken:
             return (*seen, f"breaks: {self.broken}", "", "")
         if self.in_all is None:
             return (*seen, "can't be told yet", "", "")
-        rest = [states / self.dealt_with * self.seconds for states in self.in_all]
+        rest = [states / self.dealt_with * self.cpu_seconds for states in self.in_all]
         room = [states / self.states * self.memory for states in self.in_all]
         return (
             *seen,
@@ -112,13 +113,13 @@ def _between(ends: Iterable[float], unit: float, word: str) -> str:
 
 HEAD = (
     "kernel",
-    "time",
+    "time (of CPUs)",
     "states seen",
     "complete up to so many actions",
-    "transitions a second",
+    "transitions per CPU second",
     "memory",
     "states in all, estimated",
-    "time for all",
+    "CPU time for all",
     "memory for all",
 )
 
