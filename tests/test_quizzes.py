@@ -96,7 +96,7 @@ def options_of_all():
         yield name, [option.label for option in options], [option.expected for option in options]
 
 
-@pytest.mark.parametrize(("name", "labels", "right"), options_of_all())
+@pytest.mark.parametrize(("name", "labels", "right"), list(options_of_all()))
 def test_no_option_of_a_question_can_be_told_by_its_form(name, labels, right):
     assert len({label.rstrip()[-1] in ".?!" for label in labels}) == 1, "a full stop behind all of them, or behind none"
     explained = [":" in label for label in labels]

@@ -129,10 +129,10 @@ def check(
         step of every state. The result is the same, and takes about ten times as long.
     executor : concurrent.futures.Executor, optional
         Its workers do most of the work: such as a ``ProcessPoolExecutor``, or what ``get_executor()`` gives of a Dask
-        client. Each learns for itself what steps do, so it takes a large search to make up for it. The verdict, the
-        trace, and how many states and transitions there are don't depend on how many workers there are, nor on which
-        is done first. If a worker dies, and the executor with it, the search goes on in this process, and warns. None:
-        all is done in this process.
+        client. Each learns for itself what steps do, so it takes a large search, and more than two cores, to make up
+        for it. The verdict, the trace, and how many states and transitions there are don't depend on how many workers
+        there are, nor on which is done first. If a worker dies, and the executor with it, the search goes on in this
+        process, and warns. None: all is done in this process.
     **bounds
         Fields of `Bounds`: how large the machine is and what may happen on it, such as ``pages=3`` or
         ``host=("io", "swap")``. ``failures=`` takes names of `lazydestroy.series.failures.FAILURES`, which says of each
