@@ -114,7 +114,7 @@ SLIDES = (
         "Now they explain. The point to find: sharing doesn't change the owner, so nothing complains before the import "
         "does.",
         "course/03-old-pages-new-guest",
-        "check-7",
+        "predict-shared",
     ),
     Slide(
         "A rule of the firmware keeps the thread from harm",
