@@ -39,7 +39,7 @@ class Shown:
     notebook, cell : str
         The notebook, in the folder of notebooks, and the id of the cell.
     title, words : str
-        Its title, as far as the output says it, and the picture in words.
+        Its title, as far as the output says it (a prediction's doesn't), and the picture in words.
     data : str
         The PNG file in base64.
     """
@@ -86,8 +86,7 @@ def _shown(output: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         words = about.get("image/png", {}).get("alt", "")
         yield said["title"] if said else "", words, "".join(data["image/png"]).replace("\n", "")
     for found in IN_HTML.finditer("".join(data.get("text/html", ""))):
-        words = unescape(found["alt"] or "")
-        yield words.split(". ")[0], words, found["data"]
+        yield "", unescape(found["alt"] or ""), found["data"]
 
 
 def pictures(folder: Path) -> list[Shown]:
