@@ -1,5 +1,6 @@
 """Settings for the whole suite."""
 
+import gc
 import os
 import shutil
 import sys
@@ -32,6 +33,12 @@ def pytest_pycollect_makeitem(collector):
                 given = ", ".join(map(repr, mark.args))
                 raise collector.CollectError(f'{item.name}: long({given}) gives no reason; write long("why it is")')
     return made
+
+
+def pytest_collection_finish():
+    """Keep what thousands of tests are made of out of each garbage collection; some tests call for many."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -69,12 +70,15 @@ def one_line(text: str) -> str:
 
 def exported(cell: Any, template: str) -> str:
     """The outputs of a cell as nbconvert writes them: "basic" knows nothing of JupyterLab, "lab" is the usual one."""
+    body, _ = _exporter(template).from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    return body
+
+
+@cache
+def _exporter(template: str) -> Any:
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(template_name=template, exclude_input=True, exclude_output_prompt=True)
-    alone = nbformat.v4.new_notebook(cells=[cell])
-    body, _ = exporter.from_notebook_node(alone)
-    return body
+    return HTMLExporter(template_name=template, exclude_input=True, exclude_output_prompt=True)
 
 
 def raw(cell: Any) -> str:

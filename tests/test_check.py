@@ -465,7 +465,9 @@ def test_if_steps_look_at_what_is_not_noted_the_search_finds_out_and_runs_every_
     assert len(search.nodes) == check(v1_fixed, learn=False, **bounds).states
 
 
-@pytest.mark.parametrize("unseen", ["state", "refs"])
+@pytest.mark.parametrize(
+    "unseen", long_unless(lambda field: field == "state", "runs every step of a search, twice", ["state", "refs"])
+)
 def test_if_a_step_looks_at_a_field_that_is_not_noted_the_search_finds_out(unseen, monkeypatch):
     note = Touched.note
     monkeypatch.setattr(

@@ -1,5 +1,6 @@
 """The core by itself: frames, tables, deferred lists, locks, and tasks that step through pages in virtual time."""
 
+import itertools
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import long_unless
 
 from lazydestroy._core import (
     Deadlock,
@@ -1620,8 +1622,12 @@ def locks_forever(engine, lock):
         engine.release(lock)
 
 
-@pytest.mark.parametrize("tabled", [True, False])
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize(
+    ("tabled", "busy"),
+    long_unless(
+        lambda both: both[0] is both[1], "each of the two is tried", itertools.product((True, False), repeat=2)
+    ),
+)
 @pytest.mark.parametrize(
     "named, others_act, flow",
     [

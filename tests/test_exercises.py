@@ -23,11 +23,15 @@ from lazydestroy.exercises.families.searching import MISSING_PATCH
 from lazydestroy.exercises.numbers import COUNT, SIZE, TIME, Draw
 from lazydestroy.series.world import World
 
-SEEDS = (0, 1, 2, 3, "s1234567", "Ada")
+SEEDS = (0, 1, 2, 3, "s1234567", "Eve")
 
 problems = pytest.mark.parametrize(
     "problem",
-    [NumberExercise(family, seed) for family in FAMILIES for seed in SEEDS],
+    long_unless(
+        lambda problem: (problem.name, problem.seed) != (MISSING_PATCH.name, 0),
+        "its search takes seconds; those of other seeds do not",
+        [NumberExercise(family, seed) for family in FAMILIES for seed in SEEDS],
+    ),
     ids=lambda problem: problem.label,
 )
 families = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

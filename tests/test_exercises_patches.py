@@ -7,6 +7,7 @@ import pytest
 from marks import long_unless
 
 import lazydestroy as ld
+from lazydestroy.exercises import bounded
 from lazydestroy.exercises.credit import breaks_when_idle
 from lazydestroy.exercises.patches import PATCHES, p03, p04, p07, p08
 from lazydestroy.series import Series
@@ -174,7 +175,9 @@ def test_an_answer_that_the_kernel_cannot_call_is_told_at_once():
     assert p03.EXERCISE.check(Names).trace is not None
 
 
-def test_a_loop_without_an_end_is_told():
+def test_a_loop_without_an_end_is_told(monkeypatch):
+    monkeypatch.setattr(bounded, "BUSY_S", 0.5)  # it is tried by hand, too, for partial credit
+
     class Insists(p03.ModelAnswer):
         def do_secure_storage_violation(self, kvm, gaddr):
             page = self.gmap_page(kvm.gmap, gaddr)

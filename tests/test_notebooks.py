@@ -41,9 +41,7 @@ TEXTS = [*NOTEBOOKS, ROOT / "README.md"]
 ONE_OF_EACH_KIND = {
     "index.ipynb",
     "course/01-why-is-the-reboot-slow.ipynb",
-    "course/03-old-pages-new-guest.ipynb",
     "side/poisoned-table.ipynb",
-    "reviewers/in-the-background.ipynb",
     "reference/teaching.ipynb",
     "exercises/release/predict-and-compute/1-pages.ipynb",
     "exercises/source/predict-and-compute/1-pages.ipynb",
