@@ -89,9 +89,9 @@ def available_memory(root: str | os.PathLike[str] = "/") -> int:
 
 def _meminfo(root: Path) -> Iterator[int]:
     """What the kernel thinks can be had without swapping."""
-    figures = _figures(root / "proc/meminfo")
-    if "MemAvailable" in figures:
-        yield figures["MemAvailable"] << 10
+    available = _figure(root / "proc/meminfo", "MemAvailable")
+    if available is not None:
+        yield available << 10
 
 
 def _cgroups_v2(root: Path) -> Iterator[int]:
@@ -162,13 +162,17 @@ def _left(group: Path, limit_file: str, usage_file: str, cache: str) -> Iterator
         return
     usage = _text(group / usage_file).strip()
     if usage.isdigit():
-        yield int(limit) - int(usage) + _figures(group / "memory.stat").get(cache, 0)
+        yield int(limit) - int(usage) + (_figure(group / "memory.stat", cache) or 0)
 
 
-def _figures(path: Path) -> dict[str, int]:
-    """The figures of a file with a name and a number in each line."""
-    words = (line.replace(":", " ").split() for line in _text(path).splitlines())
-    return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdigit()}
+def _figure(path: Path, name: str) -> int | None:
+    """The figure in a file with a name and a number in each line."""
+    for line in _text(path).splitlines():
+        if line.startswith(name):
+            words = line.replace(":", " ").split()
+            if words[0] == name and len(words) > 1 and words[1].isdigit():
+                return int(words[1])
+    return None
 
 
 def _text(path: Path) -> str:

@@ -145,7 +145,7 @@ def test_each_cell_has_a_page_of_its_own(pages, most):
 
 
 def test_the_rest_of_the_host_is_all_that_is_not_the_guests():
-    assert watched(base=3, guest=4, host=12) == [3, 4, 5, 6, 0, 1, 2, 7, 8, 9, 10, 11]
+    assert watched(base=3, guest=4, host=12) == (3, 4, 5, 6, 0, 1, 2, 7, 8, 9, 10, 11)
 
 
 def test_numbers_of_classes_that_are_given_away_meanwhile_keep_their_meaning():

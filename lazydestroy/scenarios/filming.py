@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
+from itertools import groupby
 
 import numpy as np
 
@@ -36,10 +38,11 @@ def middles(pages: int, most: int) -> Iterator[int]:
         yield (first + following) // 2
 
 
-def watched(base: int, guest: int, host: int) -> list[int]:
+@functools.lru_cache(maxsize=64)
+def watched(base: int, guest: int, host: int) -> tuple[int, ...]:
     """Frame numbers to watch: of the guest's memory, which begins at frame `base`, then of the rest of the host."""
     rest = (pfn if pfn < base else pfn + guest for pfn in middles(host - guest, REST_CELLS))
-    return [*(base + page for page in middles(guest, GUEST_CELLS)), *rest]
+    return (*(base + page for page in middles(guest, GUEST_CELLS)), *rest)
 
 
 def kind_of(record: Record, old: frozenset[int]) -> str:
@@ -58,15 +61,19 @@ def kind_of(record: Record, old: frozenset[int]) -> str:
 def film_of(machine: Machine, base: int) -> Film:
     """The film of a machine that has come to its end, of pages that `watched` chose."""
     times, classes, records = machine.engine.film()
+    ends = [(life.ended, handle) for handle, life in machine.lives.items() if life.ended is not None]
+    gone = np.searchsorted(sorted(ended for ended, _ in ends), times, side="right").tolist()
     kinds = np.zeros_like(classes)
-    for frame, (time, known) in enumerate(zip(times.tolist(), records, strict=True)):
-        old = frozenset(
-            handle for handle, life in machine.lives.items() if life.ended is not None and life.ended <= time
-        )
+    frame = 0
+    # frames whose classes stand for the same, and that know the same guests to be gone, are told in one go
+    for _, alike in groupby(zip(gone, map(id, records), strict=True)):
+        first, frame = frame, frame + len(list(alike))
+        known, time = records[first], int(times[first])
+        old = frozenset(handle for ended, handle in ends if ended <= time)
         number = np.zeros(len(known), np.uint8)
-        for cls in np.flatnonzero(np.bincount(classes[frame])).tolist():
+        for cls in np.flatnonzero(np.bincount(classes[first:frame].ravel())).tolist():
             number[cls] = _NUMBER[kind_of(known[cls], old)]
-        kinds[frame] = number[classes[frame]]
+        kinds[first:frame] = number[classes[first:frame]]
     guest, host = machine.guest_pages, len(machine.memory)
     return Film(
         times_ns=times - machine.time_zero,

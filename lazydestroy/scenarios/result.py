@@ -94,9 +94,9 @@ def _stretches(
     column = 9 + task.index
     points = [(start, done), (end, done_at_end)]
     if column < samples.shape[1] and done_at_end > done:
-        inside = samples[(samples[:, 0] > start) & (samples[:, 0] < end)]
-        inside = inside[(inside[:, column] > done) & (inside[:, column] < done_at_end)]
-        points[1:1] = [(int(row[0]), int(row[column])) for row in inside]
+        inside = samples[(samples[:, 0] > start) & (samples[:, 0] < end)][:, (0, column)]
+        inside = inside[(inside[:, 1] > done) & (inside[:, 1] < done_at_end)]
+        points[1:1] = map(tuple, inside.tolist())
         marks = np.array(points, float)
         keep = _thinned(marks[:, 0], marks[:, 1:])
         points = [point for point, wanted in zip(points, keep, strict=True) if wanted]
