@@ -430,11 +430,15 @@ def test_a_readers_own_settings_change_nothing():
 def test_a_panel_shows_one_run_after_another():
     picture = plots.Picture(4)
     panel = plots.TimelinePanel(picture.panel(1, 2))
-    panel.show(ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"))
-    many = len(picture.findobj())
-    panel.show(ld.reboot("1 GiB", kernel=BEFORE))
-    panel.show(ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"))
-    assert len(picture.findobj()) == many
+    runs = ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"), ld.reboot("1 GiB", kernel=BEFORE)
+    shown = []
+    for run in runs * 3:
+        panel.show(run)
+        alone = plots.Picture(4)
+        plots.TimelinePanel(alone.panel(1, 2)).show(run)
+        assert np.array_equal(picture.image(), alone.image())
+        shown.append((len(picture.findobj()), len(panel.changing())))
+    assert shown[4:] == shown[2:4], "artists are used again"
 
 
 @pytest.mark.parametrize("head", [True, False])

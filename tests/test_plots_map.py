@@ -45,7 +45,7 @@ def test_each_cell_has_the_colour_of_what_the_film_shows(run, share):
     picture = map_picture()
     panel = MapPanel(picture)
     panel.show(run, moment)
-    for text in panel._drawn:
+    for text in panel._drawn.shown:
         text.set_visible(False)
     kinds = run.film.at(moment)[0]
     drawn = [most_frequent(dots) for dots in cells_of(picture)]

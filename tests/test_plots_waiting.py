@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from matplotlib.patches import Rectangle
+from matplotlib.patches import PathPatch
 from matplotlib.text import Text
 from PIL import Image
 
@@ -38,9 +38,9 @@ def texts(picture):
 
 def bars(picture):
     """From when to when, by colour of the edge."""
-    boxes = [patch for patch in picture.axes[0].patches if isinstance(patch, Rectangle)]
-    found = [box for box in boxes if box.get_hatch() is not None]
-    return [(round(bar.get_x()), round(bar.get_x() + bar.get_width()), bar.get_edgecolor()) for bar in found]
+    found = [patch for patch in picture.axes[0].patches if isinstance(patch, PathPatch)]
+    times = [bar.get_path().vertices[:, 0] for bar in found]
+    return [(round(x.min()), round(x.max()), bar.get_edgecolor()) for x, bar in zip(times, found, strict=True)]
 
 
 @pytest.mark.parametrize(

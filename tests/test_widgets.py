@@ -98,13 +98,13 @@ def test_a_picture_that_is_shown_has_no_display_of_its_own(reboot):
 
 def test_the_figures_are_made_once_and_updated(reboot):
     figures, axes = dict(reboot.pictures), [picture.axes for picture in reboot.pictures.values()]
-    drawn = [len(view.panel._drawn) for view in reboot._views.values()]
+    drawn = [len(view.panel._drawn.shown) for view in reboot._views.values()]
     size = [Image.open(io.BytesIO(png)).size for png in images(reboot)]
     reboot.controls["memory"].value = 16 * GIB
     reboot.controls["memory"].value = 4 * GIB
     assert reboot.pictures == figures
     assert [picture.axes for picture in figures.values()] == axes
-    assert [len(view.panel._drawn) for view in reboot._views.values()] == drawn
+    assert [len(view.panel._drawn.shown) for view in reboot._views.values()] == drawn
     assert [Image.open(io.BytesIO(png)).size for png in images(reboot)] == size
 
 

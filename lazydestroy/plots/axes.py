@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.markers import TICKLEFT
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from ..questions.pictures import Unit
 from ..units import format_count, format_duration, format_rate, format_size
+from .artists import Artists
 from .fitting import widest, width
 from .picture import GREY, LEFT, RIGHT, WIDTH
 
@@ -138,38 +137,36 @@ def _linear(low: float, high: float, unit: Unit, most: int) -> list[float]:
     return [step * place for place in range(math.floor(low / step), math.floor(high / step) + 1)]
 
 
-def ticks_on_the_left(axes: Axes, names: Mapping[Any, str], label: str = "", length: float = 3.5) -> list[Artist]:
+def ticks_on_the_left(drawn: Artists, names: Mapping[Any, str], label: str = "", length: float = 3.5) -> None:
     """Draw ticks with names, and a label beside them, where matplotlib's own axis has them; it draws ten times as long.
 
     `length` is in points.
     """
+    axes, pad = drawn.axes, length + 3.5
     picture: Any = axes.get_figure()
-    pad = length + 3.5
     look: dict[str, Any] = {"zorder": 2.5, "clip_on": False}
     mark: Any = TICKLEFT
-    ticks = Line2D([0] * len(names), list(names), ls="", marker=mark, ms=length, mew=0.8, color="black", **look)
-    ticks.set_transform(axes.get_yaxis_transform())
-    drawn: list[Artist] = [axes.add_artist(ticks)]
+    across: Any = axes.get_yaxis_transform()
+    at = list(names)
+    drawn.line([0] * len(at), at, transform=across, ls="", marker=mark, ms=length, mew=0.8, color="black", **look)
     beside, va, ha = axes.get_yaxis_text1_transform(pad)
-    drawn += [axes.text(0, at, name, transform=beside, va=va, ha=ha, fontsize=11, **look) for at, name in names.items()]
+    for place, name in names.items():
+        drawn.text(0, place, name, transform=beside, va=va, ha=ha, fontsize=11, **look)
     if label:
         left = (pad + 4) / 72 + widest(list(names.values()), 11)
-        drawn.append(
-            axes.text(
-                0,
-                0.5,
-                label,
-                transform=axes.transAxes + ScaledTranslation(-left, 0, picture.dpi_scale_trans),
-                rotation=90,
-                rotation_mode="anchor",
-                va="bottom",
-                ha="center",
-                color="#222222",
-                fontsize=11,
-                **look,
-            )
+        drawn.text(
+            0,
+            0.5,
+            label,
+            transform=axes.transAxes + ScaledTranslation(-left, 0, picture.dpi_scale_trans),
+            rotation=90,
+            rotation_mode="anchor",
+            va="bottom",
+            ha="center",
+            color="#222222",
+            fontsize=11,
+            **look,
         )
-    return drawn
 
 
 # Marks: values with a name

@@ -12,6 +12,7 @@ from ..rounded import about_size
 from ..sweeps.many import MEMORY, STORIES, USED, Many
 from ..units import expect
 from ..units import size as read_size
+from .artists import Artists
 from .axes import ticks_on_the_left
 from .picture import GREY, HEAD, PALETTE, Picture, styled
 
@@ -75,7 +76,7 @@ def _draw(axes: Axes, bars: np.ndarray, low: float, high: float, last: bool) -> 
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×" if last else ""))
     axes.yaxis.set_major_locator(NullLocator())
     axes.grid(True, axis="x", color="#DDDDDD", lw=0.7)
-    ticks_on_the_left(axes, {row: f"{used} used" for row, used in zip(rows, _used(), strict=True)})
+    ticks_on_the_left(Artists(axes), {row: f"{used} used" for row, used in zip(rows, _used(), strict=True)})
     for row, (_, middle, ends) in enumerate(bars):
         axes.annotate(
             _times(middle), (ends, row), (6, 0), textcoords="offset points", va="center", fontsize=10, color=GREY

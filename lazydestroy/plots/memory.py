@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import floor, log2
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch, Polygon
+from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from ..page import PAGE_SIZE
 from ..rounded import about_duration
 from ..run import Run
 from ..units import format_size
+from .artists import polygon
 from .axes import ticks_on_the_left
 from .lanes import bands_of, run_end
 from .panel import Panel
@@ -34,7 +36,7 @@ class MemoryPanel(Panel):
 
     def show(self, run: Run, end: int | None = None) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds)."""
-        self._clear()
+        self._drawn.clear()
         with styled():
             host = int(run.parameters["host_memory"])
             unit, base = ("GiB", 1 << 30) if host >= 1 << 30 else ("MiB", 1 << 20)
@@ -47,7 +49,7 @@ class MemoryPanel(Panel):
                 self._legend(shown)
             power = floor(log2(host / base / 3))
             ticks = {tick: f"{tick:.{max(0, -power)}f}" for tick in np.arange(0, host / base, 2.0**power).tolist()}
-            self._add(*ticks_on_the_left(self.axes, ticks, f"memory ({unit})"))
+            ticks_on_the_left(self._drawn, ticks, f"memory ({unit})")
             self._host(host, host / base)
             self._stack(run.memory["time"], bands, max(end, run_end(run)))
             self._exhaustion(run, host / base)
@@ -60,10 +62,9 @@ class MemoryPanel(Panel):
             above = below + np.append(pages, pages[-1])
             if look is not PALETTE["free"] and pages.any():
                 corners = np.column_stack((there_and_back, np.concatenate((above, below[::-1]))))
-                area = Polygon(corners, joinstyle="round", **_area(look))
-                if self._dots(pages.max()) < SEEN:
-                    area.set_hatch("")  # none of its lines could be seen, but all would be drawn
-                self._add(self.axes.add_artist(area))
+                if self._dots(pages.max()) < SEEN:  # none of the lines of its hatch could be seen, but all be drawn
+                    look = replace(look, hatch="")
+                self._drawn.area(polygon(corners), joinstyle="round", **_area(look))
             below = above
 
     def _dots(self, amount: float) -> float:
@@ -90,25 +91,24 @@ class MemoryPanel(Panel):
 
     def _host(self, size: int, top: float) -> None:
         """The line above which there is no memory."""
-        self._add(
-            self.axes.axhline(top, color="black", lw=1.6, clip_on=False),
-            self.axes.text(
-                0.995,
-                1,
-                f"all of the host's memory: {format_size(size)}",
-                ha="right",
-                va="bottom",
-                fontsize=10,
-                color=GREY,
-                transform=self.axes.transAxes + ScaledTranslation(0, 3 / 72, self._picture.dpi_scale_trans),
-            ),
+        across: Any = self.axes.get_yaxis_transform()
+        self._drawn.line((0, 1), (top, top), transform=across, color="black", lw=1.6, clip_on=False)
+        self._drawn.text(
+            0.995,
+            1,
+            f"all of the host's memory: {format_size(size)}",
+            ha="right",
+            va="bottom",
+            fontsize=10,
+            color=GREY,
+            transform=self.axes.transAxes + ScaledTranslation(0, 3 / 72, self._picture.dpi_scale_trans),
         )
 
     def _exhaustion(self, run: Run, top: float) -> None:
         """Mark when nothing was free any more."""
         event = next((event for event in run.events if event.kind == "oom"), None)
         if event is not None:
-            self._add(
+            self._drawn.add(
                 *self.axes.plot(event.time_ns, top, "X", ms=11, mfc="black", mec="white", zorder=7, clip_on=False),
                 self.axes.annotate(
                     f"nothing is free: out of memory at {about_duration(event.time_ns)}",

@@ -18,6 +18,7 @@ from ..page import PAGE_SHIFT
 from ..rounded import about_duration, about_size
 from ..run import KINDS, Film, Run
 from ..units import duration, expect, format_size
+from .artists import Artists
 from .axes import ticks_on_the_left
 from .lanes import run_end
 from .panel import Panel
@@ -120,10 +121,11 @@ class MapPanel(Panel):
             self.rest = _axes(picture, _TOP + _DOWN * CELL[1] + _GAP, _BELOW)
             self._images = [_image(picture, self.guest, _DOWN), _image(picture, self.rest, _BELOW)]
         super().__init__(self.guest)
+        self._beside = Artists(self.rest)
 
     def changing(self) -> list[Artist]:
         """All that is not ground: there is none but the legend."""
-        return [*self._images, *self._drawn]
+        return [*self._images, *self._drawn.shown, *self._beside.shown]
 
     def show(self, run: Run, time_ns: int) -> None:
         """Show the pages of a run at a moment.
@@ -135,17 +137,18 @@ class MapPanel(Panel):
         """
         film = film_of(run)
         with styled():
-            self._clear()
+            self._drawn.clear()
+            self._beside.clear()
             self._explain(film)
             guest, rest = film.at(time_ns)
             self._images[0].set_data(_picture_of(guest, _DOWN))
             self._images[1].set_data(_picture_of(rest, _BELOW))
-            self._say(self.guest, "the guest's memory", film.guest_pages, film.guest_cells)
-            self._say(self.rest, "the rest of the host", film.rest_pages, film.rest_cells)
+            self._say(self._drawn, "the guest's memory", film.guest_pages, film.guest_cells)
+            self._say(self._beside, "the rest of the host", film.rest_pages, film.rest_cells)
             rows = -(-film.guest_cells // ACROSS)
             marks = range(0, rows + 1, max(1, rows // 2))
             addresses = {row: _address(row, film.guest_pages, film.guest_cells) for row in marks}
-            self._add(*ticks_on_the_left(self.guest, addresses, length=3))
+            ticks_on_the_left(self._drawn, addresses, length=3)
             self._name(guest)
 
     def _explain(self, film: Film) -> None:
@@ -168,11 +171,11 @@ class MapPanel(Panel):
                 picture.text(x, y, LOOKS[kind], va="center", fontsize=10.5),
             )
 
-    def _say(self, axes: Axes, name: str, pages: int, cells: int) -> None:
+    def _say(self, above: Artists, name: str, pages: int, cells: int) -> None:
         """Write above an area what it is."""
         each = "a page" if pages == cells else format_size(round(pages / cells) << PAGE_SHIFT)
         words = f"{name}, {format_size(pages << PAGE_SHIFT)}: a cell is {each}"
-        self._add(axes.text(0, -0.35, words, va="bottom", fontsize=10.5, color=GREY))
+        above.text(0, -0.35, words, va="bottom", fontsize=10.5, color=GREY)
 
     def _name(self, kinds: np.ndarray) -> None:
         """Write into the largest area of each kind what it is."""
@@ -181,18 +184,16 @@ class MapPanel(Panel):
             if length < 1.4 * ACROSS:
                 continue
             row = (first + length / 2) / ACROSS
-            self._add(
-                self.guest.text(
-                    ACROSS / 2,
-                    min(max(row, 0.7), _DOWN - 0.7),
-                    name.split(":")[0],
-                    ha="center",
-                    va="center",
-                    fontsize=11,
-                    fontweight="bold",
-                    bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "#888888", "lw": 0.6},
-                    zorder=6,
-                )
+            self._drawn.text(
+                ACROSS / 2,
+                min(max(row, 0.7), _DOWN - 0.7),
+                name.split(":")[0],
+                ha="center",
+                va="center",
+                fontsize=11,
+                fontweight="bold",
+                bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "#888888", "lw": 0.6},
+                zorder=6,
             )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from .artists import Artists
+
 
 class Panel:
     """Axes that stay, and what is drawn in them, which is replaced.
@@ -17,7 +19,7 @@ class Panel:
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
-        self._drawn: list[Artist] = []
+        self._drawn = Artists(axes)
         self._ground: list[Artist] = []
         self._made_for: tuple[Any, ...] | None = None
         picture: Any = axes.get_figure()
@@ -26,19 +28,11 @@ class Panel:
 
     def changing(self) -> list[Artist]:
         """All that is not ground."""
-        return self._drawn
+        return self._drawn.shown
 
     def lines_above(self) -> list[Artist]:
         """What of the ground lies above things that change: the lines of the axes."""
         return [spine for spine in self.axes.spines.values() if spine.get_visible()]
-
-    def _clear(self) -> None:
-        for artist in self._drawn:
-            artist.remove()
-        self._drawn.clear()
-
-    def _add(self, *artists: Artist) -> None:
-        self._drawn += artists
 
     def _needs_ground(self, *made_for: Any) -> bool:
         """Whether the ground has to be made afresh for this; what there is of it is gone then."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
@@ -120,7 +119,7 @@ class ScalingPanel(Panel):
         scales: tuple[tuple[int, int], tuple[int, int]] | None = None,
     ) -> None:
         """Show `lines` over `sizes` (bytes to nanoseconds), and a dot, on `scales` (from and to, of each) that stay."""
-        self._clear()
+        self._drawn.clear()
         sizes = list(sizes)
         with styled():
             scales = scales or ((sizes[0], sizes[-1]), times_of(lines, dot))
@@ -192,19 +191,17 @@ class ScalingPanel(Panel):
         if at_the_edge:
             place, ha, va = (12, -7), "left", "top"
         beside = ScaledTranslation(place[0] / 72, place[1] / 72, self._picture.dpi_scale_trans)
-        self._add(
-            self.axes.add_artist(Line2D([memory], [ns], marker="D", ms=13, mfc="none", mec="black", mew=2.4, zorder=9)),
-            self.axes.text(
-                memory,
-                ns,
-                f"{about_size(memory)}: {about_duration(ns)}",
-                transform=self.axes.transData + beside,
-                ha=ha,
-                va=va,
-                fontweight="bold",
-                bbox={"boxstyle": "square,pad=0.2", "fc": "white", "ec": "black", "lw": 0.8},
-                zorder=10,
-            ),
+        self._drawn.line([memory], [ns], marker="D", ms=13, mfc="none", mec="black", mew=2.4, zorder=9)
+        self._drawn.text(
+            memory,
+            ns,
+            f"{about_size(memory)}: {about_duration(ns)}",
+            transform=self.axes.transData + beside,
+            ha=ha,
+            va=va,
+            fontweight="bold",
+            bbox={"boxstyle": "square,pad=0.2", "fc": "white", "ec": "black", "lw": 0.8},
+            zorder=10,
         )
 
 

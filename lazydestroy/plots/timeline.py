@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from ..run import Run
+from .artists import box
 from .lanes import Lane, Stretch, downtimes_of, lanes_of, run_end
 from .panel import Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, WIDTH, Look, styled
@@ -45,7 +44,7 @@ class TimelinePanel(Panel):
 
     def show(self, run: Run, end: int | None = None, room: int = 0) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds), with room for so many lanes."""
-        self._clear()
+        self._drawn.clear()
         with styled():
             lanes = lanes_of(run)
             self.end = end or run_end(run)
@@ -78,8 +77,7 @@ class TimelinePanel(Panel):
         for waits in (False, True):
             spans = [(stretch.start, stretch.end) for stretch in stretches if stretch.waits is waits]
             if spans:
-                bars = PathPatch(_boxes(spans, top, top + height), **_bar(look, waits), joinstyle="round", zorder=2)
-                self._add(self.axes.add_artist(bars))
+                self._drawn.area(_boxes(spans, top, top + height), **_bar(look, waits), joinstyle="round", zorder=2)
 
     def _write(self, place: int, lane: Lane, marks: list[int], labels: list[Span]) -> None:
         """Write activities into their bars; the longest that does not fit, beside its bar, if no mark is there."""
@@ -133,38 +131,34 @@ class TimelinePanel(Panel):
         return (min(stretch.end, self.end) - stretch.start) * self._per_ns()
 
     def _text(self, time: float, place: float, words: str, *, frame: bool = False, **options: Any) -> None:
-        box = {"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none"} if frame else None
-        self._add(self.axes.text(time, place, words, va="center", bbox=box, fontsize=10.5, zorder=4, **options))
+        around = {"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none"} if frame else None
+        self._drawn.text(time, place, words, va="center", bbox=around, fontsize=10.5, zorder=4, **options)
 
     def _downtime(self, run: Run, lanes: int) -> None:
         look = PALETTE["downtime"]
         spans = downtimes_of(run)
         for start, end in spans:
-            behind = Rectangle((start, 0), end - start, 1, color=look.colour, alpha=0.09, lw=0, zorder=1)
-            behind.set_transform(self.axes.get_xaxis_transform())
-            self._add(self.axes.add_artist(behind))
+            behind: dict[str, Any] = {"color": look.colour, "alpha": 0.09, "lw": 0, "zorder": 1}
+            self._drawn.area(box(start, 0, end, 1), transform=self.axes.get_xaxis_transform(), **behind)
             self._line((start, end), (-0.72, -0.72), lw=4, zorder=3)
         ends = self.end if run.downtime_ns is None and len(spans) == 1 else spans[-1][1]
         words = downtime_words(run)
         self._line((ends, ends), (-0.95, lanes - 0.5), lw=1.6, ls=(0, (4, 2)), zorder=5)
         inside = ends > 0.3 * self.end
-        self._add(
-            self.axes.text(
-                ends / 2 if inside else ends + 0.008 * self.end,
-                -0.72,
-                words,
-                ha="center" if inside else "left",
-                va="center",
-                color=look.colour,
-                fontweight="bold",
-                bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"} if inside else None,
-                zorder=6,
-            )
+        self._drawn.text(
+            ends / 2 if inside else ends + 0.008 * self.end,
+            -0.72,
+            words,
+            ha="center" if inside else "left",
+            va="center",
+            color=look.colour,
+            fontweight="bold",
+            bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"} if inside else None,
+            zorder=6,
         )
 
     def _line(self, times: Span, places: tuple[float, float], **options: Any) -> None:
-        line = Line2D(times, places, color=PALETTE["downtime"].colour, solid_capstyle="butt", **options)
-        self._add(self.axes.add_artist(line))
+        self._drawn.line(times, places, color=PALETTE["downtime"].colour, solid_capstyle="butt", **options)
 
     def _marks(self, run: Run, lanes: list[Lane], place: int) -> list[Any]:
         """What went wrong in a lane: the first event of each kind. An event without an actor is in the first lane."""
@@ -191,7 +185,7 @@ class TimelinePanel(Panel):
     def _mark(self, place: int, event: Any) -> None:
         """Mark what went wrong."""
         late = self._is_late(event)
-        self._add(
+        self._drawn.add(
             *self.axes.plot(event.time_ns, place, "X", ms=10, mfc="black", mec="white", zorder=7, clip_on=False),
             self.axes.annotate(
                 kind_of(event),

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 
 from ..page import PAGE_SHIFT
 from ..run import Run
 from ..units import expect, format_size
 from ..units import size as read_size
 from ..uvcb import UVC
+from .artists import box
 from .fitting import width
 from .panel import Panel
 from .picture import HEAD, LEFT, PALETTE, RIGHT, WIDTH, Look, Picture, styled
@@ -56,7 +56,7 @@ class WaitingPanel(Panel):
 
     def show(self, runs: Mapping[str, Run], end: int) -> None:
         """Show runs by the name of their kernel, on a time axis that ends at `end` (nanoseconds)."""
-        self._clear()
+        self._drawn.clear()
         self.end = end
         with styled():
             self._prepare(list(runs), START[next(iter(runs.values())).scenario])
@@ -97,9 +97,9 @@ class WaitingPanel(Panel):
 
     def _draw(self, bar: _Bar, middle: float, text: str, *, towards_left: bool) -> None:
         filled = "white" if bar.waits else bar.look.colour
-        box = Rectangle((bar.start, middle - 0.36 * ROW), bar.end - bar.start, 0.72 * ROW, fc=filled, lw=0.8, zorder=2)
-        box.set(ec=bar.look.colour, hatch="////" if bar.waits else "")
-        self._add(self.axes.add_artist(box))
+        drawn = box(bar.start, middle - 0.36 * ROW, bar.end, middle + 0.36 * ROW)
+        hatch = "////" if bar.waits else ""
+        self._drawn.area(drawn, fc=filled, ec=bar.look.colour, hatch=hatch, lw=0.8, zorder=2)
         colour = "white" if brightness(bar.look.colour) < 0.2 and not bar.waits else "black"
         if text and towards_left:
             self._write(bar.start + 0.006 * self.end, middle, text, colour, "left", frame=bar.waits)
@@ -107,10 +107,9 @@ class WaitingPanel(Panel):
             self._write((bar.start + min(bar.end, self.end)) / 2, middle, text, colour, "center", frame=bar.waits)
 
     def _write(self, time: float, middle: float, text: str, colour: str, side: str, frame: bool = False) -> None:
-        box = {"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none"} if frame else None
-        self._add(
-            self.axes.text(time, middle, text, ha=side, va="center", color=colour, fontsize=FONT, bbox=box, zorder=4)
-        )
+        around = {"boxstyle": "square,pad=0.12", "fc": "white", "ec": "none"} if frame else None
+        look = {"ha": side, "va": "center", "color": colour, "fontsize": FONT, "zorder": 4}
+        self._drawn.text(time, middle, text, bbox=around, **look)
 
 
 def _guest(run: Run, end: int) -> list[_Bar]:
