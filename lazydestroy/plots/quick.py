@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterator
-from itertools import chain, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
@@ -83,7 +81,8 @@ class Packer:
     """Packs one picture after another as a PNG file. Rows that were the same in the last picture are packed already."""
 
     def __init__(self) -> None:
-        self._bands: list[tuple[np.ndarray, bytes]] = []
+        self._before: Any = None
+        self._bands: list[_Band] = []
 
     def png(self, dots: np.ndarray) -> bytes:
         """Opaque dots of shape (height, width, 4) as a PNG file, without a loss.
@@ -92,22 +91,54 @@ class Packer:
         without any.
         """
         height, width, _ = dots.shape
-        rows: Any = np.zeros((height, 1 + 4 * width), np.uint8)  # 0: a row without a filter
-        rows[:, 1:] = dots.reshape(height, 4 * width)
+        rows: Any = dots.reshape(height, 4 * width)
+        self._pack(rows)
         header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)  # 8 bits each of red, green, blue, alpha
-        packed = _ZLIB + b"".join(self._packed(rows)) + _LAST + struct.pack(">I", zlib.adler32(rows))
+        packed = b"".join(band.packed for band in self._bands)
+        packed = _ZLIB + packed + _LAST + struct.pack(">I", _adler32(self._bands))
         return _PNG + b"".join(_chunk(*chunk) for chunk in ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b"")))
 
-    def _packed(self, rows: Any) -> Iterator[bytes]:
-        before, self._bands = self._bands, []
-        bands = (rows[top : top + BAND] for top in range(0, len(rows), BAND))
-        for band, known in zip(bands, chain(before, repeat(None)), strict=False):
-            if known is None or not np.array_equal(band, known[0]):
-                pack = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
-                known = band, pack.compress(band) + pack.flush(zlib.Z_FULL_FLUSH)
-            self._bands.append(known)
-            yield known[1]
+    def _pack(self, rows: Any) -> None:
+        """Pack the bands that have changed, each so that it can be unpacked without the others."""
+        tops = range(0, len(rows), BAND)
+        if self._before is None or self._before.shape != rows.shape:
+            self._before = rows.copy()
+            self._bands = [_band(rows[top : top + BAND]) for top in tops]
+            return
+        differ = (rows.view(np.uint32) != self._before.view(np.uint32)).any(axis=1)
+        for place in np.flatnonzero(np.logical_or.reduceat(differ, tops)).tolist():
+            band = rows[place * BAND : (place + 1) * BAND]
+            self._before[place * BAND : (place + 1) * BAND] = band
+            self._bands[place] = _band(band)
 
+
+class _Band(NamedTuple):
+    """Rows, packed; how many bytes they were, and their checksum."""
+
+    packed: bytes
+    size: int
+    adler32: int
+
+
+def _band(rows: Any) -> _Band:
+    filtered: Any = np.zeros((len(rows), 1 + rows.shape[1]), np.uint8)  # 0: a row without a filter
+    filtered[:, 1:] = rows
+    pack = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = pack.compress(filtered) + pack.flush(zlib.Z_FULL_FLUSH)
+    return _Band(packed, filtered.size, zlib.adler32(filtered))
+
+
+def _adler32(bands: list[_Band]) -> int:
+    """The checksum of bands one after the other, from their own (RFC 1950)."""
+    low, high = 1, 0
+    for _, size, adler32 in bands:
+        high += (adler32 >> 16) + size * (low - 1)
+        low += (adler32 & 0xFFFF) - 1
+    return high % _ADLER << 16 | low % _ADLER
+
+
+_ADLER = 65521
+"""What both halves of the checksum are counted up to."""
 
 BAND = 16
 """Rows that are packed for themselves."""
