@@ -43,12 +43,29 @@ class Access:
     ns: int
     events: tuple[Event, ...]
 
+    @property
+    def content(self) -> str:
+        """What kind of content was read: "zeros", "plaintext", "ciphertext", "host data"; or "nothing"."""
+        return self.saw.partition(" of ")[0] or "nothing"
+
+    @property
+    def short(self) -> str:
+        """What the hardware raised, and whether the access got through."""
+        return f"{self._raised}; {self._came}"
+
+    @property
+    def _raised(self) -> str:
+        return _counted(f"0x{number:X}" for number in self.interruptions) or "no exception"
+
+    @property
+    def _came(self) -> str:
+        return f"reads {self.saw}" if self.saw else "never gets through"
+
     def __str__(self) -> str:
-        raised = _counted(f"0x{number:X}" for number in self.interruptions) or "no exception"
-        parts = [f"{self.accessor} touches page {self.page}: {raised}"]
+        parts = [f"{self.accessor} touches page {self.page}: {self._raised}"]
         if self.uvcs:
             parts.append("calls " + _counted(self.uvcs))
-        parts.append(f"reads {self.saw}" if self.saw else "never gets through")
+        parts.append(self._came)
         parts.append(f"{units.format_duration(self.ns)}")
         return "; ".join(parts) + "".join(f"\n    {line}" for line in self._logged())
 

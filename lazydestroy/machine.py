@@ -458,6 +458,22 @@ class Machine(AsyncCommands, Host):
         with _told_apart():
             self.engine.run()
 
+    def steps(self) -> Told:
+        """Let everything that is under way come to its end, step by step, and say who did what.
+
+        Returns
+        -------
+        Told
+            A text with a line for each `step`, in order; steps in which a task only walks on are left out. Its
+            ``about(page)`` is what was done about one page.
+        """
+        told = []
+        while self.tasks:
+            told.append(self.step())
+            if told[-1].startswith("no task can act"):
+                break
+        return Told("\n".join(line for line in told if not line.endswith(": walks on")))
+
     def observe(self, accessor: str, page: int, flow: Flow) -> Access:
         """Let somebody do something about a guest's page, and tell what came of it; the flow returns what it read."""
         if not isinstance(accessor, str):
@@ -533,6 +549,17 @@ class Machine(AsyncCommands, Host):
     def __reduce_ex__(self, protocol: object) -> Any:
         """Refuse `copy` and `pickle`."""
         return _not_to_be_copied(self)
+
+
+class Told(str):
+    """What was done in some steps, line by line."""
+
+    __slots__ = ()
+
+    def about(self, page: int) -> str:
+        """Return the calls of the first step that worked on a page of the guest; "no call" if none did."""
+        found = (line.partition(f", page {page}: ")[2] for line in self.splitlines())
+        return next(filter(None, found), "no call")
 
 
 _KINDS = 240

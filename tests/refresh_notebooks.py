@@ -55,7 +55,9 @@ MEASURED = "measured"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_TEXT = "(a widget: run this cell to use it)"
 
-SOLUTION = re.compile(r"```python\n(?P<code>.*?)```(?P<between>\s*```text\n(?P<prints>.*?)```)?", re.DOTALL)
+SOLUTION = re.compile(
+    r"```python\n(?P<code>.*?)```(?P<between>\s*(?:It prints:\s*)?```text\n(?P<prints>.*?)```)?", re.DOTALL
+)
 
 PEAK = """\
 from pathlib import Path as _Path

@@ -185,6 +185,9 @@ def test_nothing_breaks_a_kernel_that_is_not_lazy_yet(number):
 def test_if_a_running_guests_pages_could_be_destroyed_its_data_would_be_lost():
     verdict = check(v1_fixed, destroy_needs_no_cpus=False, **QUICK)
     assert "data in page" in verdict.trace.violation and verdict.trace.violation.endswith("are lost")
+    assert verdict.trace.without == "rule 1"
+    assert verdict.steps == len(verdict.trace.moments) > 0
+    assert check(v1_fixed, **QUICK).steps == 0
 
 
 # Layers that are wrong in other ways

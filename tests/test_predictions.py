@@ -56,6 +56,13 @@ def test_an_answer_may_be_a_name_or_yes_and_no(value, label):
     assert ld.predict("whether", lambda: None, answer=lambda _: value).right.label == label
 
 
+def test_of_several_things_the_first_is_measured_and_of_a_list_its_length():
+    shown = ld.predict("time", lambda: (slow(), "a picture"))
+    assert shown.right.label == "late" and "a picture" in shown.outcome
+    assert ld.predict("whether", lambda: ("no", "yes")).right.label == "No."
+    assert ld.predict("time", lambda: None, answer=lambda _: [0] * 3).measured == 3
+
+
 @pytest.mark.parametrize("value", [10, np.int64(10), 10.0, np.float32(10)])
 def test_bounds_begin_with_the_least_and_end_before_the_most(value):
     assert ld.predict("time", lambda: None, answer=lambda _: value).right.label == "late"

@@ -47,3 +47,37 @@ def test_a_machine_parameter_is_handed_on():
 def test_what_it_does_not_take_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         ld.small_machine(**wrong)
+
+
+def test_the_steps_of_a_thread_are_told_line_by_line():
+    m = ld.small_machine(3)
+    m.reboot()
+    told = m.steps().splitlines()
+    assert [line.partition(": ")[2] for line in told] == ["DESTR_SEC_STOR"] * 3 + ["DESTROY_SEC_CONF"]
+    assert [f"page {page}" in line for page, line in enumerate(told[:3])] == [True] * 3
+    assert m.tasks == [] and m.steps() == ""
+
+
+def test_what_was_done_about_a_page_is_found_in_the_steps():
+    m = ld.small_machine(3)
+    m.reboot()
+    m.touch(0)
+    m.protect()
+    m.touch(2)
+    told = m.steps()
+    assert [told.about(page) for page in range(4)] == [
+        "DESTR_SEC_STOR (refused)",
+        "DESTR_SEC_STOR",
+        "DESTR_SEC_STOR (refused)",
+        "no call",
+    ]
+
+
+def test_an_access_has_a_kind_of_content_and_a_short_form():
+    m = ld.small_machine(3)
+    read = m.read(1)
+    assert (read.content, read.short) == ("ciphertext", "0x3D; reads ciphertext of A")
+    m = ld.small_machine(3, kernel=ld.series.v1_fixed.without(4))
+    m.reboot()
+    stopped = m.touch(1)
+    assert (stopped.content, stopped.short) == ("nothing", "0x3D; never gets through")

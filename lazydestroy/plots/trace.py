@@ -97,7 +97,8 @@ def plot_trace(trace: Trace) -> Picture:
             _draw(axes, here, left, cell, row)
             here += row.height
     picture.say("\n".join(title), "", _words(trace))
-    picture.say_below(f"{trace.kernel!r}: the fewest actions that break it, found by trying everything", top - 0.28)
+    kernel = f"{trace.kernel!r}, Ultravisor without {trace.without}" if trace.without else repr(trace.kernel)
+    picture.say_below(f"{kernel}: the fewest actions that break it, found by trying everything", top - 0.28)
     return picture
 
 

@@ -104,11 +104,12 @@ def _finding_of_loop(run: Run) -> str:
 
 
 def downtime_words(run: Run) -> str:
-    """How long the downtime was; of several, the shortest and the longest."""
+    """How long you wait: the downtime of a reboot, or `wait()`; of several, the shortest and the longest."""
+    what = "wait()" if run.scenario == "shutdown" else "downtime"
     if not run.downtimes_ns:
-        return "downtime: never ends"
+        return f"{what}: never ends"
     least, most = (about_duration(ns) for ns in (min(run.downtimes_ns), max(run.downtimes_ns)))
-    return f"downtime {most}" if least == most else f"downtime {least} to {most}"
+    return f"{what} {most}" if least == most else f"{what} {least} to {most}"
 
 
 def _finding_of_reboot(run: Run, waited: str) -> str:

@@ -66,7 +66,8 @@ class Predicted:
     options : tuple of Option
         One of them is expected.
     measured : str
-        The attribute of what the experiment returns that decides; empty: that itself does.
+        The attribute of what the experiment returns that decides; empty: that itself does. Of several things in a
+        tuple, the first one decides.
     """
 
     name: str
@@ -89,7 +90,7 @@ class Predicted:
 
         Parameters
         ----------
-        measured : str, bool or number
+        measured : str, bool, number, or a tuple or list, of which the length is taken
 
         Returns
         -------
@@ -108,6 +109,8 @@ class Predicted:
         raise ValueError(f"predict({self.name!r}): measured was {shown(value)}; {self._accepted()}")
 
     def _read(self, measured: Any) -> str | bool | float:
+        if isinstance(measured, tuple | list):
+            return len(measured)
         if isinstance(measured, np.bool_):
             return bool(measured)
         if isinstance(measured, str | bool):

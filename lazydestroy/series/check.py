@@ -62,6 +62,11 @@ class Verdict:
         """Whether nothing breaks the kernel, within the bounds."""
         return self.trace is None and self.exhausted
 
+    @property
+    def steps(self) -> int:
+        """How many steps the shortest way to harm has; 0 if none was found."""
+        return len(self.trace.moments) if self.trace else 0
+
     def plot(self) -> Any:
         """Draw the trace. There must be one."""
         if self.trace is None:

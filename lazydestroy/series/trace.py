@@ -70,6 +70,8 @@ class Trace:
         The same, as a reader wants it.
     line : str
         If Python raised an error in a layer: that line of it.
+    without : str
+        A rule of the Ultravisor that was turned off; empty if none was.
     """
 
     kernel: Series
@@ -77,6 +79,7 @@ class Trace:
     actions: tuple[Action, ...]
     moments: tuple[Moment, ...]
     line: str = ""
+    without: str = ""
 
     @property
     def story(self) -> str:
@@ -113,7 +116,8 @@ def told(kernel: Series, bounds: Bounds, actions: list[Action], stuck: bool) -> 
     if stuck:
         tasks = " and ".join(task.name for task in world.machine.tasks)
         violation = f"{tasks} will never come to an end"
-    return Trace(kernel, violation, tuple(actions), tuple(teller.moments()), world.line)
+    without = "" if bounds.destroy_needs_no_cpus else "rule 1"
+    return Trace(kernel, violation, tuple(actions), tuple(teller.moments()), world.line, without)
 
 
 @dataclass(slots=True)

@@ -108,7 +108,7 @@ def predict(name: str, outcome: Callable[[], Any], answer: Callable[[Any], Any] 
     answer : callable, optional
         Takes what `outcome` returned and returns what was measured: the name of an option, True or False for "yes" and
         "no", or a number within the bounds of one. Without it, the data say which attribute that is, or what `outcome`
-        returned is taken itself.
+        returned is taken itself; of several things in a tuple, the first.
 
     Returns
     -------
@@ -130,7 +130,8 @@ def predict(name: str, outcome: Callable[[], Any], answer: Callable[[Any], Any] 
 
 
 def _measured(asked: Predicted, value: Any) -> Any:
-    """What the data say is measured."""
+    """What the data say is measured: of several things in a tuple, the first."""
+    value = value[0] if type(value) is tuple and value else value
     if not asked.measured:
         return value
     try:
