@@ -367,3 +367,13 @@ def test_the_button_says_what_it_will_do():
     assert shown.task.value == "Measure kills a process that has 64 MiB of small pages."
     shown.helper.value = shown.huge_pages.value = True
     assert shown.task.value == "Measure kills a process that has 64 MiB of huge pages. A helper shares them."
+
+
+def test_the_button_does_not_promise_to_kill_where_it_cannot(mac):
+    shown = measure_exits()
+    shown.memory.value = 512 * MIB
+    told = shown.task.value
+    assert told.startswith(
+        "Measure shows a recorded end of a process that has 512 MiB of small pages. Nothing is killed"
+    )
+    assert live.why_not() in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import ipywidgets
@@ -27,6 +28,8 @@ class MeasuredExits(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
     button : ipywidgets.Button
     task : ipywidgets.HTML
         What the button will do.
+    reason : str
+        Why no process can be killed here; empty if one can.
     shown : ipywidgets.HTML
     exits : list of live.Exit
         What was measured, the last one at the end.
@@ -45,6 +48,7 @@ class MeasuredExits(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
         self.helper = ipywidgets.Checkbox(description="a helper shares it", indent=False, layout=narrow)
         self.huge_pages = ipywidgets.Checkbox(description="huge pages", indent=False, layout=narrow)
         self.button = ipywidgets.Button(description="Measure", button_style="primary")
+        self.reason = live.why_not()
         self.task = ipywidgets.HTML()
         self.shown = ipywidgets.HTML()
         self.exits: list[live.Exit] = []
@@ -63,7 +67,11 @@ class MeasuredExits(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
         """Say what the button will do."""
         pages = "huge pages" if self.huge_pages.value else "small pages"
         helper = " A helper shares them." if self.helper.value else ""
-        self.task.value = f"Measure kills a process that has {format_size(self.memory.value)} of {pages}.{helper}"
+        does = "shows a recorded end of" if self.reason else "kills"
+        why = f" Nothing is killed here: {self.reason}." if self.reason else ""
+        self.task.value = (
+            f"Measure {does} a process that has {format_size(self.memory.value)} of {pages}.{helper}{escape(why)}"
+        )
 
     def measure(self, _: Any = None) -> None:
         """Measure what the controls say, and show it below what was measured before it."""
