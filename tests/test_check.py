@@ -497,6 +497,16 @@ def test_what_is_learned_of_a_page_holds_for_others_that_look_the_same():
     assert sum(map(len, search.learned._known.values())) > search.done
 
 
+def test_few_steps_look_at_all_that_the_ultravisor_knows():
+    """To clean a page it asks for the configurations; how many it has made so far does not matter to that."""
+    search = searched(v1_fixed, {"pages": 1, "sharing": False, "failures": ("DESTROY_SEC_CPU",)})
+    noted = [places for rules in search.learned.rules.values() for places in rules]
+    parts = map(PARTS.index, ("uv", "made", "faults"))
+    uv, made, faults = ({places for places in noted if part in places} for part in parts)
+    assert made and len(made & uv) < len(uv) / 2
+    assert faults - uv and uv - faults
+
+
 def searched(kernel, bounds, before=None):
     """A search that has come to its end."""
     search = Search(kernel, bounds_of(kernel, bounds), before=before)

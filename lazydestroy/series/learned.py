@@ -357,7 +357,9 @@ def _places(noted: Collection[Any], before: list[int], after: list[int]) -> set[
     }
     if frames - set(before) - set(after) or any(callable(each) for each in noted):
         places.add(FRAMES)
-    if places & {FRAMES, VM, UV}:
+    if MARKS in places:  # each configuration has its mark
+        places.add(UV)
+    elif places & {FRAMES, VM}:
         places.add(MARKS)
     return places | {TASKS, VCPUS}.intersection(noted)
 

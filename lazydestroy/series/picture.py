@@ -122,9 +122,9 @@ class Pictures(Holding):
                         for handle, configuration in uv.configurations.items()
                     )
                 ),
-                (uv._configurations_made, uv._cpus_made),
-                tuple((fault.cmd, fault.handle, fault.times) for fault in uv.faults),
             ),
+            (uv._configurations_made, uv._cpus_made),
+            tuple((fault.cmd, fault.handle, fault.times) for fault in uv.faults),
             (
                 any(memory.record(origin >> PAGE_SHIFT).holder == Holder.FREE for origin in uv.marked),
                 uv.marked.get(gmap.table << PAGE_SHIFT),

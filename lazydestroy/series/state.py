@@ -69,11 +69,13 @@ class Process(NamedTuple):
 
 
 class Uv(NamedTuple):
-    """The Ultravisor, apart from what it has made of pages."""
+    """The configurations that the Ultravisor has.
+
+    What it has made of pages is in their records; what it has counted, and what was told to fail, are parts by
+    themselves, as most calls look at only one of these.
+    """
 
     configurations: tuple[tuple[Any, ...], ...]
-    made: tuple[int, int]
-    faults: tuple[Any, ...]
 
     @property
     def left(self) -> bool:
@@ -101,6 +103,8 @@ PARTS = (
     "process",
     "vm",
     "uv",
+    "made",
+    "faults",
     "marks",
     "injected",
     "flags",

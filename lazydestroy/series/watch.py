@@ -28,9 +28,12 @@ from layer to layer."""
 TASKS, VCPUS = "tasks", "vCPUs"
 """Noted if a step looks at all the other tasks, or at those of vCPUs."""
 
-_UV = dict.fromkeys(
-    ("configurations", "cpus", "marked", "tables", "faults", "base", "_configurations_made", "_cpus_made"), "uv"
-)
+_UV = {
+    **dict.fromkeys(("configurations", "cpus", "tables"), "uv"),
+    "marked": "marks",
+    **dict.fromkeys(("_configurations_made", "_cpus_made"), "made"),
+    "faults": "faults",
+}
 _PARTS: dict[type, dict[str, str]] = {
     Mm: {
         "mm_users": "users",
