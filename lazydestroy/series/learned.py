@@ -106,6 +106,10 @@ class Learned:
 
     def after(self, picture: Picture, move: Action) -> Picture | None:
         """The picture after a move, if it was learned what comes of it."""
+        if move[0] == "step":
+            after = self._goes_on(picture, move[1])
+            if after is not None:
+                return after
         for concern in _CONCERNS:
             what, concerned = self._concerned(picture, move, concern)
             if what not in self.rules:
@@ -119,6 +123,22 @@ class Learned:
                 self._remember(known, picture.cells, found)
             return self._changed(picture, move, concerned, *found)
         return None
+
+    def _goes_on(self, picture: Picture, index: int) -> Picture | None:
+        """The picture after a step that was looked up before, if all it does is go on with its own task: most do."""
+        cells, story, tasks, indices, made = picture
+        place = indices.index(index)
+        known = self._known.get(("step", tasks[place]))
+        found = None if known is None else known.get(cells)
+        if found is None or story.late:
+            return None
+        cells, effect = found
+        if effect.said or not effect.goes_on:
+            return None
+        (task,) = effect.tasks
+        if task != tasks[place]:
+            tasks = (*tasks[:place], task, *tasks[place + 1 :])
+        return Picture(cells, story, tasks, indices, made + effect.made)
 
     def _remember(self, known: dict[Any, Any], cells: tuple[int, ...], found: tuple[tuple[int, ...], Effect]) -> None:
         """Look it up at once the next time. Now and then all of this is forgotten: it is found again in the rules."""
@@ -202,10 +222,6 @@ class Learned:
         _, story, before, indices, made = picture
         if effect.said and trouble(effect.said, story.failed):
             return None
-        if effect.goes_on and move[0] == "step" and not story.late:
-            (place,), (task,) = concerned, effect.tasks
-            tasks = before if task == before[place] else (*before[:place], task, *before[place + 1 :])
-            return Picture(cells, story, tasks, indices, made + effect.made)
         things, after, ended = self.things, list(before), []
         for place, task in zip(concerned, effect.tasks, strict=True):
             after[place] = task

@@ -7,10 +7,12 @@ one state to the next is not here: the kernel's own code says that (`lazydestroy
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..kernel.structs import Answer, DeferredPriv, PvVmToBeDestroyed, Vcpu
+from ..kernel import Kernel
+from ..kernel.structs import Answer, DeferredPriv, PvVmToBeDestroyed, Struct, Vcpu
 from ..page import PAGE_SHIFT, Content, Holder, Page, Record, State
 from .bounds import Bounds
 from .holding import Holding
@@ -38,27 +40,26 @@ class Pictures(Holding):
     things : list
         What has been seen, each thing once: records of pages, standings of tasks, values of parts. Its place is its
         number.
+    number : callable
+        Gives the number of a thing; a new one if it has not been seen before.
     """
+
+    number: Callable[[Hashable], int]
 
     def __init__(self, bounds: Bounds, kernel_pages: int, sets_aside: bool = False) -> None:
         self.bounds, self.kernel_pages, self.sets_aside = bounds, kernel_pages, sets_aside
         self.any_order = sets_aside and bounds.userspace == "any"
-        self.things: list[Any] = []
-        self._numbers: dict[Hashable, int] = {}
+        self._numbers = _Numbers()
+        self.things = self._numbers.things
+        self.number = self._numbers.__getitem__
         self._flaws: dict[int, str] = {NOT_PRESENT: ""}
         self._found: dict[Hashable, str] = {}
-
-    def number(self, thing: Hashable) -> int:
-        """The number of a thing; a new one if it has not been seen before."""
-        number = self._numbers.setdefault(thing, len(self.things))
-        if number == len(self.things):
-            self.things.append(thing)
-        return number
 
     def within(self, bounds: Bounds) -> Pictures:
         """Takes pictures for another search of such machines; numbers stand for the same things in both."""
         other = Pictures(bounds, self.kernel_pages, self.sets_aside)
-        other.things, other._numbers, other._flaws = self.things, self._numbers, self._flaws
+        other.things, other.number, other._numbers = self.things, self.number, self._numbers
+        other._flaws = self._flaws
         return other
 
     # Taking one
@@ -137,6 +138,19 @@ class Pictures(Holding):
         return Picture(cells, story, standing, tuple(task.index for task in tasks), len(machine.engine.tasks))
 
 
+class _Numbers(dict[Hashable, int]):
+    """The numbers of things: a thing that is looked up and has none gets the next one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.things: list[Any] = []
+
+    def __missing__(self, thing: Hashable) -> int:
+        number = self[thing] = len(self.things)
+        self.things.append(thing)
+        return number
+
+
 def _matters(record: Record) -> bool:
     return record.holder != Holder.FREE or record.state != State.NON_SECURE or record.content == Content.PLAINTEXT
 
@@ -152,11 +166,15 @@ class _Where(NamedTuple):
         return self.machine.memory.record(pfn) if place is None else place
 
 
+_NAME = itemgetter(0)
+
+
 def _standing(task: Task, role: Role, where: _Where) -> Standing:
     frames = []
     generator = task.generator
     while generator is not None and (frame := getattr(generator, "gi_frame", None)) is not None:
-        values = tuple(sorted((name, _plain(value, where)) for name, value in frame.f_locals.items()))
+        # in which order Python tells them depends on when it was asked before
+        values = tuple([(name, _plain(value, where)) for name, value in sorted(frame.f_locals.items(), key=_NAME)])
         frames.append((generator.gi_code.co_name, frame.f_lasti, values))
         generator = generator.gi_yieldfrom
     following = where.machine.engine.next_step(task)
@@ -181,16 +199,18 @@ def _turn(task: Task, machine: Machine) -> int:
 
 def _plain(value: Any, where: _Where) -> Hashable:
     """What a variable adds to the state, if it is not a structure of the machine's."""
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, int | str):
         return value
+    if isinstance(value, Vcpu):
+        return value.vcpu_id
+    if isinstance(value, Struct | Kernel):  # most variables are one of these
+        return None
     if isinstance(value, DeferredPriv):
         return value.handle, value.has_mm
     if isinstance(value, PvVmToBeDestroyed):
         return "set aside", value.handle
     if isinstance(value, Answer):
         return value.r, value.rc, value.rrc
-    if isinstance(value, Vcpu):
-        return value.vcpu_id
     if isinstance(value, Page):
         return where.frame(value.pfn)
     if isinstance(value, tuple | list):
