@@ -85,7 +85,12 @@ def keeps_keys() -> ipywidgets.Output:
 
 
 async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a thread of its own, and wait for what it returns.
+    """Call a function in a thread of its own, and wait for what it returns."""
+    return await _begun(function, *arguments)
+
+
+def _begun(function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+    """Begin to call a function in a thread of its own; the future has what it returns.
 
     Where no thread can be started, or one is run to its end as soon as it is started, as in a browser's Python, the
     call is over before anything else happens. (`asyncio.to_thread` would wait forever there.)
@@ -115,7 +120,7 @@ async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         thread.start()
     except RuntimeError:  # can't start new thread
         work()
-    return await future
+    return future
 
 
 IN_A_BROWSER = sys.platform == "emscripten"
@@ -183,8 +188,8 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
     def _parts(self, values: Mapping[str, Any], hear: Hear) -> Iterator[Show]:
         """What is to be shown for these values, part by part: yields what shows a part.
 
-        Runs in a thread, up to each yield, and touches no widget and no picture. Between two parts something newer may
-        come first.
+        Runs in a thread, up to each yield, while the part before is shown. It touches no widget and no picture. Between
+        two parts something newer may come first.
         """
         raise NotImplementedError
 
@@ -282,16 +287,24 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
             halt = self._halt = threading.Event()
             self._began = time.perf_counter()
             patience = loop.call_later(PATIENCE, self._show_progress, wanted, 0.0, "")
+            parts = self._parts(self.values, self._listener(wanted, loop, halt))
+            coming = _begun(next, parts, None)
             try:
-                parts = self._parts(self.values, self._listener(wanted, loop, halt))
-                while self._newest == wanted and (show := await _in_thread(next, parts, None)):
-                    show()
+                while self._newest == wanted and (show := await coming):
+                    if IN_A_BROWSER:  # what is begun there is done before anything else
+                        show()
+                        coming = _begun(next, parts, None)
+                    else:
+                        coming = _begun(next, parts, None)
+                        show()
             except Exception as error:
                 # whatever it is: nobody waits for this task, so it is said where it is seen
                 if self._newest == wanted:
                     self._fail(error)
             finally:
                 patience.cancel()
+                with suppress(Exception):  # has been said, or nobody wants it
+                    await coming
                 self._ends(wanted)
 
     def _listener(
