@@ -8,6 +8,7 @@ accepted, for a value of a wrong type too.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import re
@@ -482,12 +483,12 @@ def format_size(count: int) -> str:
     The largest unit in which four digits say it exactly; if there is none, four digits of the largest unit, with
     trailing zeros: ``"64.00 GiB"`` was rounded, ``"64 GiB"`` was not.
     """
-    return _write(operator.index(count), SIZE_UNITS)
+    return _size(operator.index(count))
 
 
 def format_duration(nanoseconds: int) -> str:
     """Write nanoseconds for a reader: ``"1.5 µs"``, ``"25.95 s"``. Rounds as `format_size` does."""
-    return _write(operator.index(nanoseconds), {unit: ns for unit, ns in TIME_UNITS.items() if unit != "us"})
+    return _duration(operator.index(nanoseconds))
 
 
 def format_rate(bytes_per_second: int) -> str:
@@ -664,6 +665,16 @@ def _split(text: str) -> tuple[str, str]:
 
 
 _DIGITS = 4
+
+
+@functools.lru_cache(1024)
+def _size(count: int) -> str:
+    return _write(count, SIZE_UNITS)
+
+
+@functools.lru_cache(1024)
+def _duration(nanoseconds: int) -> str:
+    return _write(nanoseconds, {unit: ns for unit, ns in TIME_UNITS.items() if unit != "us"})
 
 
 def _write(count: int, units: dict[str, int]) -> str:

@@ -99,6 +99,11 @@ def _picture_of(kinds: np.ndarray, rows: int) -> np.ndarray:
 class _Tiles(FigureImage):
     """An image that is copied where a dot of it is a dot of the picture; to resample it takes ten times as long."""
 
+    def set_data(self, A: Any) -> None:
+        """Take dots of shape (height, width, 4) as they are: they need not be looked through for gaps and colours."""
+        self._A = A
+        self.stale = True
+
     def make_image(self, renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> tuple[Any, ...]:
         picture: Any = self.get_figure(root=True)
         if magnification != 1 or renderer.dpi != picture.dpi:
