@@ -50,7 +50,7 @@ class Submission:
     unchanged : bool
         Whether it was graded before, and nothing has changed since.
     given, most : float
-        Points that were given, and that there are.
+        Points that were given, and that there are. If it could not be graded: those of before, which are kept.
     """
 
     student: str
@@ -248,12 +248,18 @@ class Course:
                     submission.notes.append(f"{name}.ipynb: judging it failed: {type(error).__name__}: {error}")
 
     def _read_points(self, api: Any, submissions: list[Submission]) -> None:
+        from nbgrader.api import MissingEntry
+
         for submission in submissions:
             with api.gradebook as book:
                 if submission.failed:
                     book.update_or_create_student(submission.student)
-                    continue
-                found = book.find_submission(submission.assignment, submission.student)
+                try:
+                    found = book.find_submission(submission.assignment, submission.student)
+                except MissingEntry:
+                    if submission.failed:
+                        continue
+                    raise
                 submission.given, submission.most = round(found.score, 2), found.max_score
                 submission.waiting = sum(grade.needs_manual_grade for each in found.notebooks for grade in each.grades)
 
@@ -303,6 +309,8 @@ def table(submissions: list[Submission]) -> str:
         points = f"FAILED: {each.failed}" if each.failed else f"{each.given:g} of {each.most:g}"
         unchanged = " (unchanged)" if each.unchanged else ""
         lines.append(f"{each.student:20} {each.assignment:22} {points}{unchanged}")
+        if each.failed and each.most:
+            lines.append(f"    points.csv keeps the {each.given:g} of {each.most:g} from before")
         lines += [f"    {note}" for note in each.notes]
         if each.waiting:
             lines.append(f"    {counted(each.waiting, 'answers')} for you to grade")
