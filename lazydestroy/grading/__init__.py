@@ -3,7 +3,8 @@
 `handed_in` reads a notebook, and `judge` has each answer judged: `isolation` starts an interpreter with limits,
 `inside` is what runs there, `allowed` says what an answer may use, `calculating` runs cells for a number. `reports`
 puts the marks of one notebook together, `for_nbgrader` takes nbgrader's place where it would run a student's code, and
-`course` grades a whole course. Nothing else in this package needs them.
+`course` grades a whole course. `collect` and `moodle` carry work from a learning-management system and points back.
+Nothing else in this package needs them.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import re
 import sys
 import zipfile
@@ -20,6 +21,9 @@ from os import utime
 from pathlib import Path, PurePosixPath
 
 from ..units import shown
+
+FOLDERS = "collected.json"
+"""Where a course keeps which folder was whose: Moodle's way back goes by the number in its name."""
 
 Found = tuple[str, str, bytes, float]
 """Folder, file, content, and when it was changed."""
@@ -85,7 +89,29 @@ def collect(of: Path, course: Path, assignment: str, ids: Mapping[str, str] | No
         to.write_bytes(content)
         utime(to, (changed, changed))
         collected.setdefault(student, []).append(name)
+    _keep(course, assignment, whose)
     return collected
+
+
+def numbers(course: Path, assignment: str) -> dict[str, str]:
+    """Return Moodle's number of each student whose folder for an assignment had one: ``Ada Lovelace_123_...``."""
+    found = {
+        student: re.match(r"[^_]*_(\d+)_", folder) for student, folder in _kept(course).get(assignment, {}).items()
+    }
+    return {student: match[1] for student, match in found.items() if match}
+
+
+def _kept(course: Path) -> dict[str, dict[str, str]]:
+    file = course / FOLDERS
+    kept: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return kept
+
+
+def _keep(course: Path, assignment: str, whose: Mapping[str, str]) -> None:
+    """Remember whose folder was which; those who are collected later come on top."""
+    kept = _kept(course)
+    kept[assignment] = {**kept.get(assignment, {}), **whose}
+    (course / FOLDERS).write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _notebooks(of: Path) -> Iterator[Found]:
