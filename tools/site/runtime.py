@@ -16,21 +16,34 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from email.parser import HeaderParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from . import core
+from . import compiled, core
 
 PYODIDE = "0.29.5"
 """The version of npm's package ``pyodide``: the one that jupyterlite-pyodide-kernel in pyproject.toml is made for."""
 
+CACHE_TAG = "cpython-313"
+"""What stands in the names of its Python's files of bytecode (``sys.implementation.cache_tag`` there)."""
+
 PACKED = "pyodide.asm.wasm"
 """Pyodide's largest file, a third of which is left when it is compressed. Many hosts do not compress it, so we do."""
+
+LIBRARY = "python_stdlib.zip"
+"""Pyodide's file of Python's library."""
+
+LESSON = core.ROOT / "notebooks" / "course" / "01-why-is-the-reboot-slow.ipynb"
+"""What it imports is compiled beforehand."""
+
+WITH_SOURCES = "lazydestroy-"
+"""The wheel that keeps its sources beside their bytecode: the course shows code of the package."""
 
 UNPACKS = """\
 {{
@@ -110,7 +123,6 @@ def build(folder: Path, downloads: Path, wheels: Path) -> list[str]:
     downloads.mkdir(parents=True, exist_ok=True)
     package = _unpacked(_pyodide(downloads), downloads)
     shutil.copy(package / "pyodide.asm.js", folder)
-    _trimmed(package / "python_stdlib.zip", folder)
     unpacks = UNPACKS.format(name=PACKED, ending=ENDING)
     (folder / "pyodide.js").write_text(unpacks + (package / "pyodide.js").read_text("utf-8"), "utf-8")
     (folder / f"{PACKED}{ENDING}").write_bytes(gzip.compress((package / PACKED).read_bytes(), mtime=0))
@@ -120,7 +132,16 @@ def build(folder: Path, downloads: Path, wheels: Path) -> list[str]:
         found = _wheels(Path(scratch), wheels, platform, info["python"])
         found.append(core.wheel(Path(scratch), _sysconfigdata(package), platform, _version()))
         found += _kernels(Path(scratch))
-        packages = [_entry(_trimmed(wheel, folder)) for wheel in found]
+        bytecode = Path(scratch, "bytecode")
+        names = _filled(folder, package, found, info, bytecode)
+        compiled.compile_imported(folder, package, names, LESSON, bytecode)
+        return _filled(folder, package, found, info, bytecode)
+
+
+def _filled(folder: Path, package: Path, found: list[Path], info: dict[str, Any], bytecode: Path) -> list[str]:
+    """Put Python's library, the wheels and a list of them into a folder, with the bytecode that there is."""
+    _trimmed(package / LIBRARY, folder, bytecode)
+    packages = [_entry(_trimmed(wheel, folder, bytecode)) for wheel in found]
     packages += [_entry(_stand_in(folder, name)) for name in STAND_INS]
     known = {each["name"] for each in packages}
     for each in packages:
@@ -183,17 +204,31 @@ def _name(wheel: Path) -> str:
     return canonicalize_name(wheel.name.split("-")[0])
 
 
-def _trimmed(wheel: Path, folder: Path) -> Path:
-    """Copy a wheel, or Python's library, without what is never looked at."""
+def _trimmed(wheel: Path, folder: Path, bytecode: Path) -> Path:
+    """Copy a wheel, or Python's library, without what is never looked at, and with bytecode for its modules."""
     trimmed = folder / wheel.name
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(trimmed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as rest:
         for name in whole.namelist():
             if not name.endswith("/") and not NOT_IN_WHEELS.search(f"/{name}"):
-                content = whole.read(name)
-                if name.endswith(".so"):
-                    content = without_names(content)
-                rest.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+                made = bytecode / f"{name}c" if name.endswith(".py") else None
+                compiled_code = made.read_bytes() if made and made.exists() else b""
+                for part, content in _parts(name, whole.read(name), compiled_code, wheel.name.startswith(WITH_SOURCES)):
+                    rest.writestr(zipfile.ZipInfo(part), content, zipfile.ZIP_DEFLATED)
     return trimmed
+
+
+def _parts(name: str, content: bytes, bytecode: bytes, with_source: bool) -> Iterator[tuple[str, bytes]]:
+    """What a file of a wheel becomes: itself, or its bytecode, or both."""
+    if name.endswith(".so"):
+        yield name, without_names(content)
+    elif not bytecode:
+        yield name, content
+    elif with_source:
+        path = PurePosixPath(name)
+        yield name, content
+        yield str(path.parent / "__pycache__" / f"{path.stem}.{CACHE_TAG}.pyc"), bytecode
+    else:
+        yield f"{name}c", bytecode
 
 
 def without_names(module: bytes) -> bytes:
