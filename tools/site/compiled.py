@@ -41,7 +41,8 @@ for module in list(sys.modules.values()):
     inside = re.search(r"(?:python313\\\\.zip|site-packages)/(.+[.]py)$", file)
     if inside and hasattr(loader, "get_data"):
         source = loader.get_data(file)
-        code = compile(source, file, "exec", dont_inherit=True)
+        library = "site-packages" not in file
+        code = compile(source, file, "exec", dont_inherit=True, optimize=2 if library else 0)
         path = Path("/made", inside[1] + "c")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_code_to_hash_pyc(code, source_hash(source), False))
@@ -49,7 +50,8 @@ for module in list(sys.modules.values()):
 """
 """Bytecode that is never compared with its source: there may be none, and files in a browser have other times.
 
-It doesn't say in which column of a line an expression stands, and is smaller for it.
+It doesn't say in which column of a line an expression stands, and is smaller for it. Python's own library has no
+docstrings in it, as with ``python -OO``.
 """
 
 

@@ -16,9 +16,8 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from email.parser import HeaderParser
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from packaging.markers import Marker
@@ -30,9 +29,6 @@ from . import compiled, core
 PYODIDE = "0.29.5"
 """The version of npm's package ``pyodide``: the one that jupyterlite-pyodide-kernel in pyproject.toml is made for."""
 
-CACHE_TAG = "cpython-313"
-"""What stands in the names of its Python's files of bytecode (``sys.implementation.cache_tag`` there)."""
-
 PACKED = "pyodide.asm.wasm"
 """Pyodide's largest file, a third of which is left when it is compressed. Many hosts do not compress it, so we do."""
 
@@ -42,8 +38,11 @@ LIBRARY = "python_stdlib.zip"
 LESSON = core.ROOT / "notebooks" / "course" / "01-why-is-the-reboot-slow.ipynb"
 """What it imports is compiled beforehand."""
 
-WITH_SOURCES = "lazydestroy-"
-"""The wheel that keeps its sources beside their bytecode: the course shows code of the package."""
+SHOWN = "lazydestroy-"
+"""The wheel that keeps its sources: the course shows code of the package."""
+
+GROWTH_MAX = 4 / 3
+"""A wheel that bytecode would make larger by more stays as it is: more to fetch, and little to compile."""
 
 UNPACKS = """\
 {{
@@ -141,7 +140,7 @@ def build(folder: Path, downloads: Path, wheels: Path) -> list[str]:
 def _filled(folder: Path, package: Path, found: list[Path], info: dict[str, Any], bytecode: Path) -> list[str]:
     """Put Python's library, the wheels and a list of them into a folder, with the bytecode that there is."""
     _trimmed(package / LIBRARY, folder, bytecode)
-    packages = [_entry(_trimmed(wheel, folder, bytecode)) for wheel in found]
+    packages = [_entry(_compiled(wheel, folder, bytecode)) for wheel in found]
     packages += [_entry(_stand_in(folder, name)) for name in STAND_INS]
     known = {each["name"] for each in packages}
     for each in packages:
@@ -204,31 +203,33 @@ def _name(wheel: Path) -> str:
     return canonicalize_name(wheel.name.split("-")[0])
 
 
-def _trimmed(wheel: Path, folder: Path, bytecode: Path) -> Path:
-    """Copy a wheel, or Python's library, without what is never looked at, and with bytecode for its modules."""
+def _compiled(wheel: Path, folder: Path, bytecode: Path) -> Path:
+    """Copy a wheel with bytecode instead of sources, where that is worth it."""
+    trimmed = _trimmed(wheel, folder, None)
+    plain = trimmed.stat().st_size
+    if wheel.name.startswith(SHOWN) or _trimmed(wheel, folder, bytecode).stat().st_size <= GROWTH_MAX * plain:
+        return trimmed
+    return _trimmed(wheel, folder, None)
+
+
+def _trimmed(wheel: Path, folder: Path, bytecode: Path | None) -> Path:
+    """Copy a wheel, or Python's library, without what is never looked at, and with the bytecode that there is."""
     trimmed = folder / wheel.name
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(trimmed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as rest:
         for name in whole.namelist():
             if not name.endswith("/") and not NOT_IN_WHEELS.search(f"/{name}"):
-                made = bytecode / f"{name}c" if name.endswith(".py") else None
-                compiled_code = made.read_bytes() if made and made.exists() else b""
-                for part, content in _parts(name, whole.read(name), compiled_code, wheel.name.startswith(WITH_SOURCES)):
-                    rest.writestr(zipfile.ZipInfo(part), content, zipfile.ZIP_DEFLATED)
+                part, content = _part(name, whole.read(name), bytecode)
+                rest.writestr(zipfile.ZipInfo(part), content, zipfile.ZIP_DEFLATED)
     return trimmed
 
 
-def _parts(name: str, content: bytes, bytecode: bytes, with_source: bool) -> Iterator[tuple[str, bytes]]:
-    """What a file of a wheel becomes: itself, or its bytecode, or both."""
+def _part(name: str, content: bytes, bytecode: Path | None) -> tuple[str, bytes]:
+    """What a file of a wheel becomes: itself, or its bytecode."""
     if name.endswith(".so"):
-        yield name, without_names(content)
-    elif not bytecode:
-        yield name, content
-    elif with_source:
-        path = PurePosixPath(name)
-        yield name, content
-        yield str(path.parent / "__pycache__" / f"{path.stem}.{CACHE_TAG}.pyc"), bytecode
-    else:
-        yield f"{name}c", bytecode
+        return name, without_names(content)
+    if bytecode is not None and name.endswith(".py") and (made := bytecode / f"{name}c").exists():
+        return f"{name}c", made.read_bytes()
+    return name, content
 
 
 def without_names(module: bytes) -> bytes:
