@@ -18,7 +18,7 @@ const { loadPyodide } = await import(pyodide);
 const python = await loadPyodide({
     lockFileURL: folder + "/pyodide-lock.json",
     packageBaseUrl: folder + "/",
-    env: { HOME: "/home/pyodide", PYTHONNODEBUGRANGES: "1" },
+    env: { PYTHONNODEBUGRANGES: "1" },
 });
 await python.loadPackage(JSON.parse(packages), { checkIntegrity: false });
 python.FS.mkdirTree("/made");
