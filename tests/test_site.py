@@ -183,7 +183,14 @@ def test_the_package_in_the_browser_has_all_its_files(site):
     assert there == expected | {"lazydestroy/_core.abi3.so"}
 
 
-@pytest.mark.parametrize("file, module", [("python_stdlib.zip", "dataclasses"), ("numpy-*.whl", "numpy/__init__")])
+COMPILED = [
+    ("python_stdlib.zip", "dataclasses"),
+    ("numpy-*.whl", "numpy/__init__"),
+    ("matplotlib-*.whl", "matplotlib/figure"),
+]
+
+
+@pytest.mark.parametrize("file, module", COMPILED)
 def test_what_a_first_picture_needs_has_been_compiled(site, file, module):
     (found,) = (site / "lite" / "pyodide").glob(file)
     with zipfile.ZipFile(found) as archive:

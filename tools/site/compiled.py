@@ -1,13 +1,12 @@
 """Bytecode for Pyodide: to compile what a first picture needs takes a browser seconds, each time a kernel starts.
 
 Bytecode fits one version of Python only, and is larger than its source. So Pyodide itself runs the first lesson, in
-Node, which npm comes with, and compiles the modules that were imported, and no others.
+Node, without which there is no npm, and compiles the modules that were imported, and no others.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,7 @@ for cell in json.loads(cells):
     shell.run_cell(cell)
 for module in list(sys.modules.values()):
     file, loader = getattr(module, "__file__", None) or "", getattr(module, "__loader__", None)
-    inside = re.search(r"(?:python313\\\\.zip|site-packages)/(.+[.]py)$", file)
+    inside = re.search(r"(?:python\\\\d+[.]zip|site-packages)/(.+[.]py)$", file)
     if inside and hasattr(loader, "get_data"):
         source = loader.get_data(file)
         library = "site-packages" not in file
@@ -75,15 +74,12 @@ def compile_imported(folder: Path, pyodide: Path, packages: Sequence[str], lesso
 
     Raises
     ------
-    FileNotFoundError
-        If there is no Node.
+    subprocess.CalledProcessError
+        If Pyodide does not start there, or a module that was imported can't be compiled.
     """
-    node = shutil.which("node") or shutil.which("nodejs")
-    if node is None:
-        raise FileNotFoundError("node is missing, which npm comes with; on Debian: apt-get install nodejs")
     made.mkdir(parents=True, exist_ok=True)
     notebook = json.loads(lesson.read_text("utf-8"))
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    command = [node, "--input-type=module", "--eval", SCRIPT, "--", (pyodide / "pyodide.mjs").resolve()]
+    command = ["node", "--input-type=module", "--eval", SCRIPT, "--", (pyodide / "pyodide.mjs").resolve()]
     command += [folder.resolve(), made.resolve(), json.dumps(list(packages)), json.dumps(cells)]
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)

@@ -132,7 +132,7 @@ def build(folder: Path, downloads: Path, wheels: Path) -> list[str]:
         found.append(core.wheel(Path(scratch), _sysconfigdata(package), platform, _version()))
         found += _kernels(Path(scratch))
         bytecode = Path(scratch, "bytecode")
-        names = _filled(folder, package, found, info, bytecode)
+        names = _filled(folder, package, found, info, bytecode)  # there is none yet: Pyodide makes it from these
         compiled.compile_imported(folder, package, names, LESSON, bytecode)
         return _filled(folder, package, found, info, bytecode)
 
@@ -205,11 +205,12 @@ def _name(wheel: Path) -> str:
 
 def _compiled(wheel: Path, folder: Path, bytecode: Path) -> Path:
     """Copy a wheel with bytecode instead of sources, where that is worth it."""
-    trimmed = _trimmed(wheel, folder, None)
-    plain = trimmed.stat().st_size
-    if wheel.name.startswith(SHOWN) or _trimmed(wheel, folder, bytecode).stat().st_size <= GROWTH_MAX * plain:
-        return trimmed
-    return _trimmed(wheel, folder, None)
+    plain = _trimmed(wheel, folder, None)
+    if wheel.name.startswith(SHOWN):
+        return plain
+    size = plain.stat().st_size
+    made = _trimmed(wheel, folder, bytecode)
+    return made if made.stat().st_size <= GROWTH_MAX * size else _trimmed(wheel, folder, None)
 
 
 def _trimmed(wheel: Path, folder: Path, bytecode: Path | None) -> Path:
