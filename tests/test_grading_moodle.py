@@ -129,7 +129,7 @@ def test_what_cannot_be_filled_is_refused_with_what_to_do(course, capsys):
     for content, said in (
         (b"ID,Nota\r\n", "grade='Grade': the columns of bad.csv are ID, Nota; name yours with --grade"),
         (HEAD.encode() + b"\r\nParticipant 1,Ada\r\n", "row 2 has 2 fields, the head has 8"),
-        ("Identifier,Grade,Größe".encode("latin-1"), "cannot be read as UTF-8"),
+        ("Identifier,Grade,Größe".encode("latin-1"), "is not in UTF-8; download it again"),
     ):
         sheet.write_bytes(content)
         assert main([str(sheet), str(course), "week-1"]) == 2

@@ -121,8 +121,12 @@ def read_worksheet(file: Path, grade: str = GRADE) -> Worksheet:
     """
     try:
         text = file.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"worksheet='{file}': cannot be read as UTF-8 ({error}); download it again") from None
+    except OSError as error:
+        raise ValueError(f"worksheet='{file}': {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"worksheet='{file}' is not in UTF-8; download it again, and don't save it from Excel"
+        ) from None
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     head, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)) or [[]]
