@@ -101,7 +101,7 @@ def test_what_cannot_be_predicted_is_refused(name, outcome, answer, message):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"question": "When?"}, "use a table with 'question', 'answers'; there may also be 'measured'"),
+        ({"question": "When?"}, "use a table with 'question', 'answers'; there may also be 'measured', 'says'"),
         ({**TIME, "answers": [SOON]}, "at least two"),
         ({**TIME, "answers": [SOON, {**LATE, "correct": False}]}, "0 answers are correct; exactly one must be"),
         ({**TIME, "answers": [SOON, {**LATE, "least": 9}]}, "the bounds of 'soon' and 'late' overlap"),
@@ -115,6 +115,7 @@ def test_what_cannot_be_predicted_is_refused(name, outcome, answer, message):
         ({**TIME, "answers": [SOON, YES]}, "give each answer a name of its own"),
         ({**WHETHER, "answers": [YES, {**NO, "name": "yes"}]}, "give each answer a name of its own"),
         ({**WHETHER, "measured": ""}, "measured: '': use a word"),
+        ({**WHETHER, "says": "It is."}, "says: 'It is.': write {measured} where the measured value is to stand"),
     ],
 )
 def test_data_that_ask_nothing_are_refused(given, message):
@@ -134,8 +135,21 @@ def test_two_lessons_have_no_prediction_of_the_same_name(monkeypatch):
 
 
 def test_what_code_prints_and_what_it_returns_is_shown():
-    value, html = ran(lambda: print("a < b") or ("text", ld.Costs(), None))
-    assert html.startswith("<pre>a &lt; b</pre><pre>text</pre>") and value[0] == "text"
+    value, printed = ran(lambda: print("a < b") or ("text", ld.Costs(), None))
+    assert printed == "<pre>a &lt; b</pre>" and value[0] == "text"
+    shown = ld.predict("whether", lambda: print("a < b") or ("no", "text"))
+    assert shown.outcome == "<pre>a &lt; b</pre><pre>no</pre><pre>text</pre>"
+
+
+@pytest.mark.parametrize(
+    ("returned", "besides"),
+    [(25.50321, ""), (np.float64(25.50321), ""), ((25.50321, "a"), "<pre>a</pre>"), (["late"], "<pre>late</pre>")],
+)
+def test_a_bare_number_is_put_into_the_sentence_that_there_is_for_it(returned, besides, monkeypatch):
+    told = {"question": "When?", "answers": [SOON, LATE], "says": "It took <b>{measured}</b> s."}
+    monkeypatch.setattr(files, "_lessons", lambda: {"mine": {"predictions": {"told": told}}})
+    answer = (lambda _: 25.50321) if isinstance(returned, list) else None
+    assert ld.predict("told", lambda: returned, answer).outcome == f"<p>It took <b>25.5</b> s.</p>{besides}"
 
 
 def test_numbers_and_truth_values_are_shown_as_pythons_own():

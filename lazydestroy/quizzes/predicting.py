@@ -68,12 +68,16 @@ class Predicted:
     measured : str
         The attribute of what the experiment returns that decides; empty: that itself does. Of several things in a
         tuple, the first one decides.
+    says : str
+        A sentence that stands in place of a bare number or word that decides; ``{measured}`` in it is replaced by what
+        was measured. Empty: the number or word is shown as it is.
     """
 
     name: str
     question: str
     options: tuple[Option, ...]
     measured: str
+    says: str = ""
 
     @property
     def text(self) -> str:
@@ -142,8 +146,9 @@ def read_prediction(name: str, given: Mapping[str, Any]) -> Predicted:
     ----------
     name : str
     given : dict
-        It has a "question" and "answers", and perhaps "measured". Each answer has an "answer" and "feedback", and
-        either a "name" or bounds: "least", "most" or both; one is "correct". Texts may be marked with <b>, <code>, <i>.
+        It has a "question" and "answers", and perhaps "measured" and "says". Each answer has an "answer" and
+        "feedback", and either a "name" or bounds: "least", "most" or both; one is "correct". Texts may be marked with
+        <b>, <code>, <i>.
 
     Returns
     -------
@@ -155,7 +160,7 @@ def read_prediction(name: str, given: Mapping[str, Any]) -> Predicted:
         That names the prediction, and says what is wrong with it.
     """
     where = f"prediction {name!r}"
-    given = table(where, given, ("question", "answers"), ("measured",))
+    given = table(where, given, ("question", "answers"), ("measured", "says"))
     options = tuple(_option(where, each) for each in answers_in(where, given["answers"]))
     different(where, [option.label for option in options])
     right = sum(option.expected for option in options)
@@ -167,7 +172,10 @@ def read_prediction(name: str, given: Mapping[str, Any]) -> Predicted:
     if not names:
         _apart(where, options)
     measured = word(f"{where}: measured", given["measured"]) if "measured" in given else ""
-    return Predicted(name, marked(where, given["question"]), options, measured)
+    says = marked(f"{where}: says", given["says"]) if "says" in given else ""
+    if says and "{measured}" not in says:
+        raise ValueError(f"{where}: says: {says!r}: write {{measured}} where the measured value is to stand")
+    return Predicted(name, marked(where, given["question"]), options, measured, says)
 
 
 def _option(where: str, given: Any) -> Option:

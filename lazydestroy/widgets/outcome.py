@@ -23,12 +23,12 @@ def ran(code: Callable[[], Any]) -> tuple[Any, str]:
     value
         What it returned.
     html : str
-        What it printed, and then what it returned.
+        What it printed.
     """
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         value = code()
-    return value, _lines(printed.getvalue()) + as_html(value)
+    return value, _lines(printed.getvalue())
 
 
 def as_html(value: Any) -> str:

@@ -7,17 +7,21 @@ you have chosen. Where there is no kernel, it is folded.
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
+from numbers import Number
 from operator import attrgetter
 from typing import Any
 
 import ipywidgets
+import numpy as np
 
 from ..quizzes import Option, Predicted, prediction_named
+from ..quizzes.predicting import written
 from ..quizzes.texts import unfolding
 from ..units import shown
 from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
-from .outcome import ran
+from .outcome import as_html, ran
 from .quiz import STYLE, TEXT
 
 SEE = "See what happens"
@@ -38,16 +42,19 @@ class Prediction(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         What happened, by what was measured.
     measured : str, bool, int or float
         What was measured.
+    outcome : str
+        What is shown after the choice, as HTML.
     choose : ipywidgets.RadioButtons
     """
 
-    def __init__(self, asked: Predicted, value: Any, outcome: str, measured: Any) -> None:
-        self.asked, self.value, self.outcome = asked, value, outcome
+    def __init__(self, asked: Predicted, value: Any, printed: str, measured: Any) -> None:
+        self.asked, self.value = asked, value
         self.right, self.measured = asked.happened(measured)
+        self.outcome = printed + self._says + as_html(_besides(value) if asked.says else value)
         self.choose = ipywidgets.RadioButtons(
             options=[each.label for each in asked.options], value=None, layout=_NARROW
         )
-        seen = ipywidgets.HTML(f'<div class="lazydestroy-outcome">{outcome}</div>')
+        seen = ipywidgets.HTML(f'<div class="lazydestroy-outcome">{self.outcome}</div>')
         seen.add_class("jp-RenderedHTMLCommon")
         said = [
             ipywidgets.HTML(f'<div role="status">{self.said(each)}</div>', layout=_NARROW) for each in asked.options
@@ -70,6 +77,13 @@ class Prediction(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         else:
             verdict = f"✘ Not quite. {told} What happened: <b>{self.right.answer.rstrip('.')}</b>."
         return verdict + self._note
+
+    @property
+    def _says(self) -> str:
+        """What was measured, in a sentence."""
+        return (
+            f"<p>{self.asked.says.replace('{measured}', escape(written(self.measured)))}</p>" if self.asked.says else ""
+        )
 
     @property
     def _note(self) -> str:
@@ -104,7 +118,8 @@ def predict(name: str, outcome: Callable[[], Any], answer: Callable[[Any], Any] 
         Name of the prediction: its question and options are data in `lazydestroy.quizzes`.
     outcome : callable
         The experiment. It runs at once. What it prints and what it returns is shown after the choice: text, a picture,
-        anything that a notebook shows, or several of them in a tuple.
+        anything that a notebook shows, or several of them in a tuple. The data may have a sentence for a bare number or
+        word that decides.
     answer : callable, optional
         Takes what `outcome` returned and returns what was measured: the name of an option, True or False for "yes" and
         "no", or a number within the bounds of one. Without it, the data say which attribute that is, or what `outcome`
@@ -125,8 +140,15 @@ def predict(name: str, outcome: Callable[[], Any], answer: Callable[[Any], Any] 
         raise ValueError(f"outcome={shown(outcome)}: use a function, such as lambda: ld.reboot('4 GiB')")
     if not (answer is None or callable(answer)):
         raise ValueError(f"answer={shown(answer)}: use a function, such as lambda run: run.downtime; or None")
-    value, html = ran(outcome)
-    return Prediction(asked, value, html, answer(value) if answer else _measured(asked, value))
+    value, printed = ran(outcome)
+    return Prediction(asked, value, printed, answer(value) if answer else _measured(asked, value))
+
+
+def _besides(value: Any) -> Any:
+    """What is left to be shown when a bare number or word that decides has been said in a sentence."""
+    if type(value) is tuple and value and isinstance(value[0], str | Number | np.bool_):
+        return value[1:]
+    return None if isinstance(value, str | Number | np.bool_) else value
 
 
 def _measured(asked: Predicted, value: Any) -> Any:
