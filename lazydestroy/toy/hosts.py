@@ -195,7 +195,7 @@ class ModelHostSide:
         """Only a protected guest shares, only its own pages; one thread at a time."""
         verb, _, page = operation
         guest = self.guest
-        owner = self._pages()[page] if page >= 0 else ""
+        owner = self._pages()[page] if verb in ("late", "share") else ""
         return {
             "touch": True,
             "read": True,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
+from typing import NamedTuple
 
 from .guard import Stopped
-from .kinds import Kind, Step
+from .kinds import KINDS, Kind, Step, kind_named
 from .played import Operation, Outcome, Side
 
 SEQUENCES = 80
@@ -22,6 +24,14 @@ LENGTH = 16
 
 _PAGES = (1, 2)
 """Pages that they are about: few, so that operations meet."""
+
+
+class Modelled(NamedTuple):
+    """An operation, what it is called at that moment, and what came of it in the model."""
+
+    operation: Operation
+    words: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +77,9 @@ def tried(kind: Kind, step: Step, toy: type, ultravisor: type, sequences: int = 
     count = 0
     sides = []
     for number in range(sequences):
-        done, difference, side = _run(kind, toy, ultravisor, _drawn(step, number), skip=True)
-        count += len(done)
+        modelled = _drawn_and_modelled(kind.name, step.name, number)
+        done, difference, side = _run(kind, toy, ultravisor, modelled)
+        count += done
         sides.append(side)
         if difference is not None:
             return Tried(number + 1, count, _shortened(kind, toy, ultravisor, difference))
@@ -77,7 +88,25 @@ def tried(kind: Kind, step: Step, toy: type, ultravisor: type, sequences: int = 
 
 def again(kind: Kind, toy: type, ultravisor: type, operations: Sequence[Operation]) -> Difference | None:
     """The difference that these operations show, if all of them are possible."""
-    return _run(kind, toy, ultravisor, operations, skip=False)[1]
+    return _run(kind, toy, ultravisor, _modelled(kind, operations, skip=False))[1]
+
+
+@lru_cache(maxsize=2 * sum(len(kind.steps) for kind in KINDS) * SEQUENCES)
+def _drawn_and_modelled(kind: str, step: str, number: int) -> tuple[Modelled, ...]:
+    """A random sequence on the model: whoever tries once more need not wait for that again."""
+    toys = kind_named(kind)
+    return tuple(_modelled(toys, _drawn(toys.step(step), number), skip=True))
+
+
+def _modelled(kind: Kind, operations: Iterable[Operation], *, skip: bool) -> Iterator[Modelled]:
+    """What operations come to in the model. One that is not possible is skipped, or nothing comes after it."""
+    model = kind.model_side()
+    for operation in operations:
+        if model.allowed(operation):
+            words = model.words(operation)
+            yield Modelled(operation, words, model.do(operation))
+        elif not skip:
+            return
 
 
 def _drawn(step: Step, number: int) -> Iterator[Operation]:
@@ -100,27 +129,20 @@ def _about(verb: str, guest: str, page: int) -> Operation:
     return Operation(verb, "" if verb in _ABOUT_NO_GUEST else guest, -1 if verb in _ABOUT_NO_PAGE else page)
 
 
-def _run(
-    kind: Kind, toy: type, ultravisor: type, operations: Iterator[Operation] | Sequence[Operation], *, skip: bool
-) -> tuple[list[Operation], Difference | None, Side]:
-    """Do them on both sides, up to the first difference. What is not possible is skipped, or ends it."""
-    side, model = kind.toy_side(toy, ultravisor), kind.model_side()
+def _run(kind: Kind, toy: type, ultravisor: type, modelled: Iterable[Modelled]) -> tuple[int, Difference | None, Side]:
+    """Do on the toy what was done on the model, up to the first difference. How much was done, and that difference."""
+    side = kind.toy_side(toy, ultravisor)
     done: list[Operation] = []
     words: list[str] = []
     before: tuple[str, ...] = ()
-    for operation in operations:
-        if not model.allowed(operation):
-            if skip:
-                continue
-            break
+    for operation, said, theirs in modelled:
         done.append(operation)
-        words.append(model.words(operation))
+        words.append(said)
         mine = _done(side, operation)
-        theirs = model.do(operation)
         if isinstance(mine, Stopped) or not mine.agrees(theirs):
-            return done, Difference(tuple(words), operation, before, mine, theirs, tuple(done)), side
+            return len(done), Difference(tuple(words), operation, before, mine, theirs, tuple(done)), side
         before = theirs.pages
-    return done, None, side
+    return len(done), None, side
 
 
 def _done(side: Side, operation: Operation) -> Outcome | Stopped:
