@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from functools import cache
 
 import matplotlib as mpl
 import numpy as np
@@ -46,7 +47,7 @@ RUNS = {
     "out of memory": lambda: ld.shutdown("4 GiB", host_memory="4.5 GiB", demand="8 GiB/s"),
 }
 
-every_run = pytest.mark.parametrize("make", RUNS.values(), ids=RUNS)
+every_run = pytest.mark.parametrize("name", RUNS)
 
 
 def texts(picture):
@@ -58,10 +59,16 @@ def colours(png):
     return {f"#{r:02X}{g:02X}{b:02X}" for _, (r, g, b) in image.getcolors(1 << 24)}
 
 
+PLOTS = (plot_run, plot_timeline, plot_memory)
+
+run_of = cache(lambda name: RUNS[name]())
+drawn = cache(lambda plot, name: plot(run_of(name)))
+
+
 @every_run
-@pytest.mark.parametrize("plot", [plot_run, plot_timeline, plot_memory])
-def test_every_kind_of_run_can_be_drawn(make, plot):
-    picture = plot(make())
+@pytest.mark.parametrize("plot", PLOTS)
+def test_every_kind_of_run_can_be_drawn(name, plot):
+    picture = drawn(plot, name)
     image = Image.open(io.BytesIO(picture.png()))
     assert image.size == (900, round(picture.get_figheight() * DPI))
     assert picture.title
@@ -69,15 +76,14 @@ def test_every_kind_of_run_can_be_drawn(make, plot):
 
 
 @every_run
-def test_a_title_fits_into_its_line(make):
-    run = make()
-    for picture in (plot_run(run), plot_timeline(run), plot_memory(run)):
-        assert "…" not in "".join(texts(picture))
+@pytest.mark.parametrize("plot", PLOTS)
+def test_a_title_fits_into_its_line(name, plot):
+    assert "…" not in "".join(texts(drawn(plot, name)))
 
 
 @every_run
-def test_text_stays_inside_the_picture(make):
-    picture = plot_run(make())
+def test_text_stays_inside_the_picture(name):
+    picture = drawn(plot_run, name)
     picture.image()
     whole = picture.bbox
     for text in picture.findobj(Text):
@@ -172,8 +178,8 @@ def test_both_panels_of_a_run_have_one_time_axis():
 
 
 @every_run
-def test_what_memory_is_used_for_adds_up(make):
-    run = make()
+def test_what_memory_is_used_for_adds_up(name):
+    run = run_of(name)
     total = sum(pages for _, pages in what_is_drawn.bands_of(run))
     assert np.all(total == total[0])
     assert total[0] * 4096 == run.parameters["host_memory"]
