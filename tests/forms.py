@@ -9,6 +9,9 @@ from typing import Any
 
 import nbformat
 
+from lazydestroy.quizzes import prediction_named, quiz_named
+from lazydestroy.widgets.predicting import SEE
+
 SEEN = {"img": "[picture] ", "svg": "[picture] "}
 INLINE = ("a", "abbr", "b", "code", "em", "i", "small", "span", "strong")
 UNSEEN = ("style", "script", "head", "title")
@@ -93,3 +96,13 @@ def _shown(output: Any) -> str:
     if any(kind.startswith("image/") for kind in data):
         return "<img>"
     return data.get("text/plain", output.get("text", ""))
+
+
+def question_alone(what: str, name: str) -> str:
+    """What may be seen before a choice: the question, and what can be chosen."""
+    if what == "quiz":
+        parts = [part for each in quiz_named(name) for part in (each.text, *(choice.label for choice in each.choices))]
+    else:
+        asked = prediction_named(name)
+        parts = [f"Predict. {asked.text}", *(option.label for option in asked.options), SEE]
+    return one_line(" ".join(parts))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
-from refresh_notebooks import ROOT
+from forms import one_line, question_alone
+from lessons import asked
+from refresh_notebooks import ROOT, notebooks
 
 from benchmarks.browser import missing
+from lazydestroy.widgets.predicting import SEE
+from lazydestroy.widgets.quiz import DONE
 
 BENCH = "notebooks/reference/lab.ipynb"
+WITH_WIDGETS = [path for path in notebooks() if "from lazydestroy.widgets import" in path.read_text(encoding="utf-8")]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 WIDTHS = (1024, 1920)
@@ -60,3 +66,34 @@ def look_at(notebook, widget, name):
             notebook.page.set_viewport_size({"width": width, "height": 3000})  # else only a part is in the picture
             widget.root.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png")
     notebook.execute("apputils:change-theme", theme=THEMES["light"])
+
+
+# Cells that ask something
+
+
+def in_jupyterlab(notebook, what: str, number: int) -> str:
+    """What is seen of the outputs of a cell that asks."""
+    calls = re.compile(rf"\b{what}\(\s*[\"']")
+    cells = [cell for cell in notebook.page.locator(".jp-CodeCell").all() if calls.search(cell.text_content() or "")]
+    return one_line(cells[number].locator(".jp-OutputArea").first.inner_text())
+
+
+def see_questions_alone(notebook, path, live: bool) -> None:
+    """See that of each cell that asks only the question is seen. The living widgets number the questions of a quiz."""
+    for what in ("predict", "quiz"):
+        for number, asking in enumerate(asked(path, what)):
+            alone = question_alone(what, asking.name)
+            if live and what == "predict":
+                alone = alone.removesuffix(f" {SEE}")
+            if live and "feedback=False" in asking.cell.source:
+                alone += f" {DONE}"
+            notebook.until(
+                lambda: without_numbers(in_jupyterlab(notebook, what, number)) == without_numbers(alone),
+                f"{in_jupyterlab(notebook, what, number)!r} is {alone!r}",
+                15,
+            )
+
+
+def without_numbers(text: str) -> str:
+    """A text without the numbers of questions."""
+    return re.sub(r"(^| )\d\. ", r"\1", text)

@@ -1,21 +1,24 @@
-"""The notebooks in a real browser: every control moves something, nothing complains, everything fits.
+"""The notebooks with widgets in a real browser: every control moves something, nothing complains, everything fits.
+
+And no answer is seen where they ask something, which `test_forms.py` sees of those without widgets: so each notebook is
+opened and run once.
 
 Screenshots of what was seen are in build/screenshots. `test_browser_bench.py` has the lab bench.
 """
 
 from __future__ import annotations
 
+import contextlib
 import platform
 
 import pytest
-from in_browser import BENCH, MARKS, try_everything
-from refresh_notebooks import FOLDER, ROOT, notebooks
+from in_browser import BENCH, MARKS, WITH_WIDGETS, see_questions_alone, try_everything
+from refresh_notebooks import FOLDER, ROOT
 
 from benchmarks.browser import Notebook
 
 pytestmark = MARKS
 
-WITH_WIDGETS = [path for path in notebooks() if "from lazydestroy.widgets import" in path.read_text(encoding="utf-8")]
 OTHERS = [path for path in WITH_WIDGETS if path != ROOT / BENCH]
 
 
@@ -24,8 +27,12 @@ def test_there_are_notebooks_with_widgets():
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(FOLDER)))
-def test_every_control_moves_something_and_everything_fits(path, opened):
-    try_everything(opened(str(path.relative_to(ROOT))), path.stem)
+def test_every_control_moves_something_and_everything_fits(path, chrome, address):
+    with contextlib.closing(Notebook(chrome, address, str(path.relative_to(ROOT)))) as notebook:
+        see_questions_alone(notebook, path, live=False)
+        notebook.run_all()
+        see_questions_alone(notebook, path, live=True)
+        try_everything(notebook, path.stem)
 
 
 def test_a_lesson_that_is_only_opened_is_not_marked_as_changed(chrome, address):

@@ -14,34 +14,22 @@ import shutil
 from itertools import pairwise
 
 import pytest
-from forms import exported, one_line, raw, visible
-from in_browser import MARKS
+from forms import exported, question_alone, raw, visible
+from in_browser import MARKS, WITH_WIDGETS, in_jupyterlab, see_questions_alone
 from lessons import asked, cells, name_of, with_questions
 from refresh_notebooks import ROOT
 
 from benchmarks.browser import Notebook, server
-from lazydestroy.quizzes import prediction_named, quiz_named
-from lazydestroy.widgets.predicting import SEE
-from lazydestroy.widgets.quiz import DONE
+from lazydestroy.quizzes import prediction_named
 from tools.lessons import WHY
 
 PICTURE_MAX = 150_000
 """Bytes of a picture in a fold."""
 
-LONG_TO_RUN = {"reviewers/exhausting-memory.ipynb", "reviewers/how-sure-are-we.ipynb"}
-"""They compute for most of a minute, once in their own test already; they ask in the same way as the others."""
+LONG_TO_RUN = "reviewers/how-sure-are-we.ipynb"
+"""It computes for most of a minute, once in its own test already; it asks in the same way as the others."""
 
 every_lesson = pytest.mark.parametrize("path", with_questions(), ids=name_of)
-
-
-def question_alone(what: str, name: str) -> str:
-    """What may be seen before a choice: the question, and what can be chosen."""
-    if what == "quiz":
-        parts = [part for each in quiz_named(name) for part in (each.text, *(choice.label for choice in each.choices))]
-    else:
-        asked = prediction_named(name)
-        parts = [f"Predict. {asked.text}", *(option.label for option in asked.options), SEE]
-    return one_line(" ".join(parts))
 
 
 def questions(path):
@@ -94,51 +82,17 @@ def test_the_usual_template_of_nbconvert_folds_as_well():
 # In a browser
 
 
-def in_jupyterlab(notebook, what: str, number: int) -> str:
-    """What is seen of the outputs of a cell that asks."""
-    calls = re.compile(rf"\b{what}\(\s*[\"']")
-    cells = [cell for cell in notebook.page.locator(".jp-CodeCell").all() if calls.search(cell.text_content() or "")]
-    return one_line(cells[number].locator(".jp-OutputArea").first.inner_text())
-
-
-def check_all(notebook, path, live: bool) -> None:
-    """See that of each cell that asks only the question is seen. The living widgets number the questions of a quiz."""
-    for what in ("predict", "quiz"):
-        for number, asking in enumerate(asked(path, what)):
-            alone = question_alone(what, asking.name)
-            if live and what == "predict":
-                alone = alone.removesuffix(f" {SEE}")
-            if live and "feedback=False" in asking.cell.source:
-                alone += f" {DONE}"
-            notebook.until(
-                lambda: without_numbers(in_jupyterlab(notebook, what, number)) == without_numbers(alone),
-                f"{in_jupyterlab(notebook, what, number)!r} is {alone!r}",
-                15,
-            )
-
-
-def without_numbers(text: str) -> str:
-    """A text without the numbers of questions."""
-    return re.sub(r"(^| )\d\. ", r"\1", text)
-
-
 class TestInJupyterLab:
     pytestmark = MARKS
 
-    @pytest.mark.parametrize(
-        "path", [path for path in with_questions() if name_of(path) not in LONG_TO_RUN], ids=name_of
-    )
+    @pytest.mark.parametrize("path", [path for path in with_questions() if path not in WITH_WIDGETS], ids=name_of)
     def test_as_committed_and_when_it_has_run(self, path, chrome, address):
+        """Those with widgets are opened and run in `test_browser.py`, which looks at this as well."""
         with contextlib.closing(Notebook(chrome, address, str(path.relative_to(ROOT)))) as notebook:
-            check_all(notebook, path, live=False)
-            notebook.run_all()
-            check_all(notebook, path, live=True)
-            assert notebook.errors() == [] and notebook.complaints == []
-
-    @pytest.mark.parametrize("path", [path for path in with_questions() if name_of(path) in LONG_TO_RUN], ids=name_of)
-    def test_as_committed(self, path, chrome, address):
-        with contextlib.closing(Notebook(chrome, address, str(path.relative_to(ROOT)))) as notebook:
-            check_all(notebook, path, live=False)
+            see_questions_alone(notebook, path, live=False)
+            if name_of(path) != LONG_TO_RUN:
+                notebook.run_all()
+                see_questions_alone(notebook, path, live=True)
             assert notebook.errors() == [] and notebook.complaints == []
 
     @pytest.mark.parametrize("state", [True, False], ids=["with state", "without"])
@@ -153,10 +107,10 @@ class TestInJupyterLab:
         with server(tmp_path) as its_address:
             with contextlib.closing(Notebook(chrome, its_address, "lesson.ipynb")) as first:
                 first.run_all()
-                check_all(first, path, live=True)
+                see_questions_alone(first, path, live=True)
                 first.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
             with contextlib.closing(Notebook(chrome, its_address, "lesson.ipynb")) as again:
-                check_all(again, path, live=state)
+                see_questions_alone(again, path, live=state)
                 if state:
                     self.choose(again, path)
 
