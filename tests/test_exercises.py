@@ -337,6 +337,20 @@ def test_the_missing_patch_is_what_does_the_harm(seed):
     assert not world.wrong
 
 
+@pytest.mark.parametrize("missing", ["4", "7"])
+def test_a_walk_is_the_same_whether_its_steps_are_looked_up_or_run(missing):
+    numbers = next(
+        numbers for seed in range(100) if (numbers := NumberExercise(MISSING_PATCH, seed).numbers)["missing"] == missing
+    )
+    kernel = searching.kernel_of(numbers)
+    learning, running = (searching._Walks(kernel, searching._bounds(kernel, numbers), missing) for _ in range(2))
+    running.learn = False
+    drawn = Draw("walk", numbers["walk"])
+    found = [[walks.drawn(drawn, attempt, 30) for attempt in range(12)] for walks in (learning, running)]
+    assert found[0] == found[1] and any(found[0])
+    assert learning.learn and learning.done < running.done / 2
+
+
 def test_the_traces_of_the_missing_patch_are_printed_in_no_lesson():
     printed = [
         " ".join("".join(output.get("text", output.get("data", {}).get("text/plain", ""))).split())

@@ -7,16 +7,17 @@ rows that do not, and each seed has its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from ...machine import CLEAN_UP
 from ...series import Series, Trace, v1_fixed
 from ...series.bounds import Bounds
 from ...series.check import bounds_of
-from ...series.state import Picture
-from ...series.story import Action
+from ...series.following import Following
+from ...series.learned import Learned, NotAsLearned
+from ...series.state import VM, Picture
+from ...series.story import KERNEL, Action
 from ...series.trace import told
 from ...series.world import World
 from ..numbers import Draw, Family, Numbers, Slip, Solved
@@ -80,9 +81,10 @@ def _met(*values: Any) -> Trace:
     numbers = dict(zip(("missing", "low_pages", "host", "vcpus", "walk"), values, strict=True))
     kernel = kernel_of(numbers)
     bounds, draw = _bounds(kernel, numbers), Draw("walk", numbers["walk"])
+    walks = _Walks(kernel, bounds, numbers["missing"])
 
     def drawn(attempt: int, most: int) -> Trace | None:
-        actions = _walked(World(kernel, bounds), draw, attempt, numbers["missing"], most)
+        actions = walks.drawn(draw, attempt, most)
         return told(kernel, bounds, actions, False) if actions else None
 
     # most often one of the first is short enough: then those that are not need not be followed to their end
@@ -100,49 +102,93 @@ def _met(*values: Any) -> Trace:
     raise RuntimeError(f"missing-patch: {_TRIES} drawn sequences did no harm without patch {numbers['missing']}")
 
 
-def _walked(world: World, draw: Draw, attempt: int, missing: str, most: int) -> list[Action]:
-    """Draw what happens next, until something is wrong; empty if nothing is, or it takes more than `most` moments.
+class _Walks(Following):
+    """Walks on one kernel's machines. What a step does is learned on the first of them that comes to it."""
 
-    What somebody begins is a moment; what goes on may be told along with it.
-    """
-    actions: list[Action] = []
-    begun = 0
-    picture: Picture | None = world.picture()
-    while len(actions) < _ACTIONS and picture is not None and (options := world.pictures.actions(picture)):
-        actions.append(_drawn(world, options, draw.number(f"{attempt}/{len(actions)}", 1 << 32), missing))
-        begun += actions[-1][0] != "step"
-        if begun > most:
-            return []
-        picture = world.act(actions[-1])
-        if world.wrong:
-            return actions
-    return []
+    def __init__(self, kernel: Series, bounds: Bounds, missing: str) -> None:
+        self.kernel, self.bounds, self.missing, self.learn = kernel, bounds, missing, True
+        self.done = self.moves = self.worlds = 0
+        world = World(kernel, bounds)
+        self.pictures, self._first = world.pictures, world.picture()
+        self.learned = Learned(self.pictures)
+
+    def drawn(self, draw: Draw, attempt: int, most: int) -> list[Action]:
+        """Draw what happens next, until something is wrong; empty if nothing is, or it takes more than `most` moments.
+
+        What somebody begins is a moment; what goes on may be told along with it.
+        """
+        try:
+            return self._walked(draw, attempt, most)
+        except NotAsLearned:
+            self.learn = False
+            return self._walked(draw, attempt, most)
+
+    def _walked(self, draw: Draw, attempt: int, most: int) -> list[Action]:
+        actions: list[Action] = []
+        picture, machine, begun = self._first, _Lagging(self), 0
+        while len(actions) < _ACTIONS and (options := self.pictures.actions(picture)):
+            number = draw.number(f"{attempt}/{len(actions)}", 1 << 32)
+            actions.append(_drawn(options, [self._weight(picture, option) for option in options], number))
+            begun += actions[-1][0] != "step"
+            if begun > most:
+                return []
+            followed = self._follow(picture, actions[-1], (), machine.after)
+            if followed is None:
+                return actions
+            picture, _, moves, ran = followed
+            machine.left_at(ran, moves)
+        return []
+
+    def _weight(self, picture: Picture, option: Action) -> int:
+        """How likely an option is."""
+        name = option[0]
+        if name == "exit":
+            return 1
+        if name != "step":
+            protected = bool(self.pictures.things[picture.cells[VM]].handle)
+            if name == "touch":
+                return 60 if protected or option[1] == 0 else 8
+            return 60 if name in ("protect", "share") else 8
+        task = self.pictures.things[picture.tasks[picture.indices.index(option[1])]]
+        if task.role == KERNEL and task.frames[0][0] == _CLEAN_UP:
+            return 60 if self.missing == "6" else 3
+        return 120 if self.missing == "6" else 400
 
 
-def _drawn(world: World, options: Sequence[Action], number: int, missing: str) -> Action:
+_CLEAN_UP = "kvm_s390_pv_destroy_vm_thread"
+"""The function in which the clean-up thread is."""
+
+
+class _Lagging:
+    """The machine of one walk. It does what is known only when something comes that is not."""
+
+    def __init__(self, walks: _Walks) -> None:
+        self._walks = walks
+        self._world: World | None = None
+        self._left: list[Action] = []
+
+    def after(self, moves: list[Action]) -> World:
+        """The machine, when it has done all that has happened, and then `moves`."""
+        world = self._world or self._walks._world()
+        self._walks._do(world, [*self._left, *moves])
+        return world
+
+    def left_at(self, world: World | None, moves: Iterable[Action]) -> None:
+        """Moves were made; by the machine, too, if there is one."""
+        if world is None:
+            self._left += moves
+        else:
+            self._world, self._left = world, []
+
+
+def _drawn(options: Sequence[Action], weights: Sequence[int], number: int) -> Action:
     """One of the options: the likelier, the more it serves a story that comes to its point."""
-    weights = [_weight(world, option, missing) for option in options]
     number %= sum(weights)
     for option, weight in zip(options, weights, strict=True):
         if number < weight:
             return option
         number -= weight
     raise AssertionError("the weights add up")
-
-
-def _weight(world: World, option: Action, missing: str) -> int:
-    """How likely an option is."""
-    name = option[0]
-    if name == "exit":
-        return 1
-    if name != "step":
-        protected = bool(world.machine.kvm.pv.handle)
-        if name == "touch":
-            return 60 if protected or option[1] == 0 else 8
-        return 60 if name in ("protect", "share") else 8
-    if world.machine.engine.tasks[option[1]].name.startswith(CLEAN_UP):
-        return 60 if missing == "6" else 3
-    return 120 if missing == "6" else 400
 
 
 def _state(numbers: Numbers) -> str:
