@@ -22,6 +22,7 @@ from ..waiting import bar
 from .bounds import Bounds, bounds_in_words, bounds_of
 from .collecting import rarely_collecting
 from .search import Search
+from .shelf import SHELF
 from .trace import Trace, told
 
 
@@ -39,8 +40,9 @@ class Verdict:
     transitions : int
         How often something was tried in one of them.
     done : int
-        How many of these were run on a machine; of the others it was known what comes of them. With an executor it may
-        differ from run to run, because each worker learns for itself.
+        How many of these were run on a machine; of the others it was known what comes of them. It is less if this
+        kernel was searched before in the same process. With an executor it may differ from run to run, because each
+        worker learns for itself.
     exhausted : bool
         Whether these are all states that there are within the bounds.
     bounds : Bounds
@@ -130,8 +132,9 @@ def check(
     progress : callable, optional
         Called now and then with the number of states seen. Without it, a notebook shows a bar if it takes long.
     learn : bool
-        Learn what a step does and look it up when it comes again (see `lazydestroy.series.search`). False: run every
-        step of every state. The result is the same, and takes about ten times as long.
+        Learn what a step does and look it up when it comes again (see `lazydestroy.series.search`), also in the next
+        search of this kernel. False: run every step of every state. The result is the same, and takes about ten times
+        as long.
     executor : concurrent.futures.Executor, optional
         Its workers do most of the work: such as a ``ProcessPoolExecutor``, or what ``get_executor()`` gives of a Dask
         client. Each learns for itself what steps do, so it takes a large search, and more than two cores, to make up
@@ -161,8 +164,13 @@ def check(
     max_states = whole_number(max_states, "max_states", 1)
     if progress is not None and not callable(progress):
         raise ValueError(f"progress={shown(progress)}: use a function of the number of states seen, or None")
-    search = Search(kernel, bounds_of(kernel, bounds), flag(learn, "learn"), executor=executor_of(executor))
-    return _judged(search, max_states, progress)
+    met, learn, executor = bounds_of(kernel, bounds), flag(learn, "learn"), executor_of(executor)
+    if executor is not None or not learn:
+        return _judged(Search(kernel, met, learn, executor=executor), max_states, progress)
+    search = Search(kernel, met, known=SHELF.take(kernel, met))
+    verdict = _judged(search, max_states, progress)
+    SHELF.put(search)
+    return verdict
 
 
 def each_checked(

@@ -144,10 +144,14 @@ class Learned:
         """Look it up at once the next time. Now and then all of this is forgotten: it is found again in the rules."""
         self._many += 1
         if self._many > MANY:
-            self._many = 0
-            for each in self._known.values():
-                each.clear()
+            self.forget_pictures()
         known[cells] = found
+
+    def forget_pictures(self) -> None:
+        """Forget for which pictures something was looked up, and keep the rules."""
+        self._many = 0
+        for each in self._known.values():
+            each.clear()
 
     def _concerned(self, picture: Picture, move: Action, concern: str) -> tuple[Hashable, list[int]]:
         """What a move is, and the places of the tasks that it concerns: its own, and perhaps vCPUs or all."""

@@ -69,6 +69,8 @@ class Search(Following):
     before : Search, optional
         Another search. If it has the same kernel and its bounds say the same of the machine and of the program, what a
         step does there it does here, and this search knows what that one has learned.
+    known : (Pictures, Learned), optional
+        What is known already of this kernel on such a machine (`lazydestroy.series.shelf`).
     executor : concurrent.futures.Executor, optional
         Its workers find out what comes of the states (see `lazydestroy.series.ahead`). The states, their order and the
         transitions are the same.
@@ -102,14 +104,16 @@ class Search(Following):
         saved: dict[str, Any] | None = None,
         before: Search | None = None,
         executor: Executor | None = None,
+        known: tuple[Pictures, Learned] | None = None,
     ) -> None:
         self.kernel, self.bounds, self.learn, self.executor = kernel, bounds, learn, executor
-        teacher = before if before is not None and before._teaches(kernel, bounds) else None
-        self.pictures: Pictures = teacher.pictures.within(bounds) if teacher else World(kernel, bounds).pictures
+        if before is not None and before._teaches(kernel, bounds):
+            known = before.pictures, before.learned
+        self.pictures: Pictures = known[0].within(bounds) if known else World(kernel, bounds).pictures
         self.exhausted = False
         self._begin()
-        if teacher:
-            self.learned = teacher.learned
+        if known:
+            self.learned = known[1]
         if saved is not None:
             for name in self._KEPT:
                 setattr(self, name, saved[name])

@@ -1,0 +1,109 @@
+"""What searches have learned, kept for the next one in this process that can use it.
+
+A search that knows what steps do sees the same states, in the same order, and takes a quarter of the time. What is kept
+holds for one kernel and one machine. A layer that is not this package's is never kept: it could look at a variable of
+your notebook that you have changed since. And what is kept no longer counts when the classes that ran have other
+functions than now, for instance because you have replaced one.
+
+Two threads never share what is kept: a search takes it off the shelf, and puts it back at its end.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+from ..layers import Layer, Series
+from .bounds import Bounds
+from .following import Following
+from .learned import Learned
+from .picture import Pictures
+from .world import World, machine_of
+
+AT_MOST = 4
+"""Kernels, each on one machine, of which it is kept what was learned last."""
+
+MANY = 20_000
+"""Things in pictures: a search that has met more is too large to be kept. One in a lesson meets some hundreds."""
+
+_Code = list[tuple[type, dict[str, Any]]]
+
+
+class _Label(NamedTuple):
+    """What must be the same, so that what was learned holds."""
+
+    kernel: Series
+    machine: dict[str, Any]
+    userspace: str
+    code: _Code
+
+
+class _Kept(NamedTuple):
+    label: _Label
+    pictures: Pictures
+    learned: Learned
+
+
+class Shelf:
+    """Keeps what searches have learned."""
+
+    def __init__(self) -> None:
+        self._kept: list[_Kept] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def take(self, kernel: Series, bounds: Bounds) -> tuple[Pictures, Learned] | None:
+        """Take what was learned of a kernel on a machine; None if nothing is there."""
+        if not _ours(kernel):
+            return None
+        label = _label(kernel, bounds)
+        with self._lock:
+            kept = next((kept for kept in self._kept if kept.label == label), None)
+            if kept is None:
+                return None
+            self._kept.remove(kept)
+        return kept.pictures, kept.learned
+
+    def put(self, search: Following) -> None:
+        """Keep what a search has learned. The one that was put there first goes."""
+        if not search.learn or not _ours(search.kernel) or len(search.pictures.things) > MANY:
+            return
+        search.learned.forget_pictures()
+        label = _label(search.kernel, search.bounds)
+        kept = _Kept(label, search.pictures.within(search.bounds), search.learned)
+        with self._lock:
+            others = [other for other in self._kept if other.label != label]
+            self._kept = [*others, kept][-AT_MOST:]
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._kept = []
+
+
+def _ours(kernel: Series) -> bool:
+    """Whether all layers are this package's own."""
+    return all(layer.__module__.startswith(f"{__package__}.") for layer in kernel.layers)
+
+
+def _label(kernel: Series, bounds: Bounds) -> _Label:
+    return _Label(kernel, machine_of(bounds), bounds.userspace, _code(World(kernel, bounds)))
+
+
+def _code(world: World) -> _Code:
+    """The classes whose functions run on a machine, with what is in them."""
+    machine = world.machine
+    mm, kvm = machine.mm, machine.kvm
+    run = (world, machine, machine.kernel, machine.uv, machine.qemu, mm, mm._context, kvm, kvm.gmap, kvm.pv, *kvm.vcpus)
+    kinds = dict.fromkeys(kind for each in run for kind in type(each).__mro__ if kind not in _PLAIN)
+    return [(kind, dict(vars(kind))) for kind in kinds]
+
+
+_PLAIN = (object, Layer)
+
+SHELF = Shelf()
+"""That of this process."""
+
+__all__ = ["SHELF", "Shelf"]
