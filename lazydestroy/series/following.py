@@ -58,11 +58,14 @@ class Following:
         sure = False
         move: Action | None = action
         key: Hashable = None
+        known = False
         while move is not None:
             after = self.learned.after(picture, move) if self.learn else None
-            key = None if after is None else after.key
+            if after is not None:
+                key = after.key
+                known = key in seen
             # of all that were seen it has been asked whether anything is wrong with them
-            if after is not None and (key in seen or not self.pictures.found(after)):
+            if after is not None and (known or not self.pictures.found(after, key)):
                 if world is not None:
                     self._do(world, [move])
                     sure = False
@@ -78,8 +81,9 @@ class Following:
                 if after is not None:
                     raise NotAsLearned
                 after, key = ran, ran.key
+                known = key in seen
             moves.append(move)
-            picture, move = after, None if key in seen else self.pictures.undisturbed(after)
+            picture, move = after, None if known else self.pictures.undisturbed(after)
         return picture, key, tuple(moves), world
 
     def _world(self) -> World:

@@ -29,9 +29,9 @@ class Holding(Possible):
     _found: dict[Hashable, str]
     _flaws: dict[int, str]
 
-    def found(self, picture: Picture) -> str:
-        """What is wrong with a state; empty if nothing is."""
-        key = picture.key
+    def found(self, picture: Picture, key: Hashable = None) -> str:
+        """What is wrong with a state; empty if nothing is. The `key` of the picture may be given."""
+        key = key or picture.key
         found = self._found.get(key)
         if found is None:
             if len(self._found) >= MANY:

@@ -17,7 +17,7 @@ search finds that out (`lazydestroy.series.search`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,7 +59,8 @@ class Effect(NamedTuple):
     calls : int
         Ultravisor Calls that it makes.
     goes_on : bool
-        It concerns its own task only, which goes on, and starts no other: most steps are like that.
+        It is a step that concerns its own task only, which goes on; it starts no other, and logs nothing. Most steps
+        are like that.
     """
 
     changes: tuple[tuple[int, int], ...]
@@ -100,45 +101,42 @@ class Learned:
         self.sweeps: dict[Hashable, dict[int, int]] = {}
         self._known: dict[Hashable, dict[tuple[int, ...], tuple[tuple[int, ...], Effect]]] = {}
         self._many = 0
-        self._readers: dict[tuple[int, ...], _Reader] = {}
+        self._concern: dict[Hashable, list[str]] = {}
+        self._ways: dict[Hashable, list[_Way]] = {}
         self._alike: dict[int, Alike] = {}
         self._replaced: dict[tuple[int, Fields], int] = {}
 
+    def load(self, rules: dict[Hashable, Any], sweeps: dict[Hashable, dict[int, int]]) -> None:
+        """Take over what was learned by another: its `rules` and its `sweeps`."""
+        self.rules, self.sweeps = rules, sweeps
+        for what in rules:
+            self._note_concern(what)
+
     def after(self, picture: Picture, move: Action) -> Picture | None:
         """The picture after a move, if it was learned what comes of it."""
-        if move[0] == "step":
-            after = self._goes_on(picture, move[1])
-            if after is not None:
-                return after
-        for concern in _CONCERNS:
-            what, concerned = self._concerned(picture, move, concern)
+        cells, story, tasks, indices, made = picture
+        place = indices.index(move[1]) if move[0] in OF_A_TASK else -1
+        own: Hashable = move if place < 0 else (move[0], tasks[place])
+        for concern in self._concern.get(own, ()):
+            what, concerned = (
+                self._concerned(tasks, own, place, concern) if concern else (own, () if place < 0 else (place,))
+            )
             if what not in self.rules:
                 continue
             known = self._known.setdefault(what, {})
-            found = known.get(picture.cells)
+            found = known.get(cells)
             if found is None:
-                found = self._effect(what, picture.cells)
+                found = self._effect(what, cells)
                 if found is None:
                     continue
-                self._remember(known, picture.cells, found)
-            return self._changed(picture, move, concerned, *found)
+                self._remember(known, cells, found)
+            if not found[1].goes_on or story.late:
+                return self._changed(picture, move, concerned, *found)
+            cells, effect = found
+            if effect.tasks[0] != tasks[place]:
+                tasks = (*tasks[:place], effect.tasks[0], *tasks[place + 1 :])
+            return Picture(cells, story, tasks, indices, made + effect.made)
         return None
-
-    def _goes_on(self, picture: Picture, index: int) -> Picture | None:
-        """The picture after a step that was looked up before, if all it does is go on with its own task: most do."""
-        cells, story, tasks, indices, made = picture
-        place = indices.index(index)
-        known = self._known.get(("step", tasks[place]))
-        found = None if known is None else known.get(cells)
-        if found is None or story.late:
-            return None
-        cells, effect = found
-        if effect.said or not effect.goes_on:
-            return None
-        (task,) = effect.tasks
-        if task != tasks[place]:
-            tasks = (*tasks[:place], task, *tasks[place + 1 :])
-        return Picture(cells, story, tasks, indices, made + effect.made)
 
     def _remember(self, known: dict[Any, Any], cells: tuple[int, ...], found: tuple[tuple[int, ...], Effect]) -> None:
         """Look it up at once the next time. Now and then all of this is forgotten: it is found again in the rules."""
@@ -153,26 +151,39 @@ class Learned:
         for each in self._known.values():
             each.clear()
 
-    def _concerned(self, picture: Picture, move: Action, concern: str) -> tuple[Hashable, list[int]]:
+    def _concerned(
+        self, tasks: tuple[int, ...], own: Hashable, place: int, concern: str
+    ) -> tuple[Hashable, Sequence[int]]:
         """What a move is, and the places of the tasks that it concerns: its own, and perhaps vCPUs or all."""
-        tasks = picture.tasks
-        own = [picture.indices.index(move[1])] if move[0] in OF_A_TASK else []
-        what: Hashable = (move[0], tasks[own[0]]) if own else move
+        mine = () if place < 0 else (place,)
         if not concern:
-            return what, own
+            return own, mine
         things = self.things
         others = [
-            place
-            for place, task in enumerate(tasks)
-            if place not in own and (concern == TASKS or things[task].role[0] == "vCPU")
+            other
+            for other, task in enumerate(tasks)
+            if other != place and (concern == TASKS or things[task].role[0] == "vCPU")
         ]
-        concerned = own + others
-        return (concern, what, tuple([tasks[place] for place in concerned])), concerned
+        concerned = (*mine, *others)
+        return (concern, own, tuple([tasks[other] for other in concerned])), concerned
+
+    def _note_concern(self, what: Any) -> None:
+        """Note under which concern something of a move was learned."""
+        concern, own = (what[0], what[1]) if what[0] in _CONCERNS else ("", what)
+        concerns = self._concern.setdefault(own, [])
+        if concern not in concerns:
+            concerns.append(concern)
+            concerns.sort(key=_CONCERNS.index)
 
     def _effect(self, what: Hashable, cells: tuple[int, ...]) -> tuple[tuple[int, ...], Effect] | None:
         """What was learned of a step: the cells after it, and its effect."""
-        for places, effects in self.rules[what].items():
-            effect = effects.get(self._seen(cells, places))
+        ways = self._ways.get(what)
+        if ways is None:
+            ways = self._ways[what] = [self._way(places, effects) for places, effects in self.rules[what].items()]
+        for whole, pages, effects, places in ways:
+            # pages that differ in nothing that is looked at are the same
+            seen: tuple[int, ...] = whole(cells)
+            effect = effects.get((*seen, *[alike[cells[page]] for page, alike in pages]) if pages else seen)
             if effect is None:
                 continue
             swept = self._swept(cells, places, effect) if effect.sweep is not None else _NOTHING
@@ -192,22 +203,13 @@ class Learned:
             after[place] = self._with(after[place], fields)
         return tuple(after)
 
-    def _seen(self, cells: tuple[int, ...], places: tuple[int, ...]) -> tuple[int, ...]:
-        """What there is to see at some places. Pages that differ in nothing that is looked at are the same."""
-        reader = self._readers.get(places)
-        if reader is None:
-            reader = self._readers[places] = self._reader(places)
-        whole, pages = reader
-        seen: tuple[int, ...] = whole(cells)
-        return (*seen, *[alike[cells[page]] for page, alike in pages]) if pages else seen
-
-    def _reader(self, places: tuple[int, ...]) -> _Reader:
+    def _way(self, places: tuple[int, ...], effects: dict[tuple[int, ...], Effect]) -> _Way:
         # a step always looks at several whole cells, so what reads them returns a tuple
         whole = itemgetter(*[place for place in places if place <= _PLACE])
         pages = [divmod(place, 1 << _FIELDS)[::-1] for place in places if place > _PLACE]
         for _, fields in pages:
             self._alike.setdefault(fields, Alike(fields, self.things))
-        return whole, [(page, self._alike[fields]) for page, fields in pages]
+        return whole, [(page, self._alike[fields]) for page, fields in pages], effects, places
 
     def _swept(self, cells: tuple[int, ...], places: tuple[int, ...], effect: Effect) -> dict[int, int] | None:
         """The pages that a sweep changes, with what they are then. None: for one of them that was not learned yet."""
@@ -220,7 +222,7 @@ class Learned:
         return swept
 
     def _changed(
-        self, picture: Picture, move: Action, concerned: list[int], cells: tuple[int, ...], effect: Effect
+        self, picture: Picture, move: Action, concerned: Sequence[int], cells: tuple[int, ...], effect: Effect
     ) -> Picture | None:
         """A picture after a step. None: something was logged then that is not to be expected here."""
         _, story, before, indices, made = picture
@@ -296,8 +298,10 @@ class Learned:
         tasks = tuple([standing.pop(index, GONE) for index in picture.indices])
         moved = {place for place, (now, was) in enumerate(zip(tasks, picture.tasks, strict=True)) if now != was}
         least = TASKS if TASKS in noted else VCPUS if VCPUS in noted else ""
+        place = picture.indices.index(move[1]) if move[0] in OF_A_TASK else -1
+        own: Hashable = move if place < 0 else (move[0], picture.tasks[place])
         for concern in _CONCERNS[_CONCERNS.index(least) :]:
-            what, concerned = self._concerned(picture, move, concern)
+            what, concerned = self._concerned(picture.tasks, own, place, concern)
             if moved <= set(concerned):
                 break
         if sweep is not None:
@@ -316,9 +320,14 @@ class Learned:
                 continue
             places += [here | read << _FIELDS] if read else []
             fields += [(here, (written, values_of(self.things[now], written)))] if written else []
-        effects = self.rules.setdefault(what, {}).setdefault(tuple(places), {})
+        self._note_concern(what)
+        ways = self.rules.setdefault(what, {})
+        if tuple(places) not in ways:
+            ways[tuple(places)] = {}
+            self._ways.pop(what, None)
+        whole, pages, effects, _ = self._way(tuple(places), ways[tuple(places)])
         stand = tuple([tasks[place] for place in concerned])
-        effects[self._seen(picture.cells, tuple(places))] = Effect(
+        effects[(*whole(picture.cells), *[alike[picture.cells[page]] for page, alike in pages])] = Effect(
             changes=tuple(changes),
             fields=tuple(fields),
             tasks=stand,
@@ -327,7 +336,7 @@ class Learned:
             said=said,
             sweep=sweep,
             calls=calls,
-            goes_on=len(stand) == 1 and GONE not in stand and not standing,
+            goes_on=move[0] == "step" and len(stand) == 1 and GONE not in stand and not standing and not said,
         )
 
     def _learn_sweep(self, sweep: Hashable, picture: Picture, after: Picture, noted: set[Any]) -> None:
@@ -359,8 +368,14 @@ _FIELDS = 8
 
 _PLACE = (1 << _FIELDS) - 1
 
-_Reader = tuple[Callable[[tuple[int, ...]], tuple[int, ...]], list[tuple[int, Alike]]]
-"""Reads whole cells; and pages, with what of each is looked at."""
+_Way = tuple[
+    Callable[[tuple[int, ...]], tuple[int, ...]],
+    list[tuple[int, Alike]],
+    dict[tuple[int, ...], Effect],
+    tuple[int, ...],
+]
+"""Places that a step looks at: what reads whole cells; the pages, with what of each is looked at; the effects that were
+learned; and the places themselves."""
 
 _CONCERNS = ("", VCPUS, TASKS)
 """Which tasks a step concerns beside its own: none, those of vCPUs, all."""

@@ -117,7 +117,7 @@ class Search(Following):
         if saved is not None:
             for name in self._KEPT:
                 setattr(self, name, saved[name])
-            self.learned.rules, self.learned.sweeps = saved["rules"], saved["sweeps"]
+            self.learned.load(saved["rules"], saved["sweeps"])
             for thing in saved["things"]:
                 self.pictures.number(thing)
 

@@ -135,5 +135,5 @@ class Picture(NamedTuple):
     @property
     def key(self) -> Hashable:
         """Equal for pictures whose machines have the same future: the order of tasks' creation does not matter."""
-        cells, story, tasks, *_ = self
-        return cells, story, tasks if len(tasks) < 2 else tuple(sorted(tasks))
+        tasks = self[2]
+        return self[0], self[1], tasks if len(tasks) < 2 else tuple(sorted(tasks))
