@@ -13,6 +13,7 @@ from wording import SENTENCE_WORDS, words_of
 
 import lazydestroy as ld
 import lazydestroy.series.learned as learned_module
+import lazydestroy.series.watch as watch_module
 from lazydestroy.errnos import EINVAL, ENXIO
 from lazydestroy.kernel.structs import Kvm
 from lazydestroy.page import Record
@@ -23,6 +24,7 @@ from lazydestroy.series.fields import BIT, EVERY, Touched
 from lazydestroy.series.picture import PARTS, Bounds, failure_in
 from lazydestroy.series.search import Search
 from lazydestroy.series.world import World
+from lazydestroy.uvcb import UVC
 
 v1, v1_fixed, check = ld.series.v1, ld.series.v1_fixed, ld.series.check
 
@@ -505,6 +507,29 @@ def test_few_steps_look_at_all_that_the_ultravisor_knows():
     uv, made, faults = ({places for places in noted if part in places} for part in parts)
     assert made and len(made & uv) < len(uv) / 2
     assert faults - uv and uv - faults
+
+
+def test_of_what_is_told_to_fail_a_step_looks_at_its_own_calls_only(monkeypatch):
+    bounds = {"pages": 1, "sharing": False, "failures": ("DESTROY_SEC_CONF", "DESTROY_SEC_CPU", "kthread", "list page")}
+    by_rows = searched(v1_fixed, bounds)
+    monkeypatch.setattr(watch_module, "_ROWS", {})
+    monkeypatch.setattr(watch_module, "_NOTING", {})
+    by_parts = searched(v1_fixed, bounds)
+    assert by_rows.learn and by_rows.done < by_parts.done * 0.9
+    assert [(node.moves, node.steps) for node in by_rows.nodes] == [(node.moves, node.steps) for node in by_parts.nodes]
+    noted = {place for rules in by_rows.learned.rules.values() for places in rules for place in places}
+    assert {(PARTS.index("faults"), UVC.DESTR_SEC_STOR), (PARTS.index("injected"), "kthread")} < noted
+
+
+def test_if_the_rows_that_a_step_looks_at_are_not_noted_the_search_finds_out(monkeypatch):
+    note = Touched.note
+    monkeypatch.setattr(
+        Touched, "note", lambda self, key, *fields: None if isinstance(key, tuple) else note(self, key, *fields)
+    )
+    bounds = {"pages": 1, "sharing": False, "failures": ("DESTROY_SEC_CONF",)}
+    search = searched(v1_fixed, dict(bounds))
+    assert not search.learn and search.done == search.transitions
+    assert len(search.nodes) == check(v1_fixed, learn=False, **bounds).states
 
 
 def searched(kernel, bounds, before=None):

@@ -4,6 +4,7 @@ A step can look at
 
 * its own task: the functions that it is in, their variables, its place in a loop;
 * what all tasks share: counters, handles, locks, lists, the Ultravisor's configurations. This is in parts (`PARTS`);
+  of some parts a step looks at the rows of one configuration, call or allocation only (`IN_ROWS`);
 * pages of the guest, each by the fields of its record (`lazydestroy.series.fields`).
 
 Which parts and fields it was, `lazydestroy.series.watch` notes while the step runs. A step does not see the other
@@ -22,7 +23,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .fields import EVERY, PRESENT, Alike, Fields, different, replaced, values_of
-from .state import FLAGS, FRAMES, MARKS, NOT_PRESENT, PAGES, PARTS, UV, VM, Picture, Standing
+from .state import FLAGS, FRAMES, MARKS, NOT_PRESENT, PAGES, PARTS, UV, VM, Picture, Standing, rows_of
 from .story import ENDING, OF_A_TASK, Action
 from .watch import TASKS, VCPUS, sweep_of
 from .world import Said, trouble
@@ -90,20 +91,21 @@ class Learned:
     ----------
     rules : dict
         Effects of steps: by what the step is, then by the places that it looks at, then by what it sees there. Where it
-        looks at some fields of a page only, the place has these fields in its higher bits (`_FIELDS`).
+        looks at some fields of a page only, the place has these fields in its higher bits (`_FIELDS`). Where it looks
+        at some rows of a part only, the place is a pair: the part, and whose rows.
     sweeps : dict
         What a sweep makes of a page.
     """
 
     def __init__(self, pictures: Pictures) -> None:
         self.things, self._number = pictures.things, pictures.number
-        self.rules: dict[Hashable, dict[tuple[int, ...], dict[tuple[int, ...], Effect]]] = {}
+        self.rules: dict[Hashable, dict[_Places, _Effects]] = {}
         self.sweeps: dict[Hashable, dict[int, int]] = {}
         self._known: dict[Hashable, dict[tuple[int, ...], tuple[tuple[int, ...], Effect]]] = {}
         self._many = 0
         self._concern: dict[Hashable, list[str]] = {}
         self._ways: dict[Hashable, list[_Way]] = {}
-        self._alike: dict[int, Alike] = {}
+        self._alike: dict[Hashable, Alike | _Rows] = {}
         self._replaced: dict[tuple[int, Fields], int] = {}
 
     def load(self, rules: dict[Hashable, Any], sweeps: dict[Hashable, dict[int, int]]) -> None:
@@ -180,10 +182,10 @@ class Learned:
         ways = self._ways.get(what)
         if ways is None:
             ways = self._ways[what] = [self._way(places, effects) for places, effects in self.rules[what].items()]
-        for whole, pages, effects, places in ways:
+        for whole, partly, effects, places in ways:
             # pages that differ in nothing that is looked at are the same
-            seen: tuple[int, ...] = whole(cells)
-            effect = effects.get((*seen, *[alike[cells[page]] for page, alike in pages]) if pages else seen)
+            seen: tuple[Hashable, ...] = whole(cells)
+            effect = effects.get((*seen, *[alike[cells[here]] for here, alike in partly]) if partly else seen)
             if effect is None:
                 continue
             swept = self._swept(cells, places, effect) if effect.sweep is not None else _NOTHING
@@ -203,15 +205,19 @@ class Learned:
             after[place] = self._with(after[place], fields)
         return tuple(after)
 
-    def _way(self, places: tuple[int, ...], effects: dict[tuple[int, ...], Effect]) -> _Way:
+    def _way(self, places: _Places, effects: _Effects) -> _Way:
         # a step always looks at several whole cells, so what reads them returns a tuple
-        whole = itemgetter(*[place for place in places if place <= _PLACE])
-        pages = [divmod(place, 1 << _FIELDS)[::-1] for place in places if place > _PLACE]
-        for _, fields in pages:
-            self._alike.setdefault(fields, Alike(fields, self.things))
-        return whole, [(page, self._alike[fields]) for page, fields in pages], effects, places
+        whole = itemgetter(*[place for place in places if isinstance(place, int) and place <= _PLACE])
+        partly = []
+        for place in places:
+            if not isinstance(place, int):
+                partly.append((place[0], self._alike.setdefault(place[1], _Rows(place[1], self.things))))
+            elif place > _PLACE:
+                fields, page = divmod(place, 1 << _FIELDS)
+                partly.append((page, self._alike.setdefault(("fields", fields), Alike(fields, self.things))))
+        return whole, partly, effects, places
 
-    def _swept(self, cells: tuple[int, ...], places: tuple[int, ...], effect: Effect) -> dict[int, int] | None:
+    def _swept(self, cells: tuple[int, ...], places: _Places, effect: Effect) -> dict[int, int] | None:
         """The pages that a sweep changes, with what they are then. None: for one of them that was not learned yet."""
         becomes, swept = self.sweeps[effect.sweep], {}
         for place in range(PAGES, len(cells)):
@@ -306,8 +312,13 @@ class Learned:
                 break
         if sweep is not None:
             self._learn_sweep(sweep, picture, after, noted)
-        places, changes, fields = [], [], []
+        rows = _rows(looked_at)
+        places: list[_Place] = []
+        changes, fields = [], []
         for here, (was, now) in enumerate(zip(picture.cells, after.cells, strict=True)):
+            if here not in noted and here in rows and was == now:
+                places += [(here, whose) for whose in sorted(rows[here])]
+                continue
             if here not in noted and (was == now or (sweep is not None and here >= PAGES)):
                 continue
             read = written = EVERY
@@ -325,9 +336,9 @@ class Learned:
         if tuple(places) not in ways:
             ways[tuple(places)] = {}
             self._ways.pop(what, None)
-        whole, pages, effects, _ = self._way(tuple(places), ways[tuple(places)])
+        whole, partly, effects, _ = self._way(tuple(places), ways[tuple(places)])
         stand = tuple([tasks[place] for place in concerned])
-        effects[(*whole(picture.cells), *[alike[picture.cells[page]] for page, alike in pages])] = Effect(
+        effects[(*whole(picture.cells), *[alike[picture.cells[here]] for here, alike in partly])] = Effect(
             changes=tuple(changes),
             fields=tuple(fields),
             tasks=stand,
@@ -368,14 +379,26 @@ _FIELDS = 8
 
 _PLACE = (1 << _FIELDS) - 1
 
-_Way = tuple[
-    Callable[[tuple[int, ...]], tuple[int, ...]],
-    list[tuple[int, Alike]],
-    dict[tuple[int, ...], Effect],
-    tuple[int, ...],
-]
-"""Places that a step looks at: what reads whole cells; the pages, with what of each is looked at; the effects that were
-learned; and the places themselves."""
+_Place = int | tuple[int, Any]
+_Places = tuple[_Place, ...]
+_Effects = dict[tuple[Hashable, ...], Effect]
+
+_Way = tuple[Callable[[tuple[int, ...]], tuple[Hashable, ...]], list[tuple[int, "Alike | _Rows"]], _Effects, _Places]
+"""Places that a step looks at: what reads whole cells; cells of which it looks at a part, with what reads that; the
+effects that were learned; and the places themselves."""
+
+
+class _Rows(dict[int, Hashable]):
+    """The rows of one configuration, call or allocation in parts, by the number of the part."""
+
+    def __init__(self, whose: Hashable, things: list[Any]) -> None:
+        super().__init__()
+        self.whose, self.things = whose, things
+
+    def __missing__(self, number: int) -> Hashable:
+        rows = self[number] = rows_of(self.things[number], self.whose)
+        return rows
+
 
 _CONCERNS = ("", VCPUS, TASKS)
 """Which tasks a step concerns beside its own: none, those of vCPUs, all."""
@@ -397,6 +420,15 @@ def _places(noted: Collection[Any], before: list[int], after: list[int]) -> set[
     elif places & {FRAMES, VM}:
         places.add(MARKS)
     return places | {TASKS, VCPUS}.intersection(noted)
+
+
+def _rows(noted: Collection[Any]) -> dict[int, set[Any]]:
+    """Whose rows were looked at, by the place of the part."""
+    rows: dict[int, set[Any]] = {}
+    for each in noted:
+        if isinstance(each, tuple):
+            rows.setdefault(PARTS.index(each[0]), set()).add(each[1])
+    return rows
 
 
 __all__ = ["GONE", "Effect", "Learned", "NotAsLearned"]

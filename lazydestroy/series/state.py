@@ -119,6 +119,16 @@ PAGES = len(PARTS)
 """After the parts, a cell for each page of the guest."""
 
 
+IN_ROWS = ("uv", "faults", "injected")
+"""Parts that are rows, each of a configuration, a call or an allocation. A step may look at the rows of one only."""
+
+
+def rows_of(part: Any, whose: Hashable) -> tuple[Any, ...]:
+    """The rows of one configuration, call or allocation, in a part that is in rows."""
+    rows = part.configurations if isinstance(part, Uv) else part
+    return tuple([row for row in rows if row[0] == whose])
+
+
 class Picture(NamedTuple):
     """A machine at one moment. Numbers stand for what `Pictures.things` has under them.
 

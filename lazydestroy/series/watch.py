@@ -7,7 +7,7 @@ fields of their records (`lazydestroy.series.fields`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,10 @@ _OF_A_MACHINE = {
 }
 
 
+_ROWS = {"_there": "uv", "_coming": "faults", "injected": "injected"}
+"""Functions that look at the rows of their first argument only, in a part (`lazydestroy.series.state.IN_ROWS`)."""
+
+
 def _noting(kind: type[Any]) -> type[Any]:
     """A class like `kind` whose objects note what is read of them, in the `touched` of their memory."""
     parts = next((_PARTS[base] for base in kind.__mro__ if base in _PARTS), _OF_A_MACHINE)
@@ -79,7 +83,25 @@ def _noting(kind: type[Any]) -> type[Any]:
             get(self, memory).touched.note(part)
         return get(self, name)
 
-    return type(kind.__name__, (kind,), {"__slots__": (), "__getattribute__": look, "__module__": kind.__module__})
+    rows = {name: _noting_rows(getattr(kind, name), part) for name, part in _ROWS.items() if hasattr(kind, name)}
+    own = {"__slots__": (), "__getattribute__": look, "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), {**own, **rows})
+
+
+def _noting_rows(function: Callable[..., Any], part: str) -> Callable[..., Any]:
+    """A function that notes the rows that it looks at, instead of the whole part."""
+
+    def look(self: Any, whose: Any, *more: Any) -> Any:
+        memory = object.__getattribute__(self, "memory")
+        touched = memory.touched
+        touched.note((part, whose))
+        memory.touched = Touched()
+        try:
+            return function(self, whose, *more)
+        finally:
+            memory.touched = touched
+
+    return look
 
 
 _NOTING: dict[type[Any], type[Any]] = {}
@@ -90,7 +112,8 @@ def watching(machine: Machine) -> Iterator[Touched]:
     """Note what is looked at or changed meanwhile, in order.
 
     These are numbers of frames, names of parts, and functions that were applied to every frame by itself
-    (`Memory.change`). A change of a part is not noted if nothing was read of it.
+    (`Memory.change`). If only rows of a part were read, it is a pair: the part's name, and whose rows. A change of a
+    part is not noted if nothing was read of it.
 
     Yields
     ------

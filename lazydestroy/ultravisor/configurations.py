@@ -135,7 +135,7 @@ class Configurations(Faults, Access):
 
     def _destroyable(self, handle: int) -> Configuration:
         """The configuration of that handle, if it can be destroyed."""
-        configuration = self.configurations.get(handle)
+        configuration = self._there(handle)
         if configuration is None:
             raise Refused(UVC_RC_INV_GHANDLE)
         if configuration.destroy_failed is not None:
@@ -174,7 +174,7 @@ class Configurations(Faults, Access):
 
     def _configuration(self, handle: int) -> Configuration:
         """The configuration of that handle, if it can be used."""
-        configuration = self.configurations.get(handle)
+        configuration = self._there(handle)
         if configuration is None or configuration.phase is Phase.NEEDS_DESTROY:
             raise Refused(UVC_RC_INV_GHANDLE)
         return configuration

@@ -56,9 +56,13 @@ class Faults(Remembered):
         self.memory.context_changed()
         self.faults.append(Fault(NUMBERS[cmd], rc, rrc, cc, handle, times))
 
+    def _coming(self, cmd: UVC, handle: int) -> Fault | None:
+        """The fault that hits this call, if there is one."""
+        return next((fault for fault in self.faults if fault.concerns(cmd, handle)), None) if self.faults else None
+
     def _injected(self, cmd: UVC, handle: int = 0) -> Fault | None:
         """The fault that hits this call, if there is one; it is used up a little."""
-        fault = next((fault for fault in self.faults if fault.concerns(cmd, handle)), None)
+        fault = self._coming(cmd, handle)
         if fault is not None and fault.times is not None:
             self.memory.context_changed()
             fault.times -= 1
@@ -67,8 +71,6 @@ class Faults(Remembered):
         return fault
 
     def _fail_if_told(self, cmd: UVC, handle: int = 0) -> None:
-        if not self.faults:
-            return
         fault = self._injected(cmd, handle)
         if fault is not None:
             nothing = (fault.rc, fault.rrc) == (0x107, 0xD)

@@ -83,7 +83,7 @@ class Pages(Configurations):
         pfn, record = self._page_at(block.paddr)
         if record.state == State.NON_SECURE:
             return self._destroy_nothing()
-        owner = self.configurations.get(record.owner)
+        owner = self._there(record.owner)
         running = owner is not None and bool(owner.cpus)
         if running and self.destroy_needs_no_cpus:
             raise Refused(RC_HAS_CPUS)

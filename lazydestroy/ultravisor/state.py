@@ -49,6 +49,10 @@ class Remembered:
         self.tables: dict[int, GuestTable] = {}
         self.faults: list[Fault] = []
 
+    def _there(self, handle: int) -> Configuration | None:
+        """The configuration of that handle, if there is one."""
+        return self.configurations.get(handle)
+
     @property
     def initialised(self) -> bool:
         """Whether INIT_UV has been done."""
