@@ -20,7 +20,7 @@ GIB = 1 << 30
 
 
 def images(explorer):
-    return [bytes(view.image.value) for view in explorer._views.values()]
+    return [view.image.png for view in explorer._views.values()]
 
 
 def heads(explorer):
@@ -323,6 +323,12 @@ def dropper():
     return widgets.drop_a_patch("patch 4 · handle secure storage exceptions for normal guests")
 
 
+def test_the_page_has_a_picture_without_asking_for_it(reboot, dropper):
+    for image in (*(view.image for view in reboot._views.values()), dropper._image):
+        assert image.format == "url" and bytes(image.value).startswith(b"data:image/png;base64,")
+        assert Image.open(io.BytesIO(image.png)).width == 900
+
+
 def test_the_menu_offers_patches_and_bugs(dropper):
     offered = dropper.menu.options
     assert offered[0] == "nothing"
@@ -333,7 +339,7 @@ def test_the_menu_offers_patches_and_bugs(dropper):
 def test_what_is_left_out_is_searched_and_drawn(dropper):
     assert dropper.verdict.kernel == ld.series.v1_fixed.without(4)
     assert "It breaks" in dropper._state.value
-    assert bytes(dropper._image.value).startswith((b"RIFF", b"\x89PNG"))
+    assert dropper._image.png.startswith(b"\x89PNG")
     assert "addressing exception" in dropper._words.value.lower()
     assert "ld.series.check(ld.series.v1_fixed.without(4), failures=())" in dropper._code.value
 
@@ -377,12 +383,12 @@ def test_a_search_that_does_not_end_leaves_the_picture(dropper, monkeypatch, err
         raise error
 
     dropper.menu.value = dropper.menu.options[2]
-    before = dropper._image.value
+    before = dropper._image.png
     monkeypatch.setattr(widgets.dropper, "check", failing)
     dropper.menu.value = next(option for option in dropper.menu.options if option.startswith("patch 6"))
     assert words in dropper._state.value
     assert "what was found for ld.series.v1_fixed.without(4)" in dropper._state.value
-    assert dropper._image.value == before
+    assert dropper._image.png == before
     monkeypatch.undo()
     dropper.menu.value = dropper.menu.options[2]
     assert "It breaks" in dropper._state.value

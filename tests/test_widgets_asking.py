@@ -23,7 +23,7 @@ def test_it_begins_with_the_answer_for_what_the_controls_say(first):
     assert first.answer.reproduce() == "ld.ask(1, memory='1 GiB')"
     assert first.answer.verdict == ld.ask(1, memory="1 GiB").verdict
     assert all(sentence in first._answer.value for sentence in first.answer.said)
-    assert Image.open(io.BytesIO(first._image.value)).width == 900
+    assert Image.open(io.BytesIO(first._image.png)).width == 900
     assert first.message == ""
 
 

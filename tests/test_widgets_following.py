@@ -115,7 +115,7 @@ def test_what_is_out_of_date_is_not_worked_on_for_long(explorer, monkeypatch):
 def test_cancel_stops_it_and_the_last_pictures_stay(explorer, monkeypatch):
     monkeypatch.setattr(controlled, "PATIENCE", 0.05)
     log = slowed(explorer, monkeypatch, 5)
-    before = [bytes(view.image.value) for view in explorer._views.values()]
+    before = [view.image.png for view in explorer._views.values()]
     seen = []
 
     async def cancelling():
@@ -130,7 +130,7 @@ def test_cancel_stops_it_and_the_last_pictures_stay(explorer, monkeypatch):
     assert log[0][1] == "stopped"
     assert explorer.message == "Stopped."
     assert explorer.waiting.layout.visibility == "hidden"
-    assert [bytes(view.image.value) for view in explorer._views.values()] == before
+    assert [view.image.png for view in explorer._views.values()] == before
     monkeypatch.undo()
     explorer.set(memory=2 * GIB)
     assert explorer.message == "" and explorer.run.reproduce() == "ld.reboot('2 GiB')"
@@ -138,17 +138,17 @@ def test_cancel_stops_it_and_the_last_pictures_stay(explorer, monkeypatch):
 
 def test_the_previous_picture_stays_until_the_new_one_is_there(explorer, monkeypatch):
     slowed(explorer, monkeypatch, 0.2)
-    before = bytes(explorer._views["timeline"].image.value)
+    before = explorer._views["timeline"].image.png
 
     async def looking():
         explorer.controls["memory"].value = 2 * GIB
         await asyncio.sleep(0.1)
-        meanwhile = bytes(explorer._views["timeline"].image.value)
+        meanwhile = explorer._views["timeline"].image.png
         await settled(explorer)
         return meanwhile
 
     assert asyncio.run(looking()) == before
-    assert bytes(explorer._views["timeline"].image.value) != before
+    assert explorer._views["timeline"].image.png != before
 
 
 def test_setting_by_code_is_done_when_it_returns_even_while_something_else_runs(explorer, monkeypatch):

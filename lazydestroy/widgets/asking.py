@@ -16,6 +16,7 @@ from ..series import Series, v1
 from ..units import duration, exact_duration, exact_size, expect, one_of, plain, shown
 from .controlled import Controlled, Hear, Show
 from .controls import GIB, HOSTS, KERNELS, TOUCHES, USUAL_HOST, checked, choice, cost_slider, memory_slider
+from .image import PngImage
 
 _COSTS = tuple(field.name for field in fields(Costs))
 
@@ -67,7 +68,7 @@ class Asker(Controlled):
         self._fixed = dict(fixed)
         self._status = ipywidgets.HTML()
         self._answer = ipywidgets.HTML()
-        self._image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
+        self._image = PngImage({"width": "100%", "max_width": "900px", "display": "none"})
         self._words = ipywidgets.HTML()
         for control in self.controls.values():
             control.continuous_update = False
@@ -103,7 +104,7 @@ class Asker(Controlled):
         self._say("")
         self.answer = result
         picture = result.plot()
-        self._image.value = picture.quick()
+        self._image.png = picture.quick()
         self._image.layout.display = ""
         self._words.value = words_html(picture.words)
         self._answer.value = result._repr_html_()

@@ -14,6 +14,7 @@ from ..rounded import counted
 from ..series import BUGS, Series, Verdict, check, v1, v1_fixed
 from ..units import one_of
 from .controlled import Controlled, Hear, Show
+from .image import PngImage
 
 
 def _dropped() -> dict[str, tuple[Series, dict[str, Any]]]:
@@ -49,7 +50,7 @@ class PatchDropper(Controlled):
         self.verdict: Verdict | None = None
         self._found: dict[str, Verdict] = {}
         self._state = ipywidgets.HTML()
-        self._image = ipywidgets.Image(format="png", layout={"width": "100%"})
+        self._image = PngImage({"width": "100%"})
         self._words = ipywidgets.HTML()
         self._code = ipywidgets.HTML()
         self._seen = ipywidgets.VBox([self._image, self._words, self._code])
@@ -81,7 +82,7 @@ class PatchDropper(Controlled):
         else:
             self._write(f"It breaks. To find the shortest way, the search saw {counted(verdict.states, 'states')}:")
             picture = verdict.plot()
-            self._image.value = picture.quick()
+            self._image.png = picture.quick()
             self._image.layout.display = ""
             self._words.value = words_html(picture.words)
         self._is_shown(self._seen, {"leave_out": chosen})

@@ -52,6 +52,7 @@ from ..series import Series, v1
 from ..units import format_duration
 from .controlled import Hear
 from .controls import GIB, memory_sizes
+from .image import PngImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class View:
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
-        self.image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "900px", "display": "none"})
+        self.image = PngImage({"width": "100%", "max_width": "900px", "display": "none"})
         self.head = ipywidgets.HTML()
         self.words = ipywidgets.HTML()
         self._words: Callable[[], str] = str
@@ -137,7 +138,7 @@ class View:
             f'<div style="line-height: 1.35; min-height: 2.7em"><b style="font-size: 115%">{escape(title)}</b><br>'
             f'<span style="opacity: 0.75">{escape(below)}</span></div>'
         )
-        self.image.value = self.picture.quick(head=False)
+        self.image.png = self.picture.quick(head=False)
         self.image.layout.display = ""
 
     def tell(self) -> None:
