@@ -178,6 +178,6 @@ def _figure(path: Path, name: str) -> int | None:
 def _text(path: Path) -> str:
     """What a file says; nothing if it is not there or may not be read."""
     try:
-        return path.read_text(encoding="ascii", errors="replace")
+        return path.read_bytes().decode("ascii", "replace")
     except OSError:
         return ""

@@ -19,7 +19,7 @@ from .commands import AsyncCommands
 from .costs import Costs
 from .host import Host
 from .host.firmware import RememberingUltravisor
-from .host.sizes import features_of, hole_of, host_of, storage_of, ultravisor_of
+from .host.sizes import features_of, hole_of, host_of, require_host, storage_of, ultravisor_of
 from .kernel.structs import Flow, Gmap, Kvm, Mm, MmContext, Pv, Vcpu
 from .layers import Series
 from .page import PAGE_SHIFT, PAGE_SIZE, Holder, Page
@@ -163,6 +163,7 @@ class Machine(AsyncCommands, Host):
             )
         storage = storage_of(sizes, self.guest_len, vcpus)
         host_len = host_of(host_memory, self.guest_len, self.guest_len + self.process_len + storage)
+        self._require(host_len)
         super().__init__(
             host_len >> PAGE_SHIFT,
             self.costs,
@@ -185,6 +186,10 @@ class Machine(AsyncCommands, Host):
         self._initialise_ultravisor()
         self.kernel.start()
         self.qemu = self._start_qemu()
+
+    def _require(self, host_len: int) -> None:
+        """Refuse a host that is too large for this computer."""
+        require_host(host_len)
 
     def _initialise_ultravisor(self) -> None:
         storage = self.allocate_donation(self.uv.uv_base_stor_len)

@@ -280,6 +280,13 @@ def test_a_run_that_needs_more_memory_than_there_is_is_refused_before_it_starts(
     assert "MiB" in str(refusal.value).replace("80 MiB", "", 1), "the figure needed is missing"
 
 
+def test_a_run_asks_once_how_much_memory_there_is(monkeypatch):
+    asked = []
+    monkeypatch.setattr(limits, "available_memory", lambda: asked.append(1) or 1 << 40)
+    ld.reboot("16 GiB", touch="none")
+    assert len(asked) == 1
+
+
 def test_an_interrupt_stops_a_long_run_and_leaves_nothing_behind():
     def interrupt(_share):
         raise KeyboardInterrupt

@@ -102,6 +102,10 @@ def host_of(host_memory: Any, guest_len: int, needed: int) -> int:
                 f"host_memory={format_size(host_len)!r}: too little; a guest of {format_size(guest_len)} "
                 f"needs at least {exact_size(needed)} with what the process and the Ultravisor take"
             )
+    return host_len
+
+
+def require_host(host_len: int) -> None:
+    """Refuse a host for whose records of pages this computer has no memory."""
     if host_len > _SURELY_THERE:
         require_memory(host_len >> PAGE_SHIFT, f"a machine with a host of {format_size(host_len)}")
-    return host_len
