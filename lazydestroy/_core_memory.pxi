@@ -23,14 +23,19 @@ cdef void put(MemoryState *m, int64_t pfn, int cls) noexcept nogil:
         m.free -= 1
 
 
-cdef int64_t repaint_range(MemoryState *m, int64_t first, int64_t last, const int *becomes) noexcept nogil:
-    """Give all frames from `first` up to `last` the class that `becomes` has for theirs; how many have another one."""
+cdef int64_t repaint_range(
+    MemoryState *m, int64_t first, int64_t last, const int *becomes, bint alike
+) noexcept nogil:
+    """Give all frames from `first` up to `last` the class that `becomes` has for theirs; how many have another one.
+
+    If it is known that they are `alike`, they are not looked through.
+    """
     cdef int64_t pfn = first, changed = 0, run
     cdef int before, after
     while pfn < last:
         before = m.cls[pfn]
         after = becomes[before]
-        run = equal_run_up(m.cls + pfn, last - pfn)
+        run = last - pfn if alike else equal_run_up(m.cls + pfn, last - pfn)
         if after != before:
             memset(m.cls + pfn, after, run)
             m.count[before] -= run
@@ -330,7 +335,7 @@ cdef class Memory:
         cdef int64_t last = self.pages if count is None else start + count
         cdef int before, after
         cdef int64_t changed = 0
-        cdef bint any_change = False
+        cdef bint alike, any_change = False
         cdef int map_[CLASSES]
         self.mine()
         if first < 0 or last > self.pages or first > last:
@@ -356,8 +361,9 @@ cdef class Memory:
                 self.wanted.add(after)
                 any_change = any_change or after != before
             if any_change:
+                alike = len(present) == 1
                 with nogil:
-                    changed = repaint_range(&self.s, first, last, map_)
+                    changed = repaint_range(&self.s, first, last, map_, alike)
         finally:
             self.wanted.clear()
             self.leave()
