@@ -70,10 +70,8 @@ def film_of(machine: Machine, base: int) -> Film:
         first, frame = frame, frame + len(list(alike))
         known, time = records[first], int(times[first])
         old = frozenset(handle for ended, handle in ends if ended <= time)
-        number = np.zeros(len(known), np.uint8)
-        for cls in np.flatnonzero(np.bincount(classes[first:frame].ravel())).tolist():
-            number[cls] = _NUMBER[kind_of(known[cls], old)]
-        kinds[first:frame] = number[classes[first:frame]]
+        number = np.array([0 if record is None else _NUMBER[kind_of(record, old)] for record in known], np.uint8)
+        number.take(classes[first:frame], out=kinds[first:frame], mode="clip")  # checks no class: all are known
     guest, host = machine.guest_pages, len(machine.memory)
     return Film(
         times_ns=times - machine.time_zero,

@@ -92,16 +92,17 @@ def _stretches(
     task: Task, start: int, done: int, end: int, done_at_end: int, activity: str, samples: np.ndarray, zero: int
 ) -> list[tuple[int, int, str, str, int]]:
     column = 9 + task.index
-    points = [(start, done), (end, done_at_end)]
+    points = [[start, done], [end, done_at_end]]
     if column < samples.shape[1] and done_at_end > done:
-        inside = samples[(samples[:, 0] > start) & (samples[:, 0] < end)][:, (0, column)]
+        first, last = np.searchsorted(samples[:, 0], start, "right"), np.searchsorted(samples[:, 0], end, "left")
+        inside = samples[first:last, (0, column)]
         inside = inside[(inside[:, 1] > done) & (inside[:, 1] < done_at_end)]
-        points[1:1] = map(tuple, inside.tolist())
-        marks = np.array(points, float)
-        keep = _thinned(marks[:, 0], marks[:, 1:])
-        points = [point for point, wanted in zip(points, keep, strict=True) if wanted]
-        if len(points) > 200:
-            points = [points[i] for i in np.linspace(0, len(points) - 1, 200).round().astype(np.int64)]
+        if len(inside):
+            marks = np.concatenate((points[:1], inside, points[1:]))
+            marks = marks[_thinned(marks[:, 0], marks[:, 1:].astype(float))]
+            if len(marks) > 200:
+                marks = marks[np.linspace(0, len(marks) - 1, 200).round().astype(np.int64)]
+            points = marks.tolist()
     return [
         (a - zero, b - zero, task.name, activity, after - before)
         for (a, before), (b, after) in itertools.pairwise(points)
