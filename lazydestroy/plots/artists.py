@@ -81,6 +81,7 @@ class Artists:
             artist.set_visible(True)
         else:
             artist = make()
+            artist.stale_callback = None  # a picture is drawn when it is asked for, whatever has been told of changes
             self._looks[artist] = named, artist.get_zorder()
         # what is drawn later lies above, though the artist may be older than the others at that height
         artist.set_zorder(self._looks[artist][1] + (len(self.shown) - _MANY) * _ABOVE)

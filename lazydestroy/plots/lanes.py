@@ -45,7 +45,8 @@ class Lane(NamedTuple):
 def lanes_of(run: Run) -> list[Lane]:
     """The lanes of a run, always the same ones for a scenario and a demand."""
     rows: dict[str, list[Stretch]] = {}
-    for actor, activity, start, end in run.timeline[["actor", "activity", "start", "end"]].tolist():
+    columns = (run.timeline[name].tolist() for name in ("actor", "activity", "start", "end"))
+    for actor, activity, start, end in zip(*columns, strict=True):
         rows.setdefault(actor, []).append(Stretch(start, end, activity, activity.startswith("waits")))
 
     def lane(name: str, actors: str, idle: str, common: tuple[Stretch, ...] = ()) -> Lane:
@@ -79,7 +80,7 @@ def _standing_still(run: Run, busy: bool) -> Iterator[Stretch]:
     end = 0
     for start, end in downtimes_of(run):
         yield Stretch(start, end, "wait for QEMU", waits=True)
-    exits = [int(row["start"]) for row in run.timeline if row["actor"] == "QEMU exits"]
+    exits: list[int] = run.timeline["start"][run.timeline["actor"] == "QEMU exits"].tolist()
     last = min([*exits, run_end(run) if run.exited_ns is None else run.exited_ns])
     if run.booted and not busy and end < last:
         yield Stretch(end, last, "may run, touch nothing")
@@ -93,16 +94,18 @@ def downtimes_of(run: Run) -> list[tuple[int, int]]:
 
 def _merged(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
     """Stretches of one activity, put together where they meet or overlap."""
-    pending: Stretch | None = None
-    for stretch in sorted(stretches):
-        if pending and pending.activity == stretch.activity and stretch.start <= pending.end:
-            pending = pending._replace(end=max(pending.end, stretch.end))
-            continue
-        if pending:
-            yield pending
-        pending = stretch
-    if pending:
-        yield pending
+    ordered = sorted(stretches)
+    if not ordered:
+        return
+    first, last, activity, waits = ordered[0]
+    for stretch in ordered[1:]:
+        start, end, does, _ = stretch
+        if does == activity and start <= last:
+            last = max(last, end)
+        else:
+            yield Stretch(first, last, activity, waits)
+            first, last, activity, waits = stretch
+    yield Stretch(first, last, activity, waits)
 
 
 def run_end(run: Run) -> int:

@@ -326,7 +326,8 @@ def words_html(words: str) -> str:
 
 
 def _shortened(text: str, characters: int) -> str:
-    return textwrap.shorten(text, characters, placeholder=" …")
+    text = " ".join(text.split())
+    return text if len(text) <= characters else textwrap.shorten(text, characters, placeholder=" …")
 
 
 HEAD = 0.72
