@@ -1,25 +1,44 @@
 """Grading an answer's text: what it may use, what is read of a notebook, and what comes of it elsewhere."""
 
+import errno
+import itertools
 import json
+import math
 import os
 
 import nbformat
 import pytest
 
 import lazydestroy as ld
+from lazydestroy import errnos
 from lazydestroy.exercises.families import FAMILIES
 from lazydestroy.exercises.patches import PATCHES, p04
 from lazydestroy.grade import main
 from lazydestroy.grading import isolation
-from lazydestroy.grading.allowed import refusal
+from lazydestroy.grading.allowed import MODULES, refusal
 from lazydestroy.grading.calculating import text_of
 from lazydestroy.grading.handed_in import Cell, needed, of_notebook
 from lazydestroy.grading.judge import judge
 from lazydestroy.grading.sheets import SHEETS
+from lazydestroy.kernel import structs
 from tests import submissions
 from tests.release_exercises import SOURCE
 
 HEAD = "from errno import EIO\nfrom lazydestroy import UVC\nfrom lazydestroy.kernel.structs import Answer\n"
+
+
+BINDING = (
+    "def handle_mm_fault(self, *_): pass",
+    "if True:\n  def handle_mm_fault(self, *_): pass",
+    "handle_mm_fault = get_page = None",
+    "for handle_mm_fault in (): pass",
+    "from math import log as handle_mm_fault",
+    "class handle_mm_fault: pass",
+    "def f(self, given=(handle_mm_fault := print)): pass",
+    "f = lambda self, given=(handle_mm_fault := print): 1",
+    "match 1:\n  case handle_mm_fault: pass",
+)
+"""All ways in which a class gets an attribute of a name that belongs to the kernel."""
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
@@ -39,6 +58,9 @@ def test_every_solution_may_be_run(patch):
         ("x = (i for i in ()).gi_frame", "uses .gi_frame"),
         ("x = __builtins__", "uses __builtins__"),
         ("class A:\n def __eq__(self, other): return True", "writes __eq__"),
+        ("class A:\n if True:\n  def __eq__(self, other): return True", "writes __eq__"),
+        ("class A:\n from math import log as __eq__", "writes __eq__"),
+        ("class A:\n class __eq__: pass", "writes __eq__"),
         ("class A(metaclass=print): pass", "keyword"),
         ("class A:\n def f(self): return self.machine", "of self.machine"),
         ("class A:\n def f(self): self.machine.uv.access = print", "of self.machine"),
@@ -46,7 +68,13 @@ def test_every_solution_may_be_run(patch):
         ("class A:\n def f(self, kvm): kvm.mm.guest.memory.free", "uses .memory"),
         ("class A:\n def f(self, kvm): kvm.mm.freed = False", "sets .freed"),
         ("class A:\n def f(self): self.get_page = print", "sets .get_page"),
-        ("class A:\n def handle_mm_fault(self, *_): pass", "replaces handle_mm_fault"),
+        ("class A:\n def f(self, mm): m = mm; self._context = m._context", "use another name"),
+        ("class A:\n def f(self): self.lazy_destroy = 0", "use another name"),
+        ("from lazydestroy import UVC\nu = UVC.INIT_UV\nu._value_ = 1", "use another name"),
+        ("class A:\n def f(self): return '{0.machine}'.format(self)", "uses .format"),
+        ("class A:\n def f(self): return '{:{0[x]}}'.format_map(self)", "uses .format"),
+        ("list(map(str.format, ['{0.machine}'], [1]))", "uses .format"),
+        *((f"class A:\n {text}", "replaces handle_mm_fault") for text in BINDING),
         ("match 1:\n case int(__class__=x): pass", "uses .__class__"),
         ("async def f(): pass", "async"),
         ("def f(:", "no Python"),
@@ -61,7 +89,11 @@ def test_what_a_kernel_does_is_not():
 import math
 class MyPatch:
     met = 0
-    def helps(self, page):
+    def __init__(self):
+        pass
+    def helps(self, page, get_page=None):
+        handle_mm_fault = [get_page for get_page in ()]
+        print("{} of {:.2f}".format(page, 1.5))
         self.met += 1
         return {"it": [page.paddr, page.refs]}.get("it")
     def do_secure_storage_access_gmap(self, kvm, gaddr):
@@ -74,6 +106,15 @@ class MyPatch:
         return super().do_secure_storage_access_gmap(kvm, gaddr)
 """
     assert refusal(text, p04.EXERCISE) == ""
+
+
+def test_what_an_answer_writes_into_what_it_imports_is_not_seen_by_the_judge(monkeypatch):
+    monkeypatch.setattr(MODULES["lazydestroy.kernel.structs"].Answer, "rc", 7, raising=False)
+    for module in MODULES.values():
+        for name in list(vars(module)):
+            monkeypatch.setattr(module, name, None)
+    assert math.ceil(0.5) == next(itertools.count(1)) == 1
+    assert errno.EIO == errnos.EIO == 5 and ld.UVC.INIT_UV and structs.Answer().rc == 0
 
 
 def test_a_report_without_the_secret_is_not_believed():

@@ -12,29 +12,47 @@ import errno
 import inspect
 import itertools
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from .. import errnos, uvcb
-from .._core import DeferredList, Table, Task
+from .._core import DeferredList, Lock, Table, Task
 from ..exercises.patching import PatchExercise
 from ..kernel import structs
 from ..machine import Machine
 from ..uvcb import UVC
 
-FACADE = SimpleNamespace(UVC=UVC)
+
+def _copy(found: Any) -> SimpleNamespace:
+    """The public names of a module or an enumeration; the judge does not see what an answer writes into a copy."""
+    return SimpleNamespace(**{name: getattr(found, name) for name in dir(found) if not name.startswith("_")})
+
+
+def _maker(structure: type) -> Callable[..., Any]:
+    """A function that makes one of the kernel's structures. An answer that had the class could change all of them."""
+
+    def make(*values: Any, **named: Any) -> Any:
+        return structure(*values, **named)
+
+    return make
+
+
+FACADE = SimpleNamespace(UVC=SimpleNamespace(**UVC.__members__))
 """What stands for this package in an answer: the names of the Ultravisor Calls."""
 
-STRUCTS = SimpleNamespace(**{name: getattr(structs, name) for name in ("Answer", "DeferredPriv", "PvVmToBeDestroyed")})
+STRUCTS = SimpleNamespace(
+    **{name: _maker(getattr(structs, name)) for name in ("Answer", "DeferredPriv", "PvVmToBeDestroyed")}
+)
 
 MODULES: dict[str, Any] = {
-    "errno": errno,
-    "itertools": itertools,
-    "math": math,
+    "errno": _copy(errno),
+    "itertools": _copy(itertools),
+    "math": _copy(math),
     "lazydestroy": FACADE,
-    "lazydestroy.errnos": errnos,
+    "lazydestroy.errnos": _copy(errnos),
     "lazydestroy.uvcb": FACADE,
     "lazydestroy.kernel.structs": STRUCTS,
 }
@@ -93,7 +111,11 @@ _DATA = {name for each in _structures() for name in _fields_of(each)} - _OF_THE_
 
 _ONE = Machine("32 KiB")
 
-_MODEL = {name for each in (_ONE, _ONE.uv, _ONE.memory, _ONE.engine, Table, Task, DeferredList) for name in dir(each)}
+_CLASSES = (Table, Task, DeferredList, Lock, UVC, *_structures())
+
+_OBJECTS = (_ONE, _ONE.uv, _ONE.memory, _ONE.engine, UVC.INIT_UV, *_CLASSES)
+
+_MODEL = ({name for each in _OBJECTS for name in dir(each)} | set(vars(_ONE.kernel))) - _OF_THE_MODEL
 """Names of the model: no answer may call something of its own so, since that would let it reach the model's."""
 
 
@@ -122,17 +144,18 @@ class _Reader(ast.NodeVisitor):
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         if node.keywords:
             raise _Refused(f"class {node.name} has a keyword in its head: write the class without it")
-        for each in node.body:
-            if isinstance(each, ast.FunctionDef):
-                self._method(each)
+        for each in _in_scope(node.body):
+            for name in _names_bound(each):
+                self._attribute(name, isinstance(each, ast.FunctionDef))
         self.generic_visit(node)
 
-    def _method(self, node: ast.FunctionDef) -> None:
-        if node.name in self.functions and node.name not in self.writes:
+    def _attribute(self, name: str, is_function: bool) -> None:
+        """See whether a class may have an attribute of this name, however it comes to it."""
+        if name in self.functions and name not in self.writes:
             yours = " and ".join(self.writes)
-            raise _Refused(f"it replaces {node.name} as well; only {yours} is yours to write")
-        if _is_special(node.name) and node.name != "__init__":
-            raise _Refused(f"it writes {node.name}, with which objects can pretend to be others: do without")
+            raise _Refused(f"it replaces {name} as well; only {yours} is yours to write")
+        if _is_special(name) and not (name == "__init__" and is_function):
+            raise _Refused(f"it writes {name}, with which objects can pretend to be others: do without")
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         raise _Refused(f"{node.name} is an async function; the kernel has none")
@@ -160,6 +183,8 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
+        if node.attr in ("format", "format_map") and not _is_plain_pattern(node.value):
+            raise _Refused(f"it uses .{node.attr} with a text that could lead out of the exercise: use an f-string")
         if isinstance(node.value, ast.Attribute) and node.value.attr == "machine":
             if isinstance(node.ctx, ast.Load) and node.attr in _MACHINE:
                 self.visit(node.value.value)
@@ -196,20 +221,48 @@ def _is_special(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
+def _is_plain_pattern(node: ast.expr) -> bool:
+    """Whether it is a text whose fields are replaced as they are: no attribute or item of them is looked up."""
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"\{[^{}:!]*[.\[]", node.value) is None
+    )
+
+
 def _bound(tree: ast.AST) -> Iterator[str]:
     """The names that a text gives to something."""
     for node in ast.walk(tree):
+        yield from _names_bound(node)
+
+
+def _names_bound(node: ast.AST) -> Iterator[str]:
+    """The names that one node of a text gives to something."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+            yield name
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=other):
+            yield other or name.partition(".")[0]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+def _in_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """What stands in a scope, nested ever so deeply, but not what runs only when its functions are called."""
+    for node in nodes:
+        if not isinstance(node, ast.arg):
+            yield node
         match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
-                yield name
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.alias(name=name, asname=other):
-                yield other or name.partition(".")[0]
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                yield name
-            case ast.MatchMapping(rest=str(name)):
-                yield name
+            case ast.FunctionDef(body=body) | ast.ClassDef(body=body):
+                yield from _in_scope(each for each in ast.iter_child_nodes(node) if each not in body)
+            case ast.Lambda(args=defaults):
+                yield from _in_scope([defaults])
+            case _:
+                yield from _in_scope(ast.iter_child_nodes(node))
 
 
 _MODULE_NAMES = {name for each in MODULES.values() for name in vars(each) if not name.startswith("_")}
@@ -240,7 +293,7 @@ def refusal(text: str, exercise: PatchExercise) -> str:
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         return f"Your answer is no Python: {getattr(error, 'msg', error)}{f', in line {line}' if line else ''}."
-    except RecursionError:
+    except (RecursionError, MemoryError):  # the latter from Python's parser
         return "Your answer was not run: it is nested too deeply."
     return ""
 
