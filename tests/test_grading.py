@@ -5,6 +5,9 @@ import itertools
 import json
 import math
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -14,7 +17,7 @@ from lazydestroy import errnos
 from lazydestroy.exercises.families import FAMILIES
 from lazydestroy.exercises.patches import PATCHES, p04
 from lazydestroy.grade import main
-from lazydestroy.grading import isolation
+from lazydestroy.grading import isolation, landlock
 from lazydestroy.grading.allowed import MODULES, refusal
 from lazydestroy.grading.calculating import text_of
 from lazydestroy.grading.handed_in import Cell, needed, of_notebook
@@ -23,6 +26,8 @@ from lazydestroy.grading.sheets import SHEETS
 from lazydestroy.kernel import structs
 from tests import submissions
 from tests.release_exercises import SOURCE
+
+KEY = Path(ld.__path__[0], "exercises", "families", "counts.py")
 
 HEAD = "from errno import EIO\nfrom lazydestroy import UVC\nfrom lazydestroy.kernel.structs import Answer\n"
 
@@ -145,6 +150,73 @@ def test_numbers_are_calculated_with_the_students_seed_and_without_the_exercise(
     }
     assert "cannot be opened" in marks["one-in-510"].said
     assert "not there when you are graded" in marks["donated-storage"].said
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        (
+            f"import os\nos.open({str(KEY)!r}, os.O_RDONLY)",
+            f"import os\nos.open({str(KEY.with_name('mine.py'))!r}, os.O_WRONLY | os.O_CREAT)",
+            f"open({str(Path(__file__).parents[1] / 'pyproject.toml')!r})",
+            "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (9, 9))",
+        ),
+        (
+            "import subprocess\nsubprocess._posixsubprocess = None\nsubprocess._fork_exec()",
+            "import _cffi_backend",
+            "import readline",
+            "import sqlite3\nsqlite3.connect('mine.db')",
+        ),
+        (
+            "import _posixsubprocess\n_posixsubprocess.fork_exec()",
+            "import _xxsubinterpreters",
+            "import _interpreters",
+            "from ctypes import pythonapi\npythonapi.PyRun_SimpleString",
+        ),
+    ],
+    ids=["files", "native code", "interpreters"],
+)
+def test_a_cell_that_calculates_gets_neither_out_nor_at_the_answers(attempts):
+    answers = {name: text.replace("answer", "got_out") for name, text in zip(submissions.COUNTS, attempts, strict=True)}
+    marks = judge(of_notebook(submissions.notebook("3-counts", answers, student="ada")), submissions.COUNTS, "ada")
+    for name, mark in marks.items():
+        assert mark.share == 0 and ("not there when" in mark.said or "cannot be opened" in mark.said), (name, mark.said)
+    assert not KEY.with_name("mine.py").exists()
+
+
+def test_what_calculates_may_still_draw_and_read_what_python_has():
+    text = "import matplotlib.pyplot as plt, subprocess, json.tool\nplt.plot([1])\nplt.close()\n"
+    answers = submissions.in_units("ada")
+    answers["uvc-counts"] = text + answers["uvc-counts"]
+    marks = judge(of_notebook(submissions.notebook("3-counts", answers, student="ada")), submissions.COUNTS, "ada")
+    assert all(mark.share == 1 for mark in marks.values()), marks
+
+
+NATIVE = """
+import ctypes, errno, os, sys
+from lazydestroy.grading.landlock import confine, pythons_own
+confined = confine([*pythons_own(), sys.argv[1]], [sys.argv[1] + "/exercises"])
+libc = ctypes.CDLL(None, use_errno=True)
+def opened(path, flags=0):
+    return "ok" if libc.open(os.fsencode(path), flags, 0o600) >= 0 else errno.errorcode[ctypes.get_errno()]
+package = sys.argv[1]
+found = [opened(package + "/units.py"), opened(package + "/exercises/task.py"), opened("/etc/hostname")]
+found += [opened(package + "/units.py", os.O_RDWR), opened("mine.txt", os.O_CREAT | os.O_WRONLY)]
+arguments = (ctypes.c_char_p * 2)(b"true", None)
+libc.execv(os.fsencode(sys.executable), arguments)
+print(confined, *found, errno.errorcode[ctypes.get_errno()])
+"""
+
+
+def test_linux_keeps_native_code_from_the_answers_as_well(tmp_path):
+    if landlock._version() < 1:
+        pytest.skip("this system has no Landlock (Linux 5.13 and later)")
+    package = str(KEY.parents[2])
+    ran = subprocess.run(
+        [sys.executable, "-c", NATIVE, package], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert ran.stdout.split() == ["True", "ok", *["EACCES"] * 5], ran.stdout
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

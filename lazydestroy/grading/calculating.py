@@ -10,19 +10,19 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from numbers import Integral, Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .landlock import confine, pythons_own
+
 Report = Callable[[dict[str, Any]], None]
 
 LONGEST = 200
 """Characters of an answer that is text."""
-
-_ACTIONS = ("os.", "subprocess.", "socket.", "shutil.", "pty.", "signal.", "sys.addaudithook", "code.__new__", "mmap.")
 
 
 class Unsaid:
@@ -109,7 +109,9 @@ def calculate(job: dict[str, Any], report: Report, forbid: Callable[..., None]) 
     scope = vars(main)
     scope.update(ld=ld, display=lambda *_, **__: None, SEED=job["seed"], answer=None)
     scope.update({name.replace("-", "_"): problem for name, problem in problems.items()})
-    forbid(_ACTIONS, _may_open(job["folder"]))
+    places = _places()
+    confine(places, [Path(__file__).parents[1] / "exercises"])
+    forbid(_may_open(places))
     for number, cell in enumerate(job["cells"]):
         report({"begins": number})
         _run(cell, scope, number, report)
@@ -148,23 +150,24 @@ def _plain(value: object) -> dict[str, Any]:
     return {"wrong": f"a {type(value).__name__} is no answer"}
 
 
-def _may_open(folder: str) -> Callable[[Any, Any], bool]:
-    """Tell which files may be opened: Python's own and this package's, to be read; never an exercise."""
+def _places() -> list[str]:
+    """Where Python and this package are; of a checkout not the folder that holds it, whose history has the answers."""
     package = Path(__file__).parents[1]
-    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(None, sys.path), str(package)]
-    allowed = tuple(os.path.realpath(place).rstrip(os.sep) + os.sep for place in places)
-    never = os.path.realpath(package / "exercises")
-    course = (f"{os.sep}notebooks{os.sep}", f"{os.sep}source{os.sep}")
-    realpath, fsdecode, sep = os.path.realpath, os.fsdecode, os.sep
+    return [*pythons_own(), *(place for place in filter(None, sys.path) if Path(place) != package.parent), str(package)]
 
-    def may(file: Any, mode: Any) -> bool:
-        if isinstance(file, int):
-            return True
+
+def _may_open(places: Iterable[str]) -> Callable[[Any], bool]:
+    """Tell which files may be read: what is in some places, but never an exercise or a notebook."""
+    real = tuple(map(os.path.realpath, places))
+    beneath = tuple(place.rstrip(os.sep) + os.sep for place in real)
+    sep, realpath, fsdecode = os.sep, os.path.realpath, os.fsdecode
+    never = tuple(f"{sep}{part}{sep}" for part in (f"lazydestroy{sep}exercises", "notebooks", "source"))
+
+    def may(file: Any) -> bool:
         path = realpath(fsdecode(file))
-        if path.startswith(never) or any(part in path for part in course) or path.endswith(".ipynb"):
+        if any(part in path for part in never) or path.endswith(".ipynb"):
             return False
-        reads = mode is None or not set(str(mode)) & set("wax+")
-        return bool(reads and (path.startswith(allowed) or path in ("/dev/null", "/dev/urandom", f"{sep}dev{sep}zero")))
+        return path in real or path.startswith(beneath)
 
     return may
 

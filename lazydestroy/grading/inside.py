@@ -7,6 +7,7 @@ judged here: all that leaves this interpreter is the number.
 
 from __future__ import annotations
 
+import hmac
 import json
 import linecache
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .isolation import signature
+from .landlock import confine, pythons_own
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -35,6 +36,11 @@ def main(writing: int) -> None:
     report({"ended": ""})
     sys.stdout.flush()
     os._exit(0)  # whatever threads an answer has left behind
+
+
+def signature(secret: str, text: bytes) -> bytes:
+    """What goes before a line of a report."""
+    return hmac.new(secret.encode(), text, "sha256").hexdigest().encode()
 
 
 def _limit(memory: int, seconds: float) -> None:
@@ -74,11 +80,11 @@ def _judge_patch(job: dict[str, Any], report: Report) -> None:
         return
     held_when_idle(problem)  # before the answer runs
     file = str(Path(job["folder"], "answer.py"))
-    Path(file).write_text(job["text"], encoding="utf-8")
+    linecache.cache[file] = (len(job["text"]), None, job["text"].splitlines(keepends=True), file)
     module = namespace(file)
     sys.modules[module.__name__] = module
-    linecache.getlines(file)
-    _forbid(_ACTIONS)
+    confine([*pythons_own(), *filter(None, sys.path)])
+    _forbid()
     report(_verdict(problem, job["text"], module, file))
 
 
@@ -126,26 +132,55 @@ def _calculate(job: dict[str, Any], report: Report) -> None:
 
 # What is forbidden
 
-_ACTIONS = ("os.", "subprocess.", "socket.", "shutil.", "pty.", "signal.", "sys.addaudithook", "code.__new__")
+_ACTIONS = (
+    *("os.", "subprocess.", "socket.", "shutil.", "pty.", "signal.", "mmap.", "resource.", "sqlite3."),
+    *("sys.addaudithook", "code.__new__", "cpython.PyInterpreterState_New"),
+)
 """How audit events begin of what no answer has to do: start programs, send something, change files, forge code."""
 
 _NATIVE = {f"ctypes.{name}" for name in ("dlopen", "dlsym", "call_function", "string_at", "wstring_at")}
 """What leads past the interpreter."""
 
-_MAY = {"os.listdir", "os.scandir"}
+_DOORS = {
+    *("_posixsubprocess", "_cffi_backend", "readline", "_sqlite3", "_tkinter", "_dbm", "_gdbm"),
+    *("_interpreters", "_xxsubinterpreters", "_testcapi", "_testinternalcapi"),
+}
+"""Modules that do so, too, and of which no audit event tells."""
+
+_MAY = {"os.listdir", "os.scandir", "os.walk"}
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def _forbid(beginnings: tuple[str, ...], opens: Callable[[Any, Any], bool] | None = None) -> None:
-    """From now on refuse such actions, and to open what `opens` does not allow. There is no way back."""
-    may, native, refused = _MAY, _NATIVE, PermissionError
+def _forbid(opens: Callable[[Any], bool] | None = None) -> None:
+    """From now on refuse such actions, to write a file, and to read one that `opens` does not allow. No way back."""
+    beginnings, may, native, doors, writing, refused = _ACTIONS, _MAY, _NATIVE, _DOORS, _WRITING, PermissionError
+    _start_no_programs()
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event in native or (event.startswith(beginnings) and event not in may):
             raise refused(f"{event}: that is not there when you are graded")
-        if event == "open" and opens is not None and not opens(arguments[0], arguments[1]):
+        if event == "import" and arguments[0] in doors:
+            raise refused(f"import {arguments[0]}: that is not there when you are graded")
+        if event == "open" and not isinstance(arguments[0], int) and not may_open(*arguments):
             raise refused(f"{arguments[0]!r} cannot be opened when you are graded")
 
+    def may_open(file: Any, _: Any, flags: int) -> bool:
+        return not flags & writing and (opens is None or opens(file))
+
     sys.addaudithook(audit)
+
+
+def _start_no_programs() -> None:
+    """Take away what starts a program without an audit event. The modules stay: libraries want to import them."""
+    import subprocess
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("subprocess: that is not there when you are graded")
+
+    for module, name in ((subprocess, "_fork_exec"), (sys.modules.get("_posixsubprocess"), "fork_exec")):
+        if hasattr(module, name):
+            setattr(module, name, refuse)
 
 
 _JOBS: dict[str, Callable[[dict[str, Any], Report], None]] = {"patch": _judge_patch, "numbers": _calculate}
