@@ -1,5 +1,6 @@
 """Grading an answer's text: what it may use, what is read of a notebook, and what comes of it elsewhere."""
 
+import ast
 import errno
 import itertools
 import json
@@ -236,6 +237,49 @@ def test_of_other_cells_only_what_an_answer_uses_comes_along():
     text = needed(cells, "patch-4")
     assert "def helps" in text and "LIMIT = 3" in text
     assert "unused" not in text and "reboot" not in text and "import" not in text
+
+
+@pytest.mark.parametrize("line", ["LIMIT: int = 3", "LIMIT, OTHER = 3, 4", "[LIMIT, *_] = 3, 4", "a = LIMIT = 3"])
+def test_a_value_comes_along_however_it_got_its_name(line):
+    cells = Cell("", line), Cell("patch-4", "class MyPatch:\n    limit = LIMIT")
+    assert ast.unparse(ast.parse(line)) in needed(cells, "patch-4")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("answer = (7\n  % 4)", "answer = (7\n  % 4)"),
+        ('answer = """\n%d?\n!x\n"""', 'answer = """\n%d?\n!x\n"""'),
+        ("%%time\nanswer = 1", "pass\nanswer = 1"),
+        ("answer = 1\nuvc_counts?", "answer = 1\npass"),
+        ("answer = 1\n?uvc_counts\nuvc_counts.check??", "answer = 1\npass\npass"),
+        ("files = !ls\nanswer = 1", "pass\nanswer = 1"),
+        ("t = %timeit -o f()\nanswer = 1", "pass\nanswer = 1"),
+        ("if True:\n    !ls\nanswer = 1", "if True:\n    pass\nanswer = 1"),
+        ("%%time\r\nanswer = 1\r\n", "pass\nanswer = 1\n"),
+        ("answer = 1  # or 2?\n%matplotlib inline", "answer = 1  # or 2?\npass"),
+    ],
+)
+def test_only_what_is_no_python_is_taken_for_ipythons(text, read):
+    made = submissions.notebook("3-counts", {"uvc-counts": text})
+    cell = next(cell for cell in of_notebook(made).cells if cell.name == "uvc-counts")
+    assert cell.text == read
+
+
+def test_what_is_nested_or_long_without_measure_harms_nobody():
+    deep = "x = " + "-" * 100_000 + "1\n"
+    assert needed((Cell("", deep), Cell("patch-4", deep)), "patch-4") == deep
+    assert "nested too deeply" in refusal(deep, p04.EXERCISE)
+    long = submissions.notebook("patch-4", {"patch-4": submissions.RIGHT_4}, first="x = 1\n" * 200_000)
+    cells = of_notebook(long).cells
+    assert len(cells[0].text) < 200 and cells[-1].text == submissions.RIGHT_4
+
+
+def test_a_right_answer_counts_in_a_cell_of_text_and_with_any_encoding_declared():
+    made = submissions.notebook("patch-4", {"patch-4": "# -*- coding: utf-16 -*-\n" + submissions.RIGHT_4})
+    cell = next(cell for cell in made.cells if cell.metadata.get("nbgrader", {}).get("solution"))
+    cell.cell_type = "markdown"
+    assert judge(of_notebook(made), ["patch-4"], "ada")["patch-4"].share == 1
 
 
 def test_the_sheets_are_the_notebooks_that_are_handed_out():

@@ -66,6 +66,85 @@ def test_what_cannot_be_read_is_counted_and_not_called_missing(tmp_path, name):
     assert said == f"1 submission graded, 0 failed, in 1 s; 1 notebook could not be graded (dave/week-1/{name})."
 
 
+def _changed(change):
+    notebook = json.loads(nbformat.writes(patch_4("NEW = 1")))
+    change(notebook)
+    return json.dumps(notebook).encode()
+
+
+def _each_cell(change):
+    return lambda notebook: [change(cell) for cell in notebook["cells"] if "nbgrader" not in cell["metadata"]]
+
+
+def _added(marks, source="1"):
+    cell = {"cell_type": "code", "metadata": {"nbgrader": marks}, "source": source, "outputs": [], "id": "mine"}
+    return lambda notebook: notebook["cells"].append({**cell, "execution_count": None})
+
+
+DAMAGED = {
+    "cells without metadata": _changed(_each_cell(lambda cell: cell.pop("metadata"))),
+    "metadata that is null": _changed(_each_cell(lambda cell: cell.update(metadata=None))),
+    "outputs that are null": _changed(_each_cell(lambda cell: "outputs" in cell and cell.update(outputs=None))),
+    "no metadata at all": _changed(lambda notebook: notebook.pop("metadata")),
+    "marks that are a list": _changed(_added([1])),
+    "a name that is a list": _changed(_added({"grade_id": ["a"], "grade": True})),
+    "a cell of another notebook": _changed(_added({"grade_id": "patch-7-points", "grade": True, "points": 1000})),
+    "half a character": _changed(_added({}, "'\ud800'")),
+    "a mark of the encoding": b"\xef\xbb\xbf" + _changed(len),
+    "UTF-16": nbformat.writes(patch_4("NEW = 1")).encode("utf-16"),
+    "newlines of Windows": nbformat.writes(patch_4("NEW = 1")).replace("\n", "\r\n").encode(),
+}
+"""What makes nbgrader stop, and does not matter."""
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_what_only_nbgrader_cannot_read_is_put_right(tmp_path, content):
+    (tmp_path / "PATCH-4.IPYNB").write_bytes(content)
+    fixed = fix(tmp_path, SOURCE / PATCH)
+    assert fixed.notebooks == ["patch-4"] and not fixed.unreadable
+    made = nbformat.read(tmp_path / "patch-4.ipynb", as_version=4)
+    nbformat.validate(made)
+    nbformat.writes(made).encode()
+    assert any(cell.source == "NEW = 1" for cell in made.cells)
+    known = {cell.id for cell in nbformat.read(SOURCE / PATCH / "patch-4.ipynb", as_version=4).cells}
+    assert all(cell.id in known for cell in made.cells if "grade_id" in cell.metadata.get("nbgrader", {}))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[" * 200_000, "damaged"),
+        ("{}", "no list of cells"),
+        ('{"cells": {"a": 1}}', "no list of cells"),
+        ('{"cells": [1], "nbformat": 4}', "no list of cells"),
+        (nbformat.writes(patch_4("NEW = 1"), version=3), "no list of cells"),
+    ],
+    ids=["nested", "empty", "no list", "no cells", "version 3"],
+)
+def test_what_nobody_can_read_is_told_and_stops_nothing(tmp_path, content, said):
+    fixed = fix(handed_in(tmp_path, **{"patch-4.ipynb": content}), SOURCE / PATCH)
+    assert fixed.unreadable == ["patch-4.ipynb"] and said in fixed.notes[0]
+
+
+def test_links_and_pipes_are_not_followed_and_names_that_nbgrader_cannot_find_are_told(course):
+    folder = handed_in(course / "submitted" / "ada" / PATCH, **{"patch-4.ipynb": patch_4("NEW = 1")})
+    (folder / "patch-6.ipynb").symlink_to("/dev/zero")
+    (folder / "everything").symlink_to("/")
+    os.mkfifo(folder / "patch-7.ipynb")
+    (folder / "patch-8.ipynb").mkdir()
+    submission = Submission("ada", PATCH)
+    Course(course).fix(submission)
+    assert not submission.failed
+    told = "\n".join(submission.notes)
+    assert "patch-6.ipynb is a link" in told and "everything is a link" in told
+    assert "patch-7.ipynb cannot be copied" in told and "patch-6.ipynb is missing" in told
+    for name in ("a*", "b[c]", "what?", "two\nlines"):
+        handed_in(course / "submitted" / name / PATCH, **{"patch-4.ipynb": patch_4("NEW = 1")})
+        submission = Submission(name, PATCH)
+        Course(course).fix(submission)
+        assert submission.failed == f"nbgrader cannot work with {name!r}: rename the folder"
+
+
 def test_what_lies_in_the_wrong_place_is_told(course):
     handed_in(course / "submitted", **{"patch-4.ipynb": ""})
     handed_in(course / "submitted/frank/write-the-patches", **{"patch-4.ipynb": ""})

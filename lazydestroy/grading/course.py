@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import time
@@ -30,6 +31,9 @@ from .judge import Mark
 
 FIXED = "fixed"
 """The folder with copies of what was handed in."""
+
+_NOT_IN_NAMES = "*?[\n\r"
+"""What nbgrader takes for a pattern in the name of a folder, and what it does not find."""
 
 
 @dataclass(slots=True)
@@ -175,11 +179,18 @@ class Course:
         there = self.folder / "submitted" / submission.student / submission.assignment
         copy = self.folder / FIXED / submission.student / submission.assignment
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(there, copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        links = (path.name for path in sorted(there.rglob("*")) if path.is_symlink())
+        submission.notes += [f"{name} is a link, which is not followed: put the file itself there" for name in links]
+        try:
+            shutil.copytree(there, copy, ignore=_not_followed)
+        except shutil.Error as error:
+            submission.notes += [f"{Path(file).name} cannot be copied ({why})" for file, _, why in error.args[0]]
         fixed = fix(copy, self.folder / "source" / submission.assignment)
         submission.notes += fixed.notes
         submission.unreadable = fixed.unreadable
-        if not fixed.notebooks:
+        if set(submission.student) & set(_NOT_IN_NAMES):
+            submission.failed = f"nbgrader cannot work with {submission.student!r}: rename the folder"
+        elif not fixed.notebooks:
             submission.failed = "there is no notebook of this assignment that can be read"
 
     def _has_grades(self, api: Any, submission: Submission) -> bool:
@@ -239,7 +250,7 @@ class Course:
                 for name in self.notebooks(submission.assignment):
                     file = self.folder / FIXED / submission.student / submission.assignment / f"{name}.ipynb"
                     source = self.folder / "source" / submission.assignment / f"{name}.ipynb"
-                    if file.exists() and (problems := points_cells(source)):
+                    if file.is_file() and (problems := points_cells(source)):
                         running[pool.submit(judge, submission.student, file, problems)] = (submission, name)
             for job, (submission, name) in running.items():
                 try:
@@ -274,11 +285,18 @@ class Course:
             table.export(book)
 
 
+def _not_followed(folder: str, names: list[str]) -> list[str]:
+    """Of what is in a folder: what JupyterLab keeps for itself, and links, which may lead anywhere."""
+    return [name for name in names if name == ".ipynb_checkpoints" or Path(folder, name).is_symlink()]
+
+
 def _reason(done: Any) -> str:
-    """The last line of what nbgrader says of a failure."""
+    """The last error that nbgrader tells of a failure."""
     lines = [line for line in f"{done.get('error') or ''}\n{done.get('log') or ''}".splitlines() if line.strip()]
-    errors = [line for line in lines if "Error" in line or ("ERROR" in line and "see the" not in line)]
-    return ((errors or lines or ["no reason given"])[-1]).strip()[-300:]
+    told = [line for line in lines if "see the" not in line]
+    raised = [line for line in told if re.match(r"\s*[\w.]+(Error|Exception)\b", line)]
+    logged = [line for line in told if "ERROR" in line]
+    return ((raised or logged or lines or ["no reason given"])[-1]).strip()[-300:]
 
 
 def _to_know(marks: Iterable[Mark]) -> Iterator[str]:
@@ -308,7 +326,8 @@ def table(submissions: list[Submission]) -> str:
     for each in submissions:
         points = f"FAILED: {each.failed}" if each.failed else f"{each.given:g} of {each.most:g}"
         unchanged = " (unchanged)" if each.unchanged else ""
-        lines.append(f"{each.student:20} {each.assignment:22} {points}{unchanged}")
+        name = each.student if each.student.isprintable() else repr(each.student)
+        lines.append(f"{name:20} {each.assignment:22} {points}{unchanged}")
         if each.failed and each.most:
             lines.append(f"    points.csv keeps the {each.given:g} of {each.most:g} from before")
         lines += [f"    {note}" for note in each.notes]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from .handed_in import ANSWER, read
+from .handed_in import ANSWER, cells_of, read
 
 
 @dataclass(slots=True)
@@ -45,7 +47,8 @@ def fix(folder: Path, source: Path) -> Fixed:
     fixed = Fixed()
     expected = sorted(path.stem for path in source.glob("*.ipynb"))
     meant: dict[str, list[Path]] = {}
-    files = sorted(folder.glob("*.ipynb"), key=lambda file: (file.stat().st_mtime, file.stem not in expected))
+    there = (file for file in folder.iterdir() if file.suffix.lower() == ".ipynb" and file.is_file())
+    files = sorted(there, key=lambda file: (file.stat().st_mtime, file.stem not in expected))
     for file in files:
         try:
             _read_as_nbgrader_does(file)
@@ -62,7 +65,7 @@ def fix(folder: Path, source: Path) -> Fixed:
     for name, several in meant.items():
         fixed.notes += _keep_newest(name, several)
         file = folder / f"{name}.ipynb"
-        fixed.notes += [f"{file.name}: {said}" for said in _unmark_copies(file)]
+        fixed.notes += [f"{file.name}: {said}" for said in _unmark(file, source / file.name)]
         fixed.notes += [
             f"{file.name}: the cell {lost} was missing, and has been put back"
             for lost in _put_back(file, source / file.name)
@@ -102,31 +105,64 @@ def _read_as_nbgrader_does(file: Path) -> None:
     import nbformat
 
     try:
-        json.loads(file.read_bytes())
-    except ValueError:
+        text, times = file.read_bytes(), file.stat()
+        notebook = json.loads(text)
+    except (OSError, ValueError, RecursionError):
         raise ValueError("it is damaged, or not a notebook") from None
     try:
+        cells_of(notebook)
+        if _tidied(notebook) or not text.startswith(b"{"):  # such as a mark of the encoding, or another one than UTF-8
+            tidy = json.dumps(notebook, ensure_ascii=False).encode(errors="replace")
+            file.write_bytes(tidy)
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
         nbformat.read(file, as_version=nbformat.current_nbformat)
         read(file)
     except Exception as error:
-        raise ValueError(f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}") from None
+        name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"{name}{str(error).partition(chr(10))[0][:200]}") from None
 
 
-def _unmark_copies(file: Path) -> list[str]:
-    """Of cells that were copied, let the last one count: nbgrader would stop at the others. Returns what was done."""
+def _tidied(notebook: Any) -> bool:
+    """Add what every notebook and cell has, and take away what nbgrader cannot have made. Returns whether it had to."""
+    before = json.dumps(notebook)
+    if not isinstance(notebook.get("metadata"), dict):
+        notebook["metadata"] = {}
+    for cell in cells_of(notebook):
+        if not isinstance(cell.get("metadata"), dict):
+            cell["metadata"] = {}
+        if cell.get("cell_type") == "code" and not isinstance(cell.get("outputs"), list):
+            cell["outputs"] = []
+        marks = cell["metadata"].get("nbgrader", {})
+        if not isinstance(marks, dict) or not isinstance(marks.get("grade_id", ""), str):
+            del cell["metadata"]["nbgrader"]
+    after = json.dumps(notebook)
+    return after != before or "\\ud" in after  # half a character cannot be written as UTF-8
+
+
+def _unmark(file: Path, source: Path) -> list[str]:
+    """Let the last copy of a cell count, and no cell of another notebook: nbgrader would stop there. Returns notes."""
     notebook = json.loads(file.read_text(encoding="utf-8"))
+    known = {name for name, _ in _grade_ids(source)}
     seen: set[str] = set()
     copies: list[str] = []
     for cell in reversed(notebook["cells"]):
         marks = cell["metadata"].get("nbgrader")
         name = (marks or {}).get("grade_id", "")
-        if marks is not None and (not name or name in seen):
+        if marks is not None and (name not in known or name in seen):
             del cell["metadata"]["nbgrader"]
-            copies.append(f"{name} is there more than once, and the last one counts" if name else "")
+            why = (
+                "is there more than once, and the last one counts" if name in seen else "is a cell of another notebook"
+            )
+            copies.append(f"{name} {why}" if name else "")
         seen.add(name)
     if copies:
         file.write_text(json.dumps(notebook), encoding="utf-8")
     return sorted(filter(None, copies))
+
+
+_TWICE = "is there more than once, and the last one counts"
+
+_FOREIGN = "is no cell of this notebook, and does not count"
 
 
 def _put_back(file: Path, source: Path) -> list[str]:

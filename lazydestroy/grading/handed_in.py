@@ -20,7 +20,16 @@ from ..units import shown
 ANSWER = "-answer"
 """How the cell is called that answers a problem: the problem's name, and this."""
 
-_TRIES = re.compile(r"\btry (?P<count>\d+)\b")
+LONGEST = 1_000_000
+"""Characters that are read of an answer, and of all other cells together: a hundred times as many as anybody needs."""
+
+_TOO_LONG = f'raise ValueError("this cell goes beyond {LONGEST:,} characters of code, and was left out")'
+"""What takes the place of a cell that goes beyond them."""
+
+_TRIES = re.compile(r"\btry (?P<count>\d{1,6})\b")
+
+_IPYTHONS = re.compile(r"(?P<indent>\s*)([%!?].*|[^#'\"]*\?|[\w.,\s]+=\s*[%!].*)")
+"""A line that may be IPython's: a magic, a command, a question, or one whose result gets a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Cell:
     name : str
         The problem that it answers; "" for a cell of the student's own.
     text : str
-        Python; lines that only IPython understands are left out.
+        Python; if it is none, without lines that only IPython understands.
     """
 
     name: str
@@ -75,10 +84,24 @@ def read(file: Path) -> HandedIn:
         If it is none.
     """
     try:
-        notebook = json.loads(file.read_bytes())
-        return of_notebook(notebook)
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"file={shown(str(file))}: this is no notebook ({type(error).__name__}: {error})") from None
+        return of_notebook(json.loads(file.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = error if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        raise ValueError(f"file={shown(str(file))}: this is no notebook ({why})") from None
+
+
+def cells_of(notebook: Any) -> list[Any]:
+    """The cells of a notebook.
+
+    Raises
+    ------
+    ValueError
+        If it has none, as notebooks in older versions of the format have not.
+    """
+    found = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(found, list) or not all(isinstance(cell, dict) for cell in found):
+        raise ValueError("it has no list of cells, as every notebook has since version 4 of the format")
+    return found
 
 
 def of_notebook(notebook: Any) -> HandedIn:
@@ -86,9 +109,10 @@ def of_notebook(notebook: Any) -> HandedIn:
     cells: list[Cell] = []
     remarks: list[str] = []
     tries: dict[str, int] = {}
-    last = {name: number for number, cell in enumerate(notebook["cells"]) if (name := _answers(cell))}
-    for number, cell in enumerate(notebook["cells"]):
-        if cell["cell_type"] != "code":
+    room = LONGEST
+    last = {name: number for number, cell in enumerate(cells_of(notebook)) if (name := _answers(cell))}
+    for number, cell in enumerate(cells_of(notebook)):
+        if cell["cell_type"] != "code" and not _answers(cell):
             continue
         for name in EXERCISES:
             if name in _id(cell):
@@ -98,7 +122,10 @@ def of_notebook(notebook: Any) -> HandedIn:
             remarks.append(f"{name}: the answer's cell is there more than once; the last one counts")
             name = ""
         if name or not _locked(cell):
-            cells.append(Cell(name, _python("".join(cell["source"]))))
+            text = "".join(cell["source"])
+            room -= 0 if name else len(text)
+            too_long = len(text) > LONGEST if name else room < 0
+            cells.append(Cell(name, _TOO_LONG if too_long else _python(text)))
     student = next(filter(None, map(_student, cells)), "")
     return HandedIn(tuple(cells), student, {name: count for name, count in tries.items() if count}, tuple(remarks))
 
@@ -113,9 +140,9 @@ def _id(cell: Any) -> str:
 
 
 def _answers(cell: Any) -> str:
-    """The problem that a cell answers."""
+    """The problem that a cell answers; a student may have made text of it, which nbgrader makes code again."""
     name = _id(cell).removesuffix(ANSWER)
-    return name if cell["cell_type"] == "code" and _id(cell).endswith(ANSWER) and name in EXERCISES else ""
+    return name if _id(cell).endswith(ANSWER) and name in EXERCISES else ""
 
 
 def _locked(cell: Any) -> bool:
@@ -124,23 +151,30 @@ def _locked(cell: Any) -> bool:
 
 
 def _tries(cell: Any) -> Iterator[int]:
-    for output in cell.get("outputs", ()):
+    for output in cell.get("outputs") or ():
         said = output.get("text") or output.get("data", {}).get("text/plain") or ""
         yield from (int(found["count"]) for found in _TRIES.finditer("".join(said)[:5000]))
 
 
 def _python(text: str) -> str:
-    """Without lines that only IPython understands; the others keep their numbers."""
-    return "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in text.split("\n"))
+    """As it is, if it is Python; else without lines that only IPython understands. The others keep their numbers."""
+    if _parsed(text) is not None:
+        return text
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join(f"{found['indent']}pass" if (found := _IPYTHONS.fullmatch(line)) else line for line in lines)
+
+
+def _parsed(text: str) -> ast.Module | None:
+    """A text as Python reads it; None if it cannot."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two if it is nested too deeply
+        return None
 
 
 def _student(cell: Cell) -> str:
     """The id that a cell sets."""
-    try:
-        tree = ast.parse(cell.text)
-    except (SyntaxError, ValueError, RecursionError):
-        return ""
-    for node in tree.body:
+    for node in _statements(cell):
         match node:
             case ast.Assign(
                 targets=[ast.Name(id="STUDENT" | "SEED")], value=ast.Constant(value=str() | int() as given)
@@ -157,23 +191,28 @@ def needed(cells: tuple[Cell, ...], name: str) -> str:
     """
     at = next(number for number, cell in enumerate(cells) if cell.name == name)
     text = cells[at].text
-    try:
-        wanted = _names(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError):
+    tree = _parsed(text)
+    if tree is None:
         return text
+    wanted = _names(tree)
     before = [statement for cell in cells[:at] for statement in _statements(cell)]
     used: set[ast.stmt] = set()
     while more := {each for each in before if each not in used and _gives(each) & wanted}:
         used |= more
         wanted |= {name for each in more for name in _names(each)}
-    return "\n".join([*(ast.unparse(each) for each in before if each in used), text])
+    return "\n".join([*(_written(each) for each in before if each in used), text])
+
+
+def _written(statement: ast.stmt) -> str:
+    try:
+        return ast.unparse(statement)
+    except RecursionError:
+        return 'raise ValueError("a line above your answer is nested too deeply")'
 
 
 def _statements(cell: Cell) -> list[ast.stmt]:
-    try:
-        return ast.parse(cell.text).body
-    except (SyntaxError, ValueError, RecursionError):
-        return []
+    tree = _parsed(cell.text)
+    return [] if tree is None else tree.body
 
 
 def _names(tree: ast.AST) -> set[str]:
@@ -187,9 +226,11 @@ def _gives(statement: ast.stmt) -> set[str]:
             return {name}
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             return {each.asname or each.name.partition(".")[0] for each in names}
-        case ast.Assign(targets=targets):
-            return {target.id for target in targets if isinstance(target, ast.Name)}
+        case ast.Assign() | ast.AnnAssign():
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            found = (node for target in targets for node in ast.walk(target))
+            return {node.id for node in found if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return set()
 
 
-__all__ = ["ANSWER", "NOBODY", "Cell", "HandedIn", "needed", "of_notebook", "read"]
+__all__ = ["ANSWER", "NOBODY", "Cell", "HandedIn", "cells_of", "needed", "of_notebook", "read"]
