@@ -175,3 +175,36 @@ def test_points_that_a_damaged_resubmission_leaves_are_told(tmp_path, monkeypatc
     told = table(submissions)
     assert "points.csv keeps the 8 of 10 from before" in told.partition("bob")[0]
     assert "keeps" not in told.partition("bob")[2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,week-1/patch-3 (10)\n1,2\n",
+        f"{POINTS}ada,,,,x,,,\n",
+        f"{POINTS}ada,,,,nan,,,\n",
+        f"{POINTS}ada,,,,inf,,,\n",
+        f"{POINTS}ada,,,,{'9' * 200_000},,,\n",
+        "student_id,ä",
+    ],
+    ids=["other columns", "no number", "nan", "inf", "a field without end", "not UTF-8"],
+)
+def test_points_that_make_grade_has_not_written_are_refused(course, capsys, content):
+    (course / "points.csv").write_bytes(content.encode("latin-1"))
+    sheet = course.parent / "sheet.csv"
+    sheet.write_text(f"{HEAD}\n{ADA}\n", encoding="utf-8")
+    assert main([str(sheet), str(course), "week-1"]) == 2
+    assert "make grade again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("most", ["inf", "nan", "1e999"])
+def test_a_maximum_without_end_is_none(course, capsys, most):
+    filled(course, JORG.replace("20.00", most), ADA.replace("20.00", most))
+    assert "Moodle's maximum" not in capsys.readouterr().out
+
+
+def test_a_worksheet_with_a_field_without_end_is_none(course, capsys):
+    sheet = course.parent / "sheet.csv"
+    sheet.write_text(f"{HEAD}\n{'x' * 200_000}\n", encoding="utf-8")
+    assert main([str(sheet), str(course), "week-1"]) == 2
+    assert "worksheet=" in capsys.readouterr().err

@@ -15,15 +15,23 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from os import utime
 from pathlib import Path, PurePosixPath
 
-from ..units import shown
+from ..rounded import counted
+from ..units import format_size, shown
 
 FOLDERS = "collected.json"
 """Where a course keeps which folder was whose: Moodle's way back goes by the number in its name."""
+
+ENDING = ".ipynb"
+
+LARGEST = 200 << 20
+"""Bytes of a notebook at most: no zip may fill the memory."""
 
 Found = tuple[str, str, bytes, float]
 """Folder, file, content, and when it was changed."""
@@ -45,7 +53,7 @@ def id_of(folder: str, ids: Mapping[str, str]) -> str:
     """
     name = folder.partition("_")[0].strip()
     found = ids.get(name) or re.sub(r"[^\w.@]+", "-", name.casefold()).strip("-.")
-    if not found or "/" in found or found.startswith("."):
+    if not found or "/" in found or found.startswith(".") or not found.isprintable():
         raise ValueError(f"folder={shown(folder)}: no student's id can be made of it; give a list with --ids")
     return found
 
@@ -73,8 +81,9 @@ def collect(of: Path, course: Path, assignment: str, ids: Mapping[str, str] | No
     ValueError
         If there is no such course, assignment or zip, or two folders would be one student's.
     """
-    if not (course / "source" / assignment).is_dir() or not assignment:
-        known = ", ".join(sorted(path.name for path in course.glob("source/*"))) or "none: make course first"
+    assignments = sorted(path.name for path in course.glob("source/*") if path.is_dir())
+    if assignment not in assignments:
+        known = ", ".join(assignments) or "none: make course first"
         raise ValueError(f"assignment={assignment!r}: {course} has {known}")
     whose: dict[str, str] = {}
     collected: dict[str, list[str]] = {}
@@ -84,6 +93,7 @@ def collect(of: Path, course: Path, assignment: str, ids: Mapping[str, str] | No
             raise ValueError(
                 f"of='{of}': {whose[student]} and {folder} would both be {student}; give a list with --ids"
             )
+        name = _another(name, collected.get(student, ()))
         to = course / "submitted" / student / assignment / name
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_bytes(content)
@@ -91,6 +101,13 @@ def collect(of: Path, course: Path, assignment: str, ids: Mapping[str, str] | No
         collected.setdefault(student, []).append(name)
     _keep(course, assignment, whose)
     return collected
+
+
+def _another(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken, made as browsers do: one file may be in two folders of a student's."""
+    stem, ending = name[: -len(ENDING)], name[-len(ENDING) :]
+    names = (f"{stem} ({number}){ending}" for number in count(1))
+    return name if name not in taken else next(each for each in names if each not in taken)
 
 
 def numbers(course: Path, assignment: str) -> dict[str, str]:
@@ -103,8 +120,11 @@ def numbers(course: Path, assignment: str) -> dict[str, str]:
 
 def _kept(course: Path) -> dict[str, dict[str, str]]:
     file = course / FOLDERS
-    kept: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return kept
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return {each: {str(who): str(folder) for who, folder in of.items()} for each, of in kept.items()}
+    except (ValueError, AttributeError):
+        raise ValueError(f"course='{course}': {FOLDERS} is damaged; remove it, and collect again") from None
 
 
 def _keep(course: Path, assignment: str, whose: Mapping[str, str]) -> None:
@@ -117,8 +137,8 @@ def _keep(course: Path, assignment: str, whose: Mapping[str, str]) -> None:
 def _notebooks(of: Path) -> Iterator[Found]:
     """Read the notebooks of students; of other files nothing is read."""
     if of.is_dir():
-        for path in of.glob("*/**/*.ipynb"):
-            if ".ipynb_checkpoints" not in path.parts:
+        for path in of.glob("*/**/*"):
+            if _is_notebook(path.parts) and path.is_file():
                 yield path.relative_to(of).parts[0], path.name, path.read_bytes(), path.stat().st_mtime
         return
     try:
@@ -127,14 +147,46 @@ def _notebooks(of: Path) -> Iterator[Found]:
         raise ValueError(f"of='{of}': this is neither a folder nor a zip ({error})") from None
     with archive:
         for member in archive.infolist():
-            parts = PurePosixPath(member.filename).parts
-            if len(parts) > 1 and parts[-1].endswith(".ipynb") and not {"..", "/", ".ipynb_checkpoints"} & set(parts):
-                yield parts[0], parts[-1], archive.read(member), datetime(*member.date_time).timestamp()
+            parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+            if len(parts) > 1 and _is_notebook(parts) and not member.is_dir() and not {"..", "/"} & set(parts):
+                yield parts[0], parts[-1], _unpacked(archive, member), _changed(member)
+
+
+def _is_notebook(parts: Sequence[str]) -> bool:
+    return parts[-1].lower().endswith(ENDING) and ".ipynb_checkpoints" not in parts
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.flag_bits & 1:
+        why = "it is encrypted"
+    elif member.file_size > LARGEST:
+        why = f"it has {format_size(member.file_size)}, which no notebook has"
+    else:
+        try:
+            return archive.read(member)
+        except (RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            why = str(error)
+    raise ValueError(f"of='{archive.filename}': {member.filename} cannot be unpacked ({why}); take it out of the zip")
+
+
+def _changed(member: zipfile.ZipInfo) -> float:
+    """When it was changed, in seconds; a zip may say nothing of that, which is a day that there is not."""
+    try:
+        return datetime(*member.date_time).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _ids(file: Path) -> dict[str, str]:
-    with file.open(newline="", encoding="utf-8-sig") as reading:
-        return {row[0].strip(): row[1].strip() for row in csv.reader(reading) if len(row) > 1}
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as reading:
+            rows = [row for row in csv.reader(reading) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"ids='{file}': this is no list in UTF-8 ({error})") from None
+    for row in rows:
+        if len(row) < 2 or not row[1].strip():
+            raise ValueError(f"ids='{file}': {shown(','.join(row))} has no id; use lines such as Ada Lovelace,s4711")
+    return {row[0].strip(): row[1].strip() for row in rows}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -154,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     for student, files in sorted(found.items()):
         print(f"{student:20} {', '.join(files)}")
-    print(f"{len(found)} students; each must have typed this id into notebooks with numbers.")
+    print(f"{counted(len(found), 'students')}; each must have typed this id into notebooks with numbers.")
     return 0 if found else 1
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import math
 import re
 import sys
 import zipfile
@@ -129,7 +130,10 @@ def read_worksheet(file: Path, grade: str = GRADE) -> Worksheet:
         ) from None
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    head, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)) or [[]]
+    try:
+        head, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)) or [[]]
+    except csv.Error as error:
+        raise ValueError(f"worksheet='{file}': this is no worksheet ({error})") from None
     sheet = Worksheet(head, [row for row in rows if row], delimiter)
     if sheet.column(grade) is None:
         known = ", ".join(head) or "nothing"
@@ -151,19 +155,31 @@ def read_points(course: Path, assignment: str) -> list[Points]:
     file = course / "points.csv"
     if not file.exists():
         raise ValueError(f"course='{course}': there is no points.csv in it; make grade first")
-    with file.open(newline="", encoding="utf-8-sig") as reading:
-        rows = list(csv.DictReader(reading))
-    heads = [re.fullmatch(r"(.+)/(.+) \(([\d.]+)\)", head) for head in (rows[0] if rows else [])]
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as reading:
+            rows = list(csv.DictReader(reading))
+        return list(_points_of(rows, assignment))
+    except (KeyError, TypeError, OverflowError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"course='{course}': points.csv is damaged ({error}); make grade again") from None
+
+
+def _points_of(rows: Sequence[dict[str, str]], assignment: str) -> Iterator[Points]:
+    heads = [re.fullmatch(r"(.+)/(.+) \((\d+(?:\.\d+)?)\)", head or "") for head in (rows[0] if rows else [])]
     ours = [head for head in heads if head and head[1] == assignment]
     if not ours:
         known = ", ".join(sorted({head[1] for head in heads if head})) or "none"
         raise ValueError(f"assignment={assignment!r}: points.csv has {known}")
-    found = []
     for row in rows:
-        of = {head[2]: (float(row[head[0]]) if row[head[0]] else None, float(head[3])) for head in ours}
+        of = {head[2]: (_given(row, head[0]) if row[head[0]] else None, float(head[3])) for head in ours}
         if any(given is not None for given, _ in of.values()):
-            found.append(Points(row["student_id"], row["email"], of))
-    return found
+            yield Points(row["student_id"], row["email"], of)
+
+
+def _given(row: dict[str, str], head: str) -> float:
+    given = _number(row[head])
+    if given is None:
+        raise ValueError(f"points.csv has {row[head]!r} points for {row['student_id']}, {head}; make grade again")
+    return given
 
 
 def fill(sheet: Worksheet, points: Sequence[Points], known: dict[str, str], grade: str = GRADE) -> Filled:
@@ -236,11 +252,12 @@ def _is_one(text: str, wanted: set[str]) -> bool:
 
 
 def _number(text: str) -> float | None:
-    """A number with a decimal point or a decimal comma; None if it is none."""
+    """A number with a decimal point or a decimal comma; None if it is none, or has no end."""
     try:
-        return float(text.strip().replace(",", "."))
+        number = float(text.strip().replace(",", "."))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _comment(points: Points) -> str:
