@@ -12,8 +12,6 @@ python -m lazydestroy --version
 from __future__ import annotations
 
 import argparse
-import errno
-import os
 import re
 import sys
 import textwrap
@@ -26,6 +24,7 @@ from typing import Any, NoReturn
 from . import __version__, course
 from .costs import Costs
 from .questions import QUESTIONS, accepted, ask, question
+from .saying import program, say
 from .series import Series, linux_6_2, v1, v1_fixed
 from .units import format_duration
 
@@ -147,29 +146,6 @@ def _show(done: int, total: int) -> None:
     print(f"run {done + 1} of {total} ...", end=end, file=sys.stderr, flush=True)
 
 
-_PLAIN = str.maketrans({"µ": "u", "×": "x", "·": "*", "–": "-", "’": "'", "\N{NO-BREAK SPACE}": " ", "→": "->"})
-"""What is written where the terminal cannot write a character."""
-
-
-class _CannotSay(Exception):
-    """Standard output takes no more."""
-
-
-def _say(text: str) -> None:
-    """Print, with what the terminal cannot write spelled in ASCII."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-    try:
-        print(text, flush=True)
-    except OSError as error:
-        # let the interpreter find nothing to complain about at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise _CannotSay(error.errno, error.strerror) from None
-
-
 @contextmanager
 def _file_for(plot: str | None) -> Iterator[Path | None]:
     """The file for the picture, if one is wanted: opened before anything is computed, gone if nothing is saved."""
@@ -194,15 +170,15 @@ def _answer(parser: _Parser, arguments: Sequence[str] | None, number: int) -> No
     _add_parameters(parser, number)
     parsed, unknown = parser.parse_known_args(arguments)
     if parsed.help:
-        _say(parser.format_help())
+        say(parser.format_help())
         return
     if unknown:
         there = f"python -m lazydestroy {number} --help lists what question {number} takes"
         parser.error(f"unrecognized arguments: {' '.join(unknown)} ({there})")
     given = _given(parsed, number)
     with _file_for(parsed.plot) as file:
-        answer = ask(number, progress=_show if sys.stderr.isatty() else None, **given)
-        _say(f"{answer.text(WIDTH)}  # {answer.seconds:.1f} s")
+        answer = ask(number, progress=_show if sys.stderr and sys.stderr.isatty() else None, **given)
+        say(f"{answer.text(WIDTH)}  # {answer.seconds:.1f} s")
         if file is not None:
             file.write_bytes(answer.plot().png())
 
@@ -210,13 +186,14 @@ def _answer(parser: _Parser, arguments: Sequence[str] | None, number: int) -> No
 def _lab(arguments: Sequence[str]) -> int:
     """Copy the course into a folder, and open it there."""
     if {"-h", "--help"} & set(arguments):
-        _say(course.HELP.rstrip())
+        say(course.HELP.rstrip())
         return 0
     folder, only_copy, options = course.split(arguments)
-    _say(course.report(folder, course.copy(folder)))
+    say(course.report(folder, course.copy(folder)))
     return 0 if only_copy else course.open_lab(folder, options)
 
 
+@program("lazydestroy")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says.
 
@@ -233,18 +210,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _lab(arguments[1:])
         asked, rest = parser.parse_known_args(arguments)
         if asked.version:
-            _say(f"lazydestroy {__version__}")
+            say(f"lazydestroy {__version__}")
         elif asked.number is None and not rest:
-            _say(parser.format_help() if asked.help else _list())
+            say(parser.format_help() if asked.help else _list())
         elif asked.number is None or (rest and not asked.number.isdigit()):
             parser.error(f"{rest[0]}: give the number of a question first")
         else:
             _answer(parser, arguments, _number(asked.number))
-    except _CannotSay as error:
-        number, reason = error.args
-        if number == errno.EPIPE:  # the reader has seen enough
-            return 1
-        parser.error(f"the answer cannot be written to standard output: {reason}")
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
     return 0

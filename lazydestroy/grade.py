@@ -11,12 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .grading.reports import graded
+from .saying import program, say
 
 
-def main(arguments: list[str] | None = None) -> int:
+@program("grade")
+def main(arguments: Sequence[str] | None = None) -> int:
     """Grade one notebook and print what it is worth."""
     parser = argparse.ArgumentParser(prog="python -m lazydestroy.grade", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("submission", type=Path, metavar="SUBMISSION.ipynb")
@@ -26,12 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         report = graded(given.submission, given.student)
     except ValueError as refused:
-        print(
-            json.dumps({"error": str(refused)}) if given.json else refused,
-            file=sys.stdout if given.json else sys.stderr,
-        )
+        if given.json:
+            say(json.dumps({"error": str(refused)}))
+        else:
+            print(refused, file=sys.stderr)
         return 2
-    print(json.dumps(report.as_json(), indent=2) if given.json else report)
+    say(json.dumps(report.as_json(), indent=2) if given.json else report)
     return 0
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import errno
+import importlib
+import inspect
+import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import lazydestroy as ld
+from lazydestroy import saying
 from lazydestroy.__main__ import kernel, main, value
 
 SMALL = ["--memory", "64 MiB", "--low-memory", "16 MiB"]
@@ -197,3 +204,61 @@ def test_a_full_disk_is_said_in_one_line(arguments):
     assert ran.returncode == 2
     expected = "lazydestroy: the answer cannot be written to standard output: No space left on device\n"
     assert ran.stderr == expected
+
+
+PROGRAMS = [
+    str(file.relative_to(Path(ld.__path__[0]).parent).with_suffix("")).replace(os.sep, ".").removesuffix(".__main__")
+    for file in sorted(Path(ld.__path__[0]).rglob("*.py"))
+    if "ArgumentParser" in file.read_text(encoding="utf-8")
+]
+"""What is started with ``python -m`` and reads a command line."""
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_program_ends_without_a_traceback(name):
+    assert len(PROGRAMS) >= 5
+    where = importlib.import_module(f"{name}.__main__" if name == "lazydestroy" else name)
+    assert hasattr(where.main, "__wrapped__"), f"{name}.main is no lazydestroy.saying.program"
+    printing = {node.func.id for node in ast.walk(ast.parse(inspect.getsource(where.main.__wrapped__))) if _calls(node)}
+    to_stdout = [line for line in inspect.getsource(where).splitlines() if re.search(r"\bprint\(", line)]
+    assert "print" not in printing or all("file=sys.stderr" in line for line in to_stdout), to_stdout
+
+
+def _calls(node):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "it: interrupted\n"),
+        (OSError(errno.ENOSPC, "full"), 2, "it: the answer cannot be written to standard output: full\n"),
+        (OSError(errno.EPIPE, "gone"), 1, ""),
+    ],
+    ids=["interrupted", "full", "nobody reads"],
+)
+def test_a_program_ends_with_a_status_and_at_most_a_line(monkeypatch, capsys, raised, status, said):
+    class Stdout(io.StringIO):
+        def write(self, text):
+            raise raised
+
+        def fileno(self):
+            return os.open(os.devnull, os.O_WRONLY)
+
+    @saying.program("it")
+    def run(text):
+        saying.say(text)
+        return 0
+
+    monkeypatch.setattr(sys, "stdout", Stdout())
+    assert run("µ") == status
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_the_names_of_students_are_printed_whatever_the_terminal_can_write(monkeypatch, encoding):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    saying.say("Łukasz has 10 µs")
+    expected = {"ascii": b"\\u0141ukasz has 10 us\n", "latin-1": b"\\u0141ukasz has 10 us\n"}
+    assert written.getvalue() == expected[encoding]

@@ -23,6 +23,7 @@ from os import utime
 from pathlib import Path, PurePosixPath
 
 from ..rounded import counted
+from ..saying import program, say
 from ..units import format_size, shown
 
 FOLDERS = "collected.json"
@@ -189,7 +190,8 @@ def _ids(file: Path) -> dict[str, str]:
     return {row[0].strip(): row[1].strip() for row in rows}
 
 
-def main(arguments: list[str] | None = None) -> int:
+@program("collect")
+def main(arguments: Sequence[str] | None = None) -> int:
     """Collect, and print who has handed in what."""
     parser = argparse.ArgumentParser(
         prog="python -m lazydestroy.grading.collect", description=(__doc__ or "").partition("\n")[0]
@@ -205,8 +207,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(refused, file=sys.stderr)
         return 2
     for student, files in sorted(found.items()):
-        print(f"{student:20} {', '.join(files)}")
-    print(f"{counted(len(found), 'students')}; each must have typed this id into notebooks with numbers.")
+        say(f"{student:20} {', '.join(files)}")
+    say(f"{counted(len(found), 'students')}; each must have typed this id into notebooks with numbers.")
     return 0 if found else 1
 
 

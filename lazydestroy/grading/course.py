@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ..rounded import counted
+from ..saying import program, say
 from .fixing import fix, points_cells
 from .graded import Graded
 from .handed_in import read
@@ -348,7 +349,8 @@ def summary(submissions: list[Submission], seconds: float) -> str:
     return f"{said}."
 
 
-def main(arguments: list[str] | None = None) -> int:
+@program("course")
+def main(arguments: Sequence[str] | None = None) -> int:
     """Grade a course, print a table, and write ``points.csv`` into its folder."""
     parser = argparse.ArgumentParser(
         prog="python -m lazydestroy.grading.course", description=(__doc__ or "").partition("\n")[0]
@@ -367,12 +369,12 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as refused:
         print(refused, file=sys.stderr)
         return 2
-    print(table(submissions))
     course.export()
+    say(table(submissions))
     misplaced = course.misplaced()
     if misplaced:
-        print("\nNot graded, because of where it lies:", *misplaced, sep="\n    ")
-    print(f"\n{summary(submissions, time.monotonic() - begun)} points.csv has each problem.")
+        say("\n    ".join(["\nNot graded, because of where it lies:", *misplaced]))
+    say(f"\n{summary(submissions, time.monotonic() - begun)} points.csv has each problem.")
     return 1 if misplaced or any(each.failed or each.unreadable for each in submissions) else 0
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..rounded import counted
+from ..saying import program, say
 from .collect import id_of, numbers
 
 GRADE, COMMENTS, MAXIMUM = "Grade", "Feedback comments", "Maximum Grade"
@@ -275,7 +276,8 @@ def feedback(course: Path, assignment: str, known: dict[str, str]) -> Iterator[t
             yield f"{student.replace('_', '-')}_{number}_assignsubmission_file_/{file.name}", file
 
 
-def main(arguments: list[str] | None = None) -> int:
+@program("moodle")
+def main(arguments: Sequence[str] | None = None) -> int:
     """Fill in the worksheet, pack the feedback, and print who was not found."""
     parser = argparse.ArgumentParser(
         prog="python -m lazydestroy.grading.moodle", description=(__doc__ or "").partition("\n")[0]
@@ -300,12 +302,13 @@ def main(arguments: list[str] | None = None) -> int:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writing_zip:
         for name, file in packed:
             writing_zip.write(file, name)
-    print(*filled.notes, sep="\n", end="\n" if filled.notes else "")
+    for note in filled.notes:
+        say(note)
     if filled.lost:
-        print("Not in the worksheet:", *filled.lost, sep="\n    ")
-    print(f"{to}: {counted(len(filled.numbers), 'students')}. {archive}: {counted(len(packed), 'files')}.")
+        say("\n    ".join(["Not in the worksheet:", *filled.lost]))
+    say(f"{to}: {counted(len(filled.numbers), 'students')}. {archive}: {counted(len(packed), 'files')}.")
     if not packed:
-        print(f"There is no feedback yet: run nbgrader generate_feedback {given.assignment} in {given.course} first.")
+        say(f"There is no feedback yet: run nbgrader generate_feedback {given.assignment} in {given.course} first.")
     return 1 if filled.lost else 0
 
 
