@@ -7,7 +7,8 @@
 # around. C's asserts are on.
 #
 # Only tests that drive the core are run: the core by itself, machines by hand, whole runs, the golden data, the search.
-# The others (text, pictures, widgets, answers, notebooks) call it in the same ways. ARGS are given to pytest.
+# The others (text, pictures, widgets, answers, notebooks) call it in the same ways. ARGS are given to pytest. They run in
+# the environment of `make test`; the copy is found before what is installed there, and that is looked at.
 cd "$(dirname "$0")/.."
 . .ci/common.sh
 scratch_folder
@@ -29,12 +30,14 @@ checked_build() {
 }
 
 checked_python() {
-    LD_PRELOAD=$preload "$SCRATCH/environment/bin/python" "$@"
+    LD_PRELOAD=$preload "$tests" "$@"
 }
 
+make --no-print-directory .venv/.has-test
+tests=$PWD/.venv/bin/python
 copy_sources "$SCRATCH/source"
 cd "$SCRATCH/source"
-new_environment "$SCRATCH/environment" --editable ".[test]" "Cython>=3.1" "setuptools>=77"
+new_environment "$SCRATCH/environment" "Cython>=3.1" "setuptools>=77"
 
 echo "--- do the checks find what they are for?"
 mkdir "$SCRATCH/proof"
@@ -61,6 +64,9 @@ echo "--- the core"
 rm -f lazydestroy/_core*.so
 checked_build lazydestroy/_core.pyx
 nm -D lazydestroy/_core*.so | grep -q __asan_ || { echo "the core was built without AddressSanitizer" >&2; exit 1; }
+
+loaded=$(checked_python -c 'import lazydestroy._core as core; print(core.__file__)')
+case $loaded in "$PWD"/*) ;; *) echo "the tests would run on $loaded" >&2; exit 1 ;; esac
 
 echo "--- the tests"
 driving=(core oracle stateful golden kernel machine scenarios reboot_loop reboot_parameters swap film surface check)
