@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 import lazydestroy as ld
+from lazydestroy.collecting import rarely_collecting
 from lazydestroy.series import far
 from lazydestroy.series.bounds import bounds_in_words, bounds_of
-from lazydestroy.series.collecting import rarely_collecting
 from lazydestroy.series.far import Far, Reached
 from lazydestroy.series.search import Search
 from lazydestroy.series.trace import told

@@ -12,8 +12,11 @@ which the series runs: `reboot` and `shutdown` a guest, with any of the patches,
 
 from typing import TYPE_CHECKING, Any
 
+from .collecting import rarely_collecting as _rarely_collecting
+
 try:
-    from . import questions, series, uvcb
+    with _rarely_collecting():
+        from . import questions, series, uvcb
 except ModuleNotFoundError as error:
     if error.name != f"{__name__}._core":
         raise
@@ -97,7 +100,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module = import_module(_LATER[name], __name__)
+    with _rarely_collecting():
+        module = import_module(_LATER[name], __name__)
     return module if name in ("exercises", "live", "toy") else getattr(module, name)
 
 

@@ -14,11 +14,11 @@ from wording import SENTENCE_WORDS, words_of
 import lazydestroy as ld
 import lazydestroy.series.learned as learned_module
 import lazydestroy.series.watch as watch_module
+from lazydestroy.collecting import YOUNG
 from lazydestroy.errnos import EINVAL, ENXIO
 from lazydestroy.kernel.structs import Kvm
 from lazydestroy.page import Record
 from lazydestroy.series.check import bounds_of
-from lazydestroy.series.collecting import YOUNG
 from lazydestroy.series.failures import FAILURES, REFUSED, THREAD
 from lazydestroy.series.fields import BIT, EVERY, Touched
 from lazydestroy.series.picture import PARTS, Bounds, failure_in

@@ -14,13 +14,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from ..collecting import rarely_collecting
 from ..executors import executor_of
 from ..layers import Series
 from ..rounded import counted, short_of
 from ..units import flag, shown, whole_number
 from ..waiting import bar
 from .bounds import Bounds, bounds_in_words, bounds_of
-from .collecting import rarely_collecting
 from .search import Search
 from .shelf import SHELF
 from .trace import Trace, told

@@ -17,9 +17,9 @@ from collections.abc import Hashable
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..collecting import rarely_collecting
 from ..layers import Series
 from .bounds import Bounds
-from .collecting import rarely_collecting
 from .following import Following
 from .learned import Learned, NotAsLearned
 from .picture import Pictures
