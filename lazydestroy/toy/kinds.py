@@ -89,27 +89,27 @@ ULTRAVISOR = Kind(
         Step(
             "import_page",
             ("guest", "page"),
-            "Make the guest the owner of the page and return True. If another guest owns it, change nothing and return "
-            "False.",
+            "Return whether it's done. If it is, the guest owns the page. But no page may go straight from one guest "
+            "to another.",
             {"import_page": 1},
         ),
         Step(
             "export_page",
             ("page",),
-            "Take the page from its owner, if it has one, and return True: an export always works.",
+            "The host may take any page at any time, so return True. Afterwards your books know nothing of the page.",
             {"import_page": 3, "export_page": 2},
         ),
         Step(
             "share_page",
             ("guest", "page"),
-            "Add the page to self.shared and return True, if the guest owns it; otherwise return False.",
+            "A guest may open a page of its own to the host, and no other. Return whether it's done. The owner stays.",
             {"import_page": 4, "share_page": 4, "export_page": 2},
         ),
         Step(
             "destroy_page",
             ("page",),
-            "Take the page from its owner and return True, unless the owner is in self.running: then change nothing "
-            "and return False.",
+            "Rule 1 decides whether it's done; return that. A destroyed page belongs to no guest, and of a page that "
+            "isn't destroyed nothing changes.",
             {"import_page": 4, "export_page": 1, "share_page": 1, "destroy_page": 4, "stop": 1},
         ),
         Step(
@@ -151,15 +151,15 @@ HOST = Kind(
         Step(
             "on_3e",
             ("guest", "page"),
-            "Import the page and return what the Ultravisor says; if there is more than one guest in self.guests, "
-            "export the page first.",
+            "Import the page and return what the Ultravisor says. It must not refuse because an old guest had shared "
+            "the page; and while there is only one guest in the books, make no needless call.",
             {**_LIFE, "share": 5, "late": 1},
         ),
         Step(
             "clean_up",
             ("old", "pages"),
-            "Destroy page after page, with a yield after each; after the last one take the old guest out of "
-            "self.guests.",
+            "At its end no page belongs to the old guest, and self.guests doesn't have it any more. After each page, "
+            "let others act.",
             {**_LIFE, "clean_up": 8, "share": 1},
         ),
     ),
