@@ -191,10 +191,14 @@ def _drawn(options: Sequence[Action], weights: Sequence[int], number: int) -> Ac
     raise AssertionError("the weights add up")
 
 
+_LOW = "Page 0 stands for the first 2 GiB, so it is clean when the new guest runs. "
+
+
 def _state(numbers: Numbers) -> str:
     return (
         "One of the patches 3, 4, 6 and 7 is missing, with any patch that builds on it; version 1's own bugs are "
-        "fixed in it. A stress test has met this; not every line of it matters:\n\n"
+        f"fixed in it. {_LOW if numbers['low_pages'] else ''}A stress test has met this; not every line of it "
+        "matters:\n\n"
         f"{_trace(numbers)}\n\nWhich patch is missing?"
     )
 
