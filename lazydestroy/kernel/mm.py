@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._core import Table, step, walk
 from ..page import PAGE_SHIFT, Content, Holder, Page, Record, State
+from ..ultravisor import Interruption
 from .structs import Flow, Mm
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ class KernelMm:
             return
         page = machine.memory.page(pfn)
         if page.state != State.NON_SECURE:
+            # the kernel itself clears a new page, and that access is interrupted
+            machine.raised(Interruption.SECURE_STORAGE_ACCESS)
             machine.endless_fault(page)
             return
         table.point(entry, pfn)
