@@ -81,3 +81,17 @@ def test_an_access_has_a_kind_of_content_and_a_short_form():
     m.reboot()
     stopped = m.touch(1)
     assert (stopped.content, stopped.short) == ("nothing", "0x3D; never gets through")
+
+
+@pytest.mark.parametrize("kernel", [ld.series.v1_fixed, ld.series.linux_6_2], ids=["version 1", "Linux 6.2"])
+def test_of_old_pages_that_a_normal_guest_uses_only_one_that_was_shared_is_cleared(kernel):
+    machine = ld.small_machine(kernel=kernel)
+    machine.share(3)
+    machine.reboot()
+    assert machine.touch(2).content == "ciphertext"  # patch 4 exports it
+    assert not machine.touch(3).interruptions
+    told = machine.steps()
+    assert told.about(page=2) == "DESTR_SEC_STOR (noop)"
+    assert told.about(page=3) == "DESTR_SEC_STOR"
+    assert machine.touch(2).content == "host data"
+    assert machine.touch(3).content == "zeros"
