@@ -26,18 +26,17 @@ preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so.
 checked_build() {
     sed -i '1{s/\(boundscheck\|initializedcheck\)=False/\1=True/g; s/cdivision=True/cdivision=False/; s/$/, nonecheck=True/}' "$1"
     CC=gcc CFLAGS="-O1 -g -UNDEBUG ${sanitizers[*]}" LDFLAGS="${sanitizers[*]}" \
-        "$SCRATCH/environment/bin/cythonize" --quiet --force --inplace "$1"
+        "$environment/cythonize" --quiet --force --inplace "$1"
 }
 
 checked_python() {
-    LD_PRELOAD=$preload "$tests" "$@"
+    LD_PRELOAD=$preload "$environment/python" "$@"
 }
 
 make --no-print-directory .venv/.has-test
-tests=$PWD/.venv/bin/python
+environment=$PWD/.venv/bin
 copy_sources "$SCRATCH/source"
 cd "$SCRATCH/source"
-new_environment "$SCRATCH/environment" "Cython>=3.1" "setuptools>=77"
 
 echo "--- do the checks find what they are for?"
 mkdir "$SCRATCH/proof"

@@ -610,10 +610,10 @@ def test_a_search_that_was_interrupted_goes_on_where_it_was():
     found = search.pictures.found
     left = iter(range(200))
 
-    def interrupted(picture):
+    def interrupted(*about):
         if next(left, None) == 100:
             raise KeyboardInterrupt
-        return found(picture)
+        return found(*about)
 
     search.pictures.found = interrupted
     with pytest.raises(KeyboardInterrupt):
