@@ -120,9 +120,10 @@ def check(
 ) -> Verdict:
     """Search for the shortest sequence of actions that makes a kernel break what must always hold.
 
-    What must hold: no process is killed and no guest stopped; the running guest's data are there; no page is free
-    while the Ultravisor holds it; the host reads nothing that was not shared; nothing freed is used; every task comes
-    to an end; and after the end of everything all memory, the mm and the configurations are free.
+    What must hold: no process is killed and no guest stopped; a protected guest's data are there while it runs (what a
+    normal guest has written isn't watched); no page is free while the Ultravisor holds it; the host reads nothing that
+    was not shared; nothing freed is used; every task comes to an end; and after the end of everything all memory, the
+    mm and the configurations are free.
 
     Parameters
     ----------

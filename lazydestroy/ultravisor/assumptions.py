@@ -187,7 +187,9 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "patch 7 exports pages that another configuration shared",
     ),
     Assumption(
-        "destroy of a shared page", "like that of a secure one: cleared, non-secure; a pin is lost", "the same pages"
+        "destroy of a shared page",
+        "like that of a secure one: cleared, non-secure; a pin is lost",
+        "the same pages. If it holds, a clean-up also clears a shared page that a normal guest uses by then",
     ),
     Assumption(
         "pin of a page that is not shared, unpin of one that is not pinned by its own configuration",
