@@ -343,7 +343,7 @@ class Series:
             If one is not in it, or a patch that stays needs one that goes.
         """
         for number in numbers:
-            if number not in self:
+            if _number(number) not in self.numbers:
                 raise ValueError(f"without({shown(number)}): {self!r} has the patches {self.numbers}")
         numbers = tuple(map(int, numbers))
         kept = self._with([kept for kept in self.numbers if kept not in numbers], own=True)

@@ -370,7 +370,8 @@ class Machine(AsyncCommands, Host):
 
     def read(self, page: int, as_: str = "host") -> Access:
         """Let the host read a guest's page: as "host" (userspace), "kernel", or "io"."""
-        if not isinstance(as_, str) or as_ not in ("host", "kernel", "io"):
+        as_ = units.plain(as_, "as_")
+        if as_ not in ("host", "kernel", "io"):
             raise ValueError(f"as_={units.shown(as_)}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
         page = self._number(page)
         return self._access(as_, page, self.reading(self._frame(page), as_))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import units
 from .page import Holder, State
 from .rounded import counted
 from .ultravisor import Interruption
@@ -76,7 +78,9 @@ class Film:
 
     def at(self, time_ns: int) -> tuple[np.ndarray, np.ndarray]:
         """The guest's memory and the rest of the host at a moment: numbers of `KINDS`, one a cell."""
-        frame = self.kinds[max(0, int(np.searchsorted(self.times_ns, time_ns, side="right")) - 1)]
+        moment = math.floor(units.number(time_ns, "time_ns", "a number of nanoseconds, such as 1_000_000"))
+        at = min(max(moment, 0), int(self.times_ns[-1]))
+        frame = self.kinds[max(0, int(np.searchsorted(self.times_ns, at, side="right")) - 1)]
         return frame[: self.guest_cells], frame[self.guest_cells :]
 
 

@@ -9,6 +9,7 @@ accepted, for a value of a wrong type too.
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import operator
 import re
@@ -32,6 +33,7 @@ __all__ = [
     "exact_duration",
     "exact_size",
     "expect",
+    "expect_progress",
     "factor",
     "flag",
     "format_count",
@@ -268,10 +270,10 @@ def number(value: object, name: str, accepted: str, *, text: bool = False) -> Fr
             if rest:
                 raise ValueError("is not a number")
             return Fraction(digits)
-        if isinstance(value, Rational) and not isinstance(value, bool):
+        if isinstance(value, Rational) and not isinstance(value, bool | np.timedelta64):
             # a Fraction keeps NumPy's integers as they are, and would go on in their 8 to 64 bits
             return _of_reasonable_length(Fraction(int(value.numerator), int(value.denominator)))
-        if not isinstance(value, Decimal | Real) or isinstance(value, bool):
+        if not isinstance(value, Decimal | Real) or isinstance(value, bool | np.timedelta64):
             raise ValueError(f"is of type {type(value).__name__}")
         if not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
             raise ValueError("is not a finite number")
@@ -336,9 +338,10 @@ def one_of(value: object, accepted: Iterable[str], name: str) -> str:
         For anything else. Names the parameter, the value and what is accepted.
     """
     words = tuple(accepted)
-    if not isinstance(value, str) or value not in words:
+    word = str.__str__(value) if isinstance(value, str) else None
+    if word is None or word not in words:
         raise ValueError(f"{name}={shown(value)}: use one of {', '.join(map(repr, words))}")
-    return str(value)
+    return word
 
 
 SEVERAL = 1000
@@ -357,6 +360,39 @@ def expect(kind: type, value: object, name: str, accepted: str) -> None:
         raise ValueError(f"{name}={shown(value)}: use {accepted}")
 
 
+def expect_progress(value: object, arguments: int, of: str) -> None:
+    """Refuse what cannot be told how far something is; None wants to know nothing.
+
+    Parameters
+    ----------
+    value : object
+    arguments : int
+        How many it is called with.
+    of : str
+        What they are, for the error.
+
+    Raises
+    ------
+    ValueError
+        Names the parameter, ``progress``, the value and what is accepted.
+    """
+    if value is not None and not (callable(value) and _takes(value, arguments)):
+        raise ValueError(f"progress={shown(value)}: use a function of {of}, or None")
+
+
+def _takes(function: Callable[..., object], arguments: int) -> bool:
+    """Whether a function can be called with so many arguments, as far as it tells."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some that are written in C don't tell
+        return True
+    try:
+        signature.bind(*range(arguments))
+    except TypeError:
+        return False
+    return True
+
+
 def plain(value: Any, name: str) -> Any:
     """The value of a parameter in Python's own types.
 
@@ -372,19 +408,21 @@ def plain(value: Any, name: str) -> Any:
     Raises
     ------
     ValueError
-        If it has more than `SEVERAL` entries.
+        If it has more than `SEVERAL` entries, is nested too deeply, or is masked.
     """
     if isinstance(value, np.bool_ | bool):
         return bool(value)
     if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
+        return str.__str__(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, np.timedelta64):
+        return _integer(value)
     if isinstance(value, float | np.floating):
         # what Python prints is what counts; a longdouble says more than a float can
         decimal = Decimal(str(value))
         return float(decimal) if not decimal.is_finite() or Decimal(repr(float(decimal))) == decimal else decimal
     if isinstance(value, np.ndarray) and not value.ndim:
+        if value is np.ma.masked:  # which is in itself
+            raise ValueError(f"{name}=masked: NumPy writes it where there is no value; give one")
         return plain(value[()], name)
     if isinstance(value, bytes | bytearray) or not isinstance(value, Sequence | Set | Iterator | np.ndarray):
         return value
@@ -394,7 +432,10 @@ def plain(value: Any, name: str) -> Any:
         raise ValueError(f"{name}={written}: use at most {SEVERAL:,} values")
     if isinstance(value, set | frozenset):
         entries.sort(key=repr)  # the same line of code each time
-    found = [plain(each, name) for each in entries]
+    try:
+        found = [plain(each, name) for each in entries]
+    except RecursionError:
+        raise ValueError(f"{name}={written} is nested too deeply, or is in itself: use fewer brackets") from None
     return found if isinstance(value, list) else tuple(found)
 
 
@@ -622,9 +663,14 @@ def _integer(value: object) -> int:
     try:
         if type(value).__name__.startswith("bool"):  # NumPy's too, which older versions take for an index
             raise TypeError
-        return operator.index(value)  # type: ignore[arg-type]  # whatever has no __index__ raises TypeError
+        # of a class that is made from int, what int itself says
+        return int.__index__(operator.index(value))  # type: ignore[arg-type]  # without an __index__: TypeError
     except TypeError:
         raise ValueError(f"is of type {type(value).__name__}") from None
+    except Exception as error:  # an __index__ of somebody's own
+        raise ValueError(
+            f"is of type {type(value).__name__}, whose __index__ ends with {type(error).__name__}"
+        ) from None
 
 
 def _parse(text: str, quantity: _Quantity) -> int:

@@ -521,6 +521,7 @@ def test_of_what_is_told_to_fail_a_step_looks_at_its_own_calls_only(monkeypatch)
     assert {(PARTS.index("faults"), UVC.DESTR_SEC_STOR), (PARTS.index("injected"), "kthread")} < noted
 
 
+@pytest.mark.long("runs every step of a search, twice; of fields make test sees the same")
 def test_if_the_rows_that_a_step_looks_at_are_not_noted_the_search_finds_out(monkeypatch):
     note = Touched.note
     monkeypatch.setattr(

@@ -9,6 +9,7 @@ import inspect
 import itertools
 import re
 import warnings
+from ctypes import c_uint16
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -18,8 +19,8 @@ import pytest
 from marks import long_unless
 
 import lazydestroy as ld
-from lazydestroy import demonstrations, plots, questions, sweeps, units, widgets
-from lazydestroy.exercises import PatchExercise
+from lazydestroy import demonstrations, plots, questions, sweeps, toy, units, widgets
+from lazydestroy.exercises import Feedback, PatchExercise
 from lazydestroy.quizzes import files
 
 V1 = ld.series.v1
@@ -30,6 +31,35 @@ class Unwritable:
 
     def __repr__(self):
         raise RuntimeError("no words")
+
+
+class Broken:
+    """Says that it is a number, and then isn't."""
+
+    def __index__(self):
+        raise RuntimeError("no number")
+
+
+class Text(str):
+    """Text of somebody's own, which cannot be compared."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+
+
+class Number(int):
+    """A number of somebody's own that says something else each time."""
+
+    def __int__(self):
+        raise RuntimeError("no number")
+
+
+def in_itself():
+    found = []
+    found.append(found)
+    return found
 
 
 ZOO = {
@@ -71,6 +101,13 @@ ZOO = {
     "array of text": lambda: np.array(["a"]),
     "empty array": lambda: np.array([]),
     "array without axes": lambda: np.array(1.5),
+    "masked": lambda: np.ma.masked,
+    "np.timedelta64": lambda: np.timedelta64(5, "ns"),
+    "array of objects": lambda: np.array([None] * 9, object),
+    "broken": Broken,
+    "own text": lambda: Text("own"),
+    "own number": lambda: Number(-7),
+    "list in itself": in_itself,
     "Fraction": lambda: Fraction(1, 3),
     "Decimal": lambda: Decimal("1.5"),
     "Decimal NaN": lambda: Decimal("NaN"),
@@ -236,6 +273,16 @@ def cases():
     tiny = {"kernel": V1, "pages": 1, "failures": (), "max_states": 3}
     for each in (*ld.series.Bounds.__slots__, "kernel", "max_states", "progress", "learn", "executor"):
         yield f"check-{each}", lambda value, p=each, t=tiny: ld.series.check(**{**t, p: value}), each
+    yield "Answer.text-width", ld.ask(1, memory="1 MiB").text, "width"
+    yield "Film.at-time_ns", RUN.film.at, "time_ns"
+    yield "Feedback.points-of", Feedback("mine", False, "").points, "of"
+    yield "Progress.keep-file", lambda value: ld.exercises.Progress().keep(value), "file"
+    yield "Progress.note-name", lambda value: ld.exercises.Progress().note(value, True), "name"
+    yield "student-given", ld.exercises.student, "given"
+    yield "Ultravisor.call-uvcb", lambda value: machine().uv.call(value), "uvcb"
+    yield "Ultravisor.access-page", lambda value: machine().uv.access(value), "page"
+    yield "toy.ready-name", toy.ready, "name"
+    yield "toy.mine-name", toy.mine, "name"
     yield "upto", V1.upto, "upto("
     yield "without", V1.without, "without("
     yield "plus", V1.plus, "plus("
@@ -304,6 +351,31 @@ def dealt():
 )
 def test_a_wrong_value_is_refused_by_name(name, part):
     assert wrong(*CASES[name], part) == []
+
+
+TOLD = {
+    "ask": lambda told: ld.ask(12, progress=told),
+    "answers": lambda told: ld.answers(1, progress=told),
+    "reboot": lambda told: ld.reboot(**TINY_REBOOT, progress=told),
+    "sweep": lambda told: ld.sweep(ld.shutdown, **TINY, progress=told),
+    "series.check": lambda told: ld.series.check(V1, pages=1, failures=(), max_states=3, progress=told),
+    "exercise": lambda told: ld.exercise("patch-4").check(object, progress=told),
+}
+"""What tells how far it is."""
+
+
+@pytest.mark.parametrize("call", TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize("told", [lambda: None, lambda a, b, c, d: None, lambda *, done: None, Unwritable])
+def test_who_cannot_be_told_how_far_it_is_is_refused_before_it_begins(call, told):
+    with pytest.raises(ValueError, match=r"progress=.*: use a function of .*, or None"):
+        call(told)
+
+
+def test_a_call_may_be_any_bytes_that_can_be_written():
+    """Each is refused by the Ultravisor, not by Python: the header's command is 0."""
+    for block in (bytearray(8), bytearray(64), np.zeros(64, np.uint8), memoryview(bytearray(16)), (c_uint16 * 4)()):
+        assert machine().uv.call(block) == 1
+        assert bytes(block)[4:6] != b"\0\0"
 
 
 def test_nothing_public_is_left_out():

@@ -13,7 +13,7 @@ from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series
 from ..series.fixes import ReturnWhenOff
-from ..units import exact_size, flag, format_count, format_size, size
+from ..units import exact_size, flag, format_count, format_size, plain, size
 from ..uvcb import UVC
 from .comparison import Compared, demonstrates, event, low_memory, uncleaned
 from .result import Demonstration, Measure, Points
@@ -77,6 +77,7 @@ def reboot_time(
 
 def sizes_of(memory: int | str | Iterable[int | str]) -> list[int]:
     """The sizes of memory to measure, in bytes, the largest last."""
+    memory = plain(memory, "memory")
     if isinstance(memory, str) or not isinstance(memory, Iterable):
         pages = size(memory, "memory", multiple_of=PAGE_SIZE) // PAGE_SIZE
         return sorted({max(1, pages >> halving) * PAGE_SIZE for halving in range(HALVINGS + 1)})

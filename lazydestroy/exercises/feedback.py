@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from ..units import bad_value, number, plain
+
 if TYPE_CHECKING:
     from ..series import Trace
+
+
+_MOST_POINTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,8 +65,17 @@ class Feedback:
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If it is worth no such number.
         """
-        return of if self.right else round(of * self.share, 2)
+        accepted = f"how many points the exercise is worth, such as 10; from 0 to {_MOST_POINTS:,}"
+        worth = number(of, "of", accepted)
+        if not 0 <= worth <= _MOST_POINTS:
+            raise bad_value("of", of, "is out of range", accepted)
+        return plain(of, "of") if self.right else round(float(worth) * self.share, 2)
 
     def plot(self) -> Any:
         """Draw the trace. There must be one."""

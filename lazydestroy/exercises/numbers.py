@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
-from numbers import Integral
 from typing import Any, TypeVar
 
 from .. import units
@@ -274,10 +273,13 @@ def _parts(answer: object) -> list[object]:
 
 def _written(choice: object) -> str:
     """A choice as text: an exception is a number, too, and so is a patch. Empty if it is neither text nor a number."""
-    if isinstance(choice, Integral) and not isinstance(choice, bool):
-        number = int(choice)
-        return f"0x{number:X}" if number > 0x20 else str(number)
-    return choice if isinstance(choice, str) else ""
+    if isinstance(choice, str):
+        return str.__str__(choice)
+    try:
+        number = units.whole_number(choice, "choice")
+    except ValueError:
+        return ""
+    return f"0x{number:X}" if number > 0x20 else str(number)
 
 
 __all__ = ["COUNT", "SIZE", "TIME", "Draw", "Family", "Kind", "NumberExercise", "Numbers", "Slip", "Solved"]

@@ -19,7 +19,7 @@ from ..series.check import each_checked
 from ..series.reading import functions_listing, source
 from ..series.trace import told
 from ..series.world import raised_in
-from ..units import shown
+from ..units import expect_progress, shown
 from .bounded import OutOfBounds, bounded
 from .credit import share
 from .feedback import Feedback, Solution
@@ -138,8 +138,9 @@ class PatchExercise(Exercise):
         Raises
         ------
         ValueError
-            If it is no class.
+            If it is no class, or `progress` no function of a number.
         """
+        expect_progress(progress, 1, f"the number of states seen, for {self.name}")
         self._progress = progress
         try:
             return super().check(answer)

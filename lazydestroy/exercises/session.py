@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..quizzes import names, quiz_named
-from ..units import shown
+from ..units import expect, shown
 from .kept import VARIABLE, Tries, locked, read_tries, usual_file, write_tries
 
 QUESTION = re.compile(r"quiz (?P<quiz>\S+) (?P<number>\d+)")
@@ -86,6 +86,7 @@ class Progress:
 
     def note(self, name: str, right: bool) -> None:
         """An answer has been checked."""
+        expect(str, name, "name", "the name of an exercise")
         if self.file is None:
             self._count(name, right)
             return
@@ -112,6 +113,7 @@ class Progress:
         ValueError
             If there is something else in that file, or it cannot be written.
         """
+        expect(Path, file, "file", "a pathlib.Path")
         try:
             with locked(file):
                 if self.file == file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..units import shown
+from ..units import plain, shown
 
 NOBODY = "your student id"
 """What stands in a notebook before a student has put an id there."""
@@ -48,7 +48,8 @@ def student(given: str | int = NOBODY) -> str:
     >>> student("Ada ")
     'ada'
     """
-    if not isinstance(given, str | int) or isinstance(given, bool):
+    given = plain(given, "given")
+    if not isinstance(given, str | int) or isinstance(given, bool) or (isinstance(given, int) and given >= 10**50):
         raise ValueError(f"given={shown(given)}: use your student id, such as 'ada' or 4711")
     known = os.environ.get(VARIABLE, "").strip()
     name = str(given).strip()

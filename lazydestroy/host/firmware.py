@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ultravisor import Ultravisor
+from ..ultravisor.command import header_of
 from ..uvcb import UVC, UVC_CC_ERROR
 
 _PROTECTING = (
@@ -25,7 +26,7 @@ class RememberingUltravisor(Ultravisor):
     def call(self, uvcb: Any) -> int:
         """Execute a call; see `Ultravisor.call`."""
         cc = super().call(uvcb)
-        if cc == UVC_CC_ERROR and uvcb.header.cmd in _PROTECTING:
-            rc, rrc = uvcb.header.rc, uvcb.header.rrc
-            self.refused = f"{UVC(uvcb.header.cmd).name} was refused (rc {rc:#x}{f', rrc {rrc:#x}' if rrc else ''})"
+        if cc == UVC_CC_ERROR and (header := header_of(uvcb)).cmd in _PROTECTING:
+            rc, rrc = header.rc, header.rrc
+            self.refused = f"{UVC(header.cmd).name} was refused (rc {rc:#x}{f', rrc {rrc:#x}' if rrc else ''})"
         return cc

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..assumptions import COSTS, Assumption, Assumptions, assumptions
 from ..costs import Costs
-from ..units import code, format_duration, shown
+from ..units import code, format_duration, shown, whole_number
 from .pictures import PictureOf
 from .question import Question
 
@@ -119,7 +119,14 @@ class Answer:
         return plot_answer(self)
 
     def text(self, width: int = 100) -> str:
-        """The whole answer for a terminal, `width` characters wide; the table may be wider. Always the same."""
+        """The whole answer for a terminal, `width` characters wide; the table may be wider. Always the same.
+
+        Raises
+        ------
+        ValueError
+            If `width` is no number of characters from 20 to 10,000.
+        """
+        width = whole_number(width, "width", 20, 10_000)
         question = self.question
         parts = [
             textwrap.fill(self.short, width, break_on_hyphens=False),
@@ -194,9 +201,10 @@ def resting_on(*names: str) -> Assumptions:
     """
     found: list[Assumption] = []
     there = assumptions()
-    for name in names:
-        if not isinstance(name, str):
-            raise ValueError(f"{shown(name)} is no assumption of the model: use text")
+    for given in names:
+        if not isinstance(given, str):
+            raise ValueError(f"{shown(given)} is no assumption of the model: use text")
+        name = str.__str__(given)
         exactly = [each for each in there if each.what.replace("`", "").split(":")[0] == name]
         named = exactly or [each for each in there if each.what.replace("`", "").startswith(name)]
         if not named:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..costs import Costs
 from ..series import Series, v1
-from ..units import plain, shown, whole_number
+from ..units import expect_progress, plain, shown, whole_number
 from .answer import Answer, as_used
 from .common import kernel_words, number_in
 from .progress import Progress, listening
@@ -109,8 +109,7 @@ def ask(number: int, *, progress: Progress | None = None, **parameters: Any) -> 
     for name in parameters:
         if name not in names:
             raise TypeError(f"question {asked.number} has no parameter {name!r}; it takes {', '.join(sorted(names))}")
-    if progress is not None and not callable(progress):
-        raise ValueError(f"progress={shown(progress)}: use a function of the runs done and their number, or None")
+    expect_progress(progress, 2, "the runs done and their number")
     parameters = {name: plain(value, name) for name, value in parameters.items()}
     _checked(parameters)
     began = time.perf_counter()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..series import Series, linux_6_2, v1
-from ..units import shown
+from ..units import expect_progress
 from .answer import Answer, Table
 from .common import kernel_words
 from .progress import Progress
@@ -90,8 +90,7 @@ def answers(*numbers: int, kernel: Series = linux_6_2, progress: Progress | None
     for name in parameters:
         if name not in taken:
             raise TypeError(f"none of the questions asked has a parameter {name!r}")
-    if progress is not None and not callable(progress):
-        raise ValueError(f"progress={shown(progress)}: use a function of the answers there and their number, or None")
+    expect_progress(progress, 2, "the answers there and their number")
     found: list[Answer] = []
     for number in asked:
         given = {name: value for name, value in parameters.items() if name in accepted(number)}

@@ -84,11 +84,12 @@ def prediction_named(name: str) -> Predicted:
 def _known(name: Any, known: Iterable[str], parameter: str, kind: str) -> str:
     """See that there is something of that name."""
     listed = tuple(known)
-    if not isinstance(name, str) or name not in listed:
+    written = str.__str__(name) if isinstance(name, str) else None
+    if written is None or written not in listed:
         raise ValueError(
             f"{parameter}={shown(name)}: there is no such {kind}; use one of {', '.join(map(repr, listed))}"
         )
-    return name
+    return written
 
 
 __all__ = ["names", "prediction_named", "predictions", "quiz_named"]

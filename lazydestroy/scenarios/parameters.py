@@ -88,9 +88,7 @@ def atomic_reserve(host: int) -> int:
 
 def read(given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a scenario in Python's own types (see `units.plain`), and `progress` checked."""
-    if given.get("progress") is not None and not callable(given["progress"]):
-        accepted = "use a function of the share that is done, or None"
-        raise ValueError(f"progress={units.shown(given['progress'])}: {accepted}")
+    units.expect_progress(given.get("progress"), 1, "the share that is done")
     return {name: value if name in NOT_INPUTS[1:] else units.plain(value, name) for name, value in given.items()}
 
 

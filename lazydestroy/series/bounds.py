@@ -8,7 +8,7 @@ from typing import Any
 
 from ..layers import Series
 from ..rounded import counted
-from ..units import flag, one_of, several, shown, whole_number
+from ..units import flag, one_of, plain, several, shown, whole_number
 from .failures import FAILURES
 
 
@@ -113,7 +113,7 @@ def bounds_of(kernel: Series, given: Mapping[str, Any]) -> Bounds:
         if given.get(name) is not None:
             given[name] = flag(given[name], name)
     for name, known in (("failures", [failure.name for failure in FAILURES]), ("host", ("io", "swap"))):
-        value = given.get(name, getattr(Bounds(), name))
+        value = plain(given.get(name, getattr(Bounds(), name)), name)
         accepted = f"some of {', '.join(map(repr, known))}, or ()"
         chosen = (value,) if isinstance(value, str) else several(value, name, accepted)
         if not all(isinstance(choice, str) and choice in known for choice in chosen):

@@ -18,7 +18,7 @@ from ..collecting import rarely_collecting
 from ..executors import executor_of
 from ..layers import Series
 from ..rounded import counted, short_of
-from ..units import flag, shown, whole_number
+from ..units import expect_progress, flag, whole_number
 from ..waiting import bar
 from .bounds import Bounds, bounds_in_words, bounds_of
 from .search import Search
@@ -163,8 +163,7 @@ def check(
     True
     """
     max_states = whole_number(max_states, "max_states", 1)
-    if progress is not None and not callable(progress):
-        raise ValueError(f"progress={shown(progress)}: use a function of the number of states seen, or None")
+    expect_progress(progress, 1, "the number of states seen")
     met, learn, executor = bounds_of(kernel, bounds), flag(learn, "learn"), executor_of(executor)
     if executor is not None or not learn:
         return _judged(Search(kernel, met, learn, executor=executor), max_states, progress)

@@ -14,7 +14,7 @@ from ..executors import each_done, executor_of
 from ..rounded import counted
 from ..run import Run
 from ..scenarios import Progress
-from ..units import shown
+from ..units import expect_progress
 from ..waiting import bar
 from .figures import Chosen, Number, chosen_of, measured
 from .inputs import Inputs, inputs_of
@@ -95,8 +95,7 @@ def sweep(
     """
     needed()
     executor = executor_of(executor)
-    if progress is not None and not callable(progress):
-        raise ValueError(f"progress={shown(progress)}: use a function of the share that is done, or None")
+    expect_progress(progress, 1, "the share that is done")
     path, chosen, read = file_of(file), chosen_of(figures), inputs_of(what, inputs)
     return _Sweep(read, chosen, path).run(executor, progress)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..units import shown
+from ..units import one_of, shown
 from .hosts import ModelHostSide, ToyHostSide
 from .played import Side, Truth
 from .readymade import ReadyHost, ReadyUltravisor
@@ -180,10 +180,8 @@ def kind_named(name: Any) -> Kind:
     ValueError
         If there is none.
     """
-    for kind in KINDS:
-        if isinstance(name, str) and name == kind.name:
-            return kind
-    raise ValueError(f"name={shown(name)}: use 'ultravisor' or 'host'")
+    known = {kind.name: kind for kind in KINDS}
+    return known[one_of(name, known, "name")]
 
 
 def kind_of(toy: Any) -> Kind:

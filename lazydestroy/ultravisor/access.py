@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..page import PAGE_SHIFT, PAGE_SIZE, Content, Page, Record, State
+from ..units import shown
 from .codes import TABLE_LEN, Interruption
 from .records import cleared
 from .state import Remembered
@@ -26,7 +27,10 @@ class Access(Remembered):
         Interruption or None
             None: the access is allowed.
         """
-        state, mine = page.state, page.owner == handle
+        try:
+            state, mine = page.state, page.owner == handle
+        except AttributeError:
+            raise TypeError(f"page={shown(page)}: use a Page or its Record") from None
         if not handle:
             hidden = state in (State.SECURE, State.DONATED)
             return Interruption.SECURE_STORAGE_ACCESS if hidden else None

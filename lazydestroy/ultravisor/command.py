@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ctypes import Structure, sizeof
 from typing import Any, NamedTuple
 
+from ..units import bad_value
 from ..uvcb import UVC, UVC_CC_ERROR, uv_cb_header
 from .codes import REFUSED
 
@@ -38,7 +40,17 @@ def header_of(uvcb: Any) -> uv_cb_header:
     if isinstance(uvcb, uv_cb_header):
         return uvcb
     header = getattr(uvcb, "header", None)
-    return header if isinstance(header, uv_cb_header) else uv_cb_header.from_buffer(uvcb)
+    if isinstance(header, uv_cb_header):
+        return header
+    try:
+        if "O" in re.sub(":[^:]*:", "", memoryview(uvcb).format):  # without the names of fields
+            raise ValueError("it holds Python's objects")
+        return uv_cb_header.from_buffer(uvcb)
+    except (TypeError, ValueError) as error:
+        raise bad_value("uvcb", uvcb, f"cannot be read and written ({error})", _ACCEPTED) from None
+
+
+_ACCEPTED = "a control block of lazydestroy.uvcb, or a writable buffer of bytes that has one, such as a bytearray"
 
 
 def view(uvcb: Any, kind: Any) -> Any:
