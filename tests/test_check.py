@@ -410,6 +410,12 @@ def test_only_a_kernel_can_be_searched():
         check(3)
 
 
+@pytest.mark.parametrize("pages", [1, 2])
+def test_without_patches_9_and_10_nothing_goes_wrong_with_one_page_or_with_two(pages):
+    """A lesson searches it with one, and says that two give the same answer."""
+    assert check(v1_fixed.without(9, 10), pages=pages, **QUICK).holds
+
+
 # What is learned
 
 
