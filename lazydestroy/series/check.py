@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..collecting import rarely_collecting
@@ -167,9 +167,17 @@ def check(
     met, learn, executor = bounds_of(kernel, bounds), flag(learn, "learn"), executor_of(executor)
     if executor is not None or not learn:
         return _judged(Search(kernel, met, learn, executor=executor), max_states, progress)
-    search = Search(kernel, met, known=SHELF.take(kernel, met))
+    began = time.perf_counter()
+    kept, asked = SHELF.take(kernel, met), (repr(kernel), met, max_states)
+    if kept is not None and asked in kept.verdicts:
+        SHELF.put_back(kept)
+        verdict: Verdict = kept.verdicts[asked]
+        if progress is not None:
+            progress(verdict.states)
+        return replace(verdict, done=0, seconds=time.perf_counter() - began)
+    search = Search(kernel, met, known=None if kept is None else (kept.pictures, kept.learned))
     verdict = _judged(search, max_states, progress)
-    SHELF.put(search)
+    SHELF.put(search, {**(kept.verdicts if kept is not None else {}), asked: verdict})
     return verdict
 
 

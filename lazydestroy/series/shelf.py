@@ -1,4 +1,4 @@
-"""What searches have learned, kept for the next one in this process that can use it.
+"""What searches have learned, and said, kept for the next one in this process that can use it.
 
 A search that knows what steps do sees the same states, in the same order, and takes a quarter of the time. What is kept
 holds for one kernel and one machine. A layer that is not this package's is never kept: it could look at a variable of
@@ -11,6 +11,7 @@ Two threads never share what is kept: a search takes it off the shelf, and puts 
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from ..layers import Layer, Series
@@ -21,7 +22,7 @@ from .picture import Pictures
 from .world import World, machine_of
 
 AT_MOST = 4
-"""Kernels, each on one machine, of which it is kept what was learned last."""
+"""Kernels, each on one machine, of which it is kept what was learned last; and verdicts of each."""
 
 MANY = 20_000
 """Things in pictures: a search that has met more is too large to be kept. One in a lesson meets some hundreds."""
@@ -38,43 +39,58 @@ class _Label(NamedTuple):
     code: _Code
 
 
-class _Kept(NamedTuple):
+class Kept(NamedTuple):
+    """What searches of a kernel on a machine have left.
+
+    Attributes
+    ----------
+    label : tuple
+    pictures : Pictures
+    learned : Learned
+    verdicts : dict
+        What the searches said, by the kernel's name, the bounds, and the states after which one is given up.
+    """
+
     label: _Label
     pictures: Pictures
     learned: Learned
+    verdicts: dict[Hashable, Any]
 
 
 class Shelf:
     """Keeps what searches have learned."""
 
     def __init__(self) -> None:
-        self._kept: list[_Kept] = []
+        self._kept: list[Kept] = []
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def take(self, kernel: Series, bounds: Bounds) -> tuple[Pictures, Learned] | None:
-        """Take what was learned of a kernel on a machine; None if nothing is there."""
+    def take(self, kernel: Series, bounds: Bounds) -> Kept | None:
+        """Take what is known of a kernel on a machine; None if nothing is there."""
         if not _ours(kernel):
             return None
         label = _label(kernel, bounds)
         with self._lock:
             kept = next((kept for kept in self._kept if kept.label == label), None)
-            if kept is None:
-                return None
-            self._kept.remove(kept)
-        return kept.pictures, kept.learned
+            if kept is not None:
+                self._kept = [other for other in self._kept if other is not kept]
+        return kept
 
-    def put(self, search: Following) -> None:
-        """Keep what a search has learned. The one that was put there first goes."""
+    def put(self, search: Following, verdicts: dict[Hashable, Any]) -> None:
+        """Keep what a search has learned, and the last of the verdicts. What was put there first goes."""
         if not search.learn or not _ours(search.kernel) or len(search.pictures.things) > MANY:
             return
         search.learned.forget_pictures()
         label = _label(search.kernel, search.bounds)
-        kept = _Kept(label, search.pictures.within(search.bounds), search.learned)
+        last = dict(list(verdicts.items())[-AT_MOST:])
+        self.put_back(Kept(label, search.pictures.within(search.bounds), search.learned, last))
+
+    def put_back(self, kept: Kept) -> None:
+        """Put something where it was taken from."""
         with self._lock:
-            others = [other for other in self._kept if other.label != label]
+            others = [other for other in self._kept if other.label != kept.label]
             self._kept = [*others, kept][-AT_MOST:]
 
     def clear(self) -> None:
@@ -106,4 +122,4 @@ _PLAIN = (object, Layer)
 SHELF = Shelf()
 """That of this process."""
 
-__all__ = ["SHELF", "Shelf"]
+__all__ = ["SHELF", "Kept", "Shelf"]
