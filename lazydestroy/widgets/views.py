@@ -134,11 +134,12 @@ class View:
         """Let the browser have it: the title as text, which needs no drawing, and can be read out."""
         self.picture.say(title, below, "")
         self._words = words
+        png = self.picture.quick(head=False)  # before the title is there, so that the page changes once for both
         self.head.value = (
             f'<div style="line-height: 1.35; min-height: 2.7em"><b style="font-size: 115%">{escape(title)}</b><br>'
             f'<span style="opacity: 0.75">{escape(below)}</span></div>'
         )
-        self.image.png = self.picture.quick(head=False)
+        self.image.png = png
         self.image.layout.display = ""
 
     def tell(self) -> None:
