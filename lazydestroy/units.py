@@ -14,6 +14,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
@@ -556,7 +557,8 @@ def exact_duration(nanoseconds: int) -> str:
     return f"{(Decimal(nanoseconds) / TIME_UNITS[unit]).normalize():f} {unit}"
 
 
-class _Quantity(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Quantity:
     """What tells apart reading sizes, times and rates."""
 
     base: str  # what an int counts
@@ -631,7 +633,7 @@ _LONGEST_TEXT = 60
 def _read(value: object, name: str, quantity: _Quantity, limits: _Limits) -> int:
     """Read a value of a quantity, within limits."""
     try:
-        count = _parse(value, quantity) if isinstance(value, str) else _integer(value)
+        count = _parse(str(value), quantity) if isinstance(value, str) else _integer(value)
         complaint = limits.complaint(count, quantity.write)
     except ValueError as error:
         complaint = str(error)
@@ -673,6 +675,7 @@ def _integer(value: object) -> int:
         ) from None
 
 
+@functools.lru_cache(1024)
 def _parse(text: str, quantity: _Quantity) -> int:
     """The number of base units that text says. The complaint of a ValueError continues "name=value"."""
     count = _amount(text, quantity)

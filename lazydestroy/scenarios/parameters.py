@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -109,10 +110,15 @@ def host_memory_of(value: int | str | None, guest: int, process: int) -> int:
 def costs_of(costs: Costs | None) -> Costs:
     """The costs, or their defaults."""
     if costs is None:
-        return Costs()
+        return _usual_costs()
     if not isinstance(costs, Costs):
         raise ValueError(f"costs={units.shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
     return costs
+
+
+@functools.cache
+def _usual_costs() -> Costs:
+    return Costs()
 
 
 def fits_into_time(costs: Costs, pages: int, latest: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -59,6 +60,12 @@ def use_memory(machine: Machine, pages: int, shared: int = 0) -> None:
     machine.memory.change(lambda _: secure._replace(state=State.SHARED), base + pages - shared, shared)
 
 
+@functools.cache
+def _largest_guest() -> int:
+    """Bytes that a guest may have, as every Ultravisor of a scenario says."""
+    return Ultravisor(memory=Memory(1)).max_guest_stor_addr
+
+
 class Stage:
     """A machine with an old guest that has used its memory, at time 0 of a scenario.
 
@@ -69,8 +76,7 @@ class Stage:
         self.scenario = scenario
         self.given = given
         self.progress = given["progress"]
-        largest = Ultravisor(memory=Memory(1)).max_guest_stor_addr
-        guest = units.size(given["memory"], "memory", multiple_of=PAGE_SIZE, maximum=largest)
+        guest = units.size(given["memory"], "memory", multiple_of=PAGE_SIZE, maximum=_largest_guest())
         self.pages = part(units.share(given["used"], "used"), guest >> PAGE_SHIFT)
         # the image is in page 0
         self.shared = min(part(units.share(given["shared"], "shared"), self.pages), max(self.pages - 1, 0))
