@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from html import escape
 
 import pytest
 from marks import long_unless
@@ -151,6 +152,31 @@ def test_no_two_things_have_the_same_name(small):
     names += [label for label, _ in small.controls["scenario"].options]
     names += [control.description for control in small.controls.values() if control.description]
     assert len(set(names)) == len(names)
+
+
+def test_titles_in_closed_tabs_come_after_all_pictures_and_are_those_of_the_pictures(small):
+    sent = []
+    for name, view in small._views.items():
+        view.image.observe(lambda _change, name=name: sent.append(("picture", name)), "value")
+        view.head.observe(lambda _change, name=name: sent.append(("title", name)), "value")
+    small.controls["memory"].value = 8 * GIB
+    first, *closed = small._views
+    assert sent[:5] == [("title", first), *(("picture", name) for _, name in sent[1:5])]
+    assert sent[1] == ("picture", first) and {name for _, name in sent[2:5]} == {*closed}
+    assert {kind for kind, _ in sent[5:]} == {"title"}
+    assert all(escape(view.picture.title) in view.head.value for view in small._views.values())
+
+
+def test_a_picture_drawn_before_something_fails_keeps_its_own_title(small, monkeypatch):
+    def failing(*_):
+        raise ValueError("no more")
+
+    before = images(small)
+    monkeypatch.setattr(small._views["memory"], "show", failing)  # of those in closed tabs the last one
+    small.controls["memory"].value = 8 * GIB
+    assert "no more" in small.message
+    assert [name for name, png in images(small).items() if png == before[name]] == ["memory"]
+    assert all(escape(view.picture.title) in view.head.value for view in small._views.values())
 
 
 def test_two_timelines_are_told_apart():

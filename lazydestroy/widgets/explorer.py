@@ -126,6 +126,7 @@ class Explorer(Controlled):
 
     def _draw(self, view: View, seen: Seen, prepared: Any, end: int, values: Mapping[str, Any]) -> None:
         self._end = end
+        view.in_view = self._in_view(view)
         with styled():
             view.show(seen, prepared, end)
         self._is_shown(view.box, values)
@@ -136,6 +137,12 @@ class Explorer(Controlled):
         shown = f"<b>{escape(self._sentence(message))}</b> {before}"
         frame = "border-left: 4px solid; padding-left: 8px; line-height: 1.4"
         self._trouble.value = f'<div role="alert" style="{frame}">{shown}</div>' if message else ""
+
+    def _fail(self, error: Exception) -> None:
+        """Say what is wrong. What was drawn before that stays, with its text."""
+        for view in self._views.values():
+            view.write()
+        super()._fail(error)
 
     def _still(self) -> tuple[bytes, str]:
         """What stands for the widget where there is no kernel: a picture, and it in words."""

@@ -106,10 +106,14 @@ class View:
         Whether it has a time axis.
     effort : int
         How long it takes to be drawn, about: those that take less come first.
+    in_view : bool
+        Whether it can be seen. The text of one that can't comes with the words: each text is a message of its own, and
+        pictures go before.
     """
 
     timed = True
     effort = 2
+    in_view = True
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
@@ -117,6 +121,7 @@ class View:
         self.head = ipywidgets.HTML()
         self.words = ipywidgets.HTML()
         self._words: Callable[[], str] = str
+        self._texts: dict[ipywidgets.HTML, str] = {}
         self.box = ipywidgets.VBox([self.head, self.image, self.words])
 
     def prepare(self, seen: Seen, hear: Hear) -> Any:
@@ -135,17 +140,25 @@ class View:
         self.picture.say(title, below, "")
         self._words = words
         png = self.picture.quick(head=False)  # before the title is there, so that the page changes once for both
-        self.head.value = (
+        self._texts[self.head] = (
             f'<div style="line-height: 1.35; min-height: 2.7em"><b style="font-size: 115%">{escape(title)}</b><br>'
             f'<span style="opacity: 0.75">{escape(below)}</span></div>'
         )
+        if self.in_view:
+            self.write()
         self.image.png = png
         self.image.layout.display = ""
 
     def tell(self) -> None:
         """Say in words what the picture shows: after all pictures, since it is folded."""
+        self.write()
         self.picture.words = self._words()
         self.words.value = words_html(self.picture.words)
+
+    def write(self) -> None:
+        """Show the text that belongs to the picture."""
+        for place, text in self._texts.items():
+            place.value = text
 
 
 class TimelineView(View):
@@ -301,7 +314,7 @@ class MapView(View):
         run, moment = self.seen.run, self.time_ns
         self.panel.show(run, moment)
         of = f"{format_duration(moment) if moment else '0'}</b> of {format_duration(run_end(run))}"
-        self.time.value = f'<span style="white-space: nowrap"><b>{of}</span>'
+        self._texts[self.time] = f'<span style="white-space: nowrap"><b>{of}</span>'
         self.publish(map_finding(run, moment), setting(run), partial(describe_map, run, moment))
 
 
