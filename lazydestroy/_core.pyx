@@ -25,6 +25,7 @@ module is in files that are included at its end, in the order in which they are 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.ref cimport Py_DECREF, PyObject
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -35,6 +36,14 @@ from collections import Counter, deque
 import numpy as np
 
 from .page import Holder, Page, Record, State
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+
+    PySendResult PyIter_Send(object generator, object value, PyObject **result) except PYGEN_ERROR
 
 cdef extern from *:
     """

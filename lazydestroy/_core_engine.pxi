@@ -725,18 +725,23 @@ cdef class Engine:
         cdef Lock lock
         self.current = task
         self.pending = 0
+        cdef PyObject *given = NULL
         send, task.send = task.send, None
         try:
-            request = task.generator.send(send)
-        except StopIteration as stop:
-            if task.a.state == DONE:
+            # `send` would end in a StopIteration, for which Cython runs Python code: an interrupt that came right then
+            # was lost, and ended Python
+            ended = PyIter_Send(task.generator, send, &given) == PYGEN_RETURN
+            request = <object> given
+            Py_DECREF(request)
+            if ended:
+                if task.a.state == DONE:
+                    return
+                task.value = request
+                task.a.clock += self.pending
+                self.pending = 0
+                task.history.append((task.a.clock, None, task.a.done))
+                self.end(task)
                 return
-            task.value = stop.value
-            task.a.clock += self.pending
-            self.pending = 0
-            task.history.append((task.a.clock, None, task.a.done))
-            self.end(task)
-            return
         except BaseException:
             # its generator is spent: a task that raised an error has ended
             if task.a.state != DONE:

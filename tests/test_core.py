@@ -1,6 +1,8 @@
 """The core by itself: frames, tables, deferred lists, locks, and tasks that step through pages in virtual time."""
 
 import itertools
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -1865,3 +1867,48 @@ def test_guest_pages_get_the_frames_that_they_get_without_a_table(kinds, order, 
             )
         )
     assert found[0] == found[1]
+
+
+INTERRUPTED = """
+import random, signal
+import lazydestroy as ld
+
+armed = False
+
+def interrupt(*_):
+    if armed:
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+ends = {"refused": 0, "went on": 0}
+for seed in range(600):
+    draw = random.Random(seed)
+    m = ld.small_machine(8)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 2e-4 + draw.random() * 1e-3)
+        armed = True
+        for _ in range(40):
+            m.read(draw.randrange(8))
+            m.step()
+        armed = False
+    except KeyboardInterrupt:
+        armed = False
+        try:
+            m.run()
+            ends["went on"] += 1
+        except RuntimeError as refused:
+            assert "interrupted in the middle of a step; make a new machine" in str(refused)
+            ends["refused"] += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+print(ends["refused"], ends["went on"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that interrupt")
+def test_an_interrupt_at_any_moment_leaves_a_machine_that_works_or_refuses():
+    """In a Python of its own: an interrupt while a task ended was lost, or ended Python."""
+    ran = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    refused, went_on = map(int, ran.stdout.split())
+    assert refused + went_on > 50

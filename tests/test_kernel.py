@@ -383,4 +383,4 @@ def test_no_error_number_of_the_kernel_is_the_readers_systems():
         for path in package.rglob("*.py")
         if re.search(r"^\s*(import errno|from errno)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    assert found == {"saying.py", "grading/allowed.py"}  # files that can't be opened; what an answer may import
+    assert found == {"saying.py", "grading/allowed.py"}  # who has stopped reading; what an answer may import
