@@ -1,6 +1,8 @@
 """Problems with numbers: what is right is accepted, what is wrong is not, and nobody is told the answer."""
 
 import json
+import os
+import pickle
 import re
 import subprocess
 import sys
@@ -549,3 +551,30 @@ def test_a_file_that_is_something_else_is_left_alone(tmp_path, text):
 def test_the_public_names_are_there():
     assert ld.exercise is exercises.exercise and ld.progress is exercises.progress
     assert set(ld.exercises.EXERCISES) >= {family.name for family in FAMILIES}
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "\ud800", "a\0b"])
+def test_a_name_that_no_file_can_have_is_refused(name):
+    with pytest.raises(ValueError, match=r"file=.*: use the name of a file; this cannot be one"):
+        ld.progress(name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_or_a_device_is_not_read(tmp_path):
+    """It may have no end, and a pipe has nothing until somebody writes."""
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(ValueError, match=r"file=.*: this is no ordinary file; name another one"):
+            ld.progress(name)
+
+
+def test_the_home_of_nobody_keeps_nothing(monkeypatch):
+    monkeypatch.setenv("LAZYDESTROY_PROGRESS", "~nobody-of-that-name/progress.json")
+    assert kept.usual_file() is None
+
+
+@pytest.mark.parametrize("name", ld.exercises.EXERCISES)
+def test_a_pickled_exercise_is_the_same_exercise(name):
+    problem = ld.exercise(name)
+    again = pickle.loads(pickle.dumps(problem))
+    assert again.text == problem.text and getattr(again, "numbers", None) == getattr(problem, "numbers", None)

@@ -47,7 +47,10 @@ def usual_file() -> Path | None:
     """
     named = os.environ.get(VARIABLE, "")
     if named:
-        return None if named.lower() == OFF else Path(named).expanduser()
+        try:
+            return None if named.lower() == OFF else Path(named).expanduser()
+        except RuntimeError:  # the home of somebody whom this system does not know
+            return None
     if sys.platform == "emscripten" and BROWSERS_DRIVE.is_dir():
         return BROWSERS_DRIVE / "progress.json"
     state = os.environ.get("XDG_STATE_HOME", "")
@@ -64,14 +67,16 @@ def read_tries(file: Path) -> dict[str, Tries]:
     Raises
     ------
     ValueError
-        If it is a file of something else.
+        If it is a file of something else, or no ordinary file: what is read of a device or a pipe may have no end.
     """
+    if file.exists() and not file.is_file():
+        raise ValueError(f"file={shown(str(file))}: this is no ordinary file; name another one")
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         return {str(name): Tries(int(tries["tries"]), bool(tries["solved"])) for name, tries in found.items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise ValueError(f"file={shown(str(file))}: this is no file of progress; name another one") from None
 
 

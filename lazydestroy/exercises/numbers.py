@@ -181,6 +181,12 @@ class NumberExercise(Exercise):
         self.name, self.title, self.lesson = family.name, family.title, family.lesson
         self.numbers = family.draw(Draw(family.name, seed))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Draw it again: a family is made of functions that have no names, which pickle would need."""
+        from . import exercise
+
+        return exercise, (self.name, self.seed)
+
     @property
     def label(self) -> str:
         """Name and seed."""

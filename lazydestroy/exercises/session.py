@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -248,7 +249,13 @@ def _named(file: object) -> Path:
     """The file that was named, if it can be one."""
     if not isinstance(file, str | os.PathLike) or not isinstance(os.fspath(file), str) or not os.fspath(file):
         raise ValueError(f"file={shown(file)}: use True, False, or the name of a file")
-    if "\0" in os.fspath(file) or Path(file).is_dir():
+    try:
+        cannot = stat.S_ISDIR(Path(file).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        cannot = False  # what keeps it says so
+    except (OSError, ValueError):  # too long, or with characters that no file's name has
+        cannot = True
+    if cannot:
         raise ValueError(f"file={shown(file)}: use the name of a file; this cannot be one, or is a folder")
     return Path(file)
 
