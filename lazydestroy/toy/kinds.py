@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..units import one_of, shown
+from ..units import shown
 from .hosts import ModelHostSide, ToyHostSide
 from .played import Side, Truth
 from .readymade import ReadyHost, ReadyUltravisor
@@ -181,7 +181,10 @@ def kind_named(name: Any) -> Kind:
         If there is none.
     """
     known = {kind.name: kind for kind in KINDS}
-    return known[one_of(name, known, "name")]
+    written = str.__str__(name) if isinstance(name, str) else ""
+    if written not in known:
+        raise ValueError(f"name={shown(name)}: use 'ultravisor' or 'host'")
+    return known[written]
 
 
 def kind_of(toy: Any) -> Kind:
