@@ -416,6 +416,12 @@ def test_without_patches_9_and_10_nothing_goes_wrong_with_one_page_or_with_two(p
     assert check(v1_fixed.without(9, 10), pages=pages, **QUICK).holds
 
 
+@pytest.mark.parametrize("sharing", [False, True])
+def test_with_any_one_failure_nothing_goes_wrong_whether_the_guest_shares_pages_or_not(sharing):
+    """A lesson searches it without, and says that the answer is the same with it."""
+    assert check(v1_fixed, sharing=sharing).holds
+
+
 # What is learned
 
 
