@@ -301,8 +301,9 @@ def _of_shortage() -> Iterator[Assumption]:
         "reserve that an atomic allocation leaves alone",
         f"{format_count(half)} pages ({format_size(half << PAGE_SHIFT)}) of {format_size(host)}: half of the minimum "
         f"watermark, {format_count(reserve)} pages",
-        "min_free_kbytes by the formula in Linux's mm/page_alloc.c, of which GFP_ATOMIC may use half; the author's "
-        "words are that the reserves are not touched. Watermarks above it are not modelled",
+        "min_free_kbytes by the formula in Linux's mm/page_alloc.c. GFP_ATOMIC alone may take more than half of it; "
+        "__GFP_NOMEMALLOC, with which patch 9 asks as well, stops at half (gfp_to_alloc_flags of Linux 5.13). The "
+        "author's words are that the reserves are not touched. Watermarks above it are not modelled",
         "scenarios.atomic_reserve",
     )
     yield assume(
@@ -669,10 +670,9 @@ NOT_MODELLED = Omissions(
         Omission("disks and networks", "I/O uses a page when told to, and takes as long as a touch"),
         Omission("limits of memory cgroups", "what stays charged is counted; no process is killed for it"),
         Omission(
-            "later versions of the series, and what Linux has today",
-            "version 1 is the subject; of what came later, two things can be put on top as layers: version 2's OOM "
-            "notifier, and how "
-            "many configurations may be set aside at a time",
+            "most of the sixteen versions of the series, and Linux's guest memory since 7.0",
+            "there are versions 1, 4 and 8, what was merged (`linux_6_2`), and what was fixed since (`linux_latest`); "
+            "of version 2, the OOM notifier",
         ),
     )
 )

@@ -228,8 +228,8 @@ class KernelMm:
     def alloc_list_page(self: Kernel) -> Page | None:
         """One page, atomically (GFP_ATOMIC | __GFP_NOMEMALLOC | __GFP_NOWARN): no waiting, no warning.
 
-        GFP_ATOMIC brings __GFP_HIGH, so half of the minimum watermark may be used, not less. The author's words are
-        "not the reserves" (20210518181305.2a9d19f3@ibm-vm).
+        GFP_ATOMIC brings __GFP_HIGH, which may use half of the minimum watermark, and __GFP_NOMEMALLOC keeps it from
+        using more. The author's words are "not the reserves" (20210518181305.2a9d19f3@ibm-vm).
         """
         if self.machine.injected("list page"):
             return None

@@ -81,7 +81,8 @@ def min_free_pages(host: int) -> int:
 def atomic_reserve(host: int) -> int:
     """Pages that an atomic allocation leaves alone: half of `min_free_pages`, as GFP_ATOMIC brings __GFP_HIGH.
 
-    Source: ``__zone_watermark_ok`` in mm/page_alloc.c of Linux 5.13. __GFP_NOMEMALLOC keeps it from taking more.
+    GFP_ATOMIC alone may take more. __GFP_NOMEMALLOC, with which patch 9 asks as well, stops at half. Source:
+    ``gfp_to_alloc_flags`` and ``__zone_watermark_ok`` in mm/page_alloc.c of Linux 5.13.
     """
     least = min_free_pages(host)
     return least - least // 2
