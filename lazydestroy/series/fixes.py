@@ -137,7 +137,8 @@ class FreeNothingSecure(Layer):
     """Before a page is freed, see whether it was destroyed.
 
     If not, it is exported: that works while the configuration still has a CPU. If that is refused, too, the page is
-    leaked. Linux 6.0 does the same when it unmaps a page (commit 9bf811dae443).
+    leaked. Linux 6.0 destroys and exports in this order when it unmaps a page (commit 9bf811dae443), but frees the
+    page even if both are refused; later kernels leak it.
     """
 
     fixes = (5, 9)
