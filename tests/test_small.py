@@ -95,3 +95,19 @@ def test_of_old_pages_that_a_normal_guest_uses_only_one_that_was_shared_is_clear
     assert told.about(page=3) == "DESTR_SEC_STOR"
     assert machine.touch(2).content == "host data"
     assert machine.touch(3).content == "zeros"
+
+
+@pytest.mark.parametrize("kernel", [ld.series.v1_fixed, ld.series.linux_6_2], ids=["version 1", "Linux 6.2"])
+@pytest.mark.parametrize(("shared", "outcomes"), [((0,), ["done"]), ((), ["noop"])], ids=["shared", "not shared"])
+def test_patch_7_encrypts_a_boot_image_only_on_a_page_that_the_old_guest_had_shared(kernel, shared, outcomes):
+    """And VERIFY_IMG says yes: that the image is right is assumed."""
+    machine = ld.small_machine(kernel=kernel)
+    for page in shared:
+        machine.share(page)
+    machine.reboot()
+    machine.touch(0)  # the loader writes its image
+    seen, before = [], machine.uv.observer
+    machine.uv.observer = lambda call, outcome, ns: (seen.append((call, outcome)), before(call, outcome, ns))
+    machine.protect()
+    assert [outcome for call, outcome in seen if call == ld.UVC.CONV_FROM_SEC_STOR] == outcomes
+    assert seen[-1] == (ld.UVC.VERIFY_IMG, "done")
