@@ -10,6 +10,7 @@ import lazydestroy as ld
 from lazydestroy.kernel.structs import Answer
 from lazydestroy.series import FINDINGS_6_2, linux_6_2, linux_latest, v1, v1_fixed
 from lazydestroy.series.bounds import Bounds
+from lazydestroy.series.findings import INFERRED, OF_THE_KERNEL, READ
 from lazydestroy.series.world import World
 
 EXHAUSTS = "a search that finds nothing goes through all there is, which takes seconds"
@@ -46,6 +47,15 @@ def found(name):
 
 def test_every_finding_is_looked_for():
     assert list(VIOLATIONS) == list(NAMES)
+
+
+def test_what_linux_ships_tells_how_many_there_are_and_how_they_are_known():
+    """Twelve in Linux 6.2, nine of them still there, one that came later; nine recorded, two read, one inferred."""
+    in_6_2 = [finding for finding in FINDINGS_6_2 if finding.kernel is linux_6_2]
+    assert (len(in_6_2), sum(not finding.later for finding in in_6_2)) == (12, 9)
+    assert [finding.kernel for finding in FINDINGS_6_2 if finding not in in_6_2] == [linux_latest]
+    for source, number in ((OF_THE_KERNEL, 9), (READ, 2), (INFERRED, 1)):
+        assert sum(finding.source.startswith(source) for finding in in_6_2) == number
 
 
 @pytest.mark.parametrize("name", long_unless(lambda name: name != PILE, EXHAUSTS, VIOLATIONS))

@@ -108,7 +108,9 @@ class Ultravisor(GuestCalls, Cpus, Query):
             "as of 2022": MappingProxyType({"calls": ("DESTROY_SEC_CONF_FAST",)}),
         }
     )
-    """Arguments by the age of the machine. "as of 2022": with what the merged series can use and version 1 cannot."""
+    """Arguments by the age of the machine. "as of 2022": with what the merged series can use and version 1 cannot.
+
+    The names are this package's: which machines have the call is not published."""
 
     def __init__(
         self,
