@@ -1,4 +1,7 @@
-"""The host kernel before the series of May 2021: ``Kernel`` under the kernel's own names, readable in one sitting.
+"""The host kernel before the series of May 2021: ``Kernel``, readable in one sitting.
+
+Most functions have the kernel's names. A few are steps of a kernel function, split off and named here, so that a patch
+can replace a step: `make_page_secure`, for one, is a part of `gmap_make_secure`.
 
 `uv` calls the Ultravisor on pages, `pv` makes and ends secure configurations, `gmap` walks a guest's memory, `fault`
 handles interruptions, `mm` removes address spaces, `kvm` is what userspace and the hardware ask for. `structs` has the
