@@ -315,8 +315,10 @@ def right_time() -> str:
 
 def answer(notebook, there, text):
     """Write something else into the cell in which there is something, and run it."""
-    place = notebook.page.locator(".jp-CodeCell", has_text=there).last
-    place.locator(".cm-content").click()
+    editor = notebook.page.locator(".jp-CodeCell", has_text=there).last.locator(".cm-content").element_handle()
+    editor.focus()  # a page whose pictures are still coming moves away below a click
+    notebook.until(lambda: editor.evaluate("editor => editor === document.activeElement"), "the cell has the focus")
     notebook.page.keyboard.press("Control+a")
     notebook.page.keyboard.insert_text(text)
+    notebook.until(lambda: editor.inner_text().strip() == text, f"{editor.inner_text()!r} is {text!r}")
     notebook.page.keyboard.press("Control+Enter")
