@@ -1,8 +1,8 @@
 """What searches have learned, and said, kept for the next one in this process that can use it.
 
-A search that knows what steps do sees the same states, in the same order, and takes less than half of the time. What is kept
-holds for one kernel and one machine. A layer that is not this package's is never kept: it could look at a variable of
-your notebook that you have changed since. And what is kept no longer counts when the classes that ran have other
+A search that knows what steps do sees the same states, in the same order, and takes less than half of the time. What is
+kept holds for one kernel and one machine. A layer that is not this package's is never kept: it could look at a variable
+of your notebook that you have changed since. And what is kept no longer counts when the classes that ran have other
 functions than now, for instance because you have replaced one.
 
 Two threads never share what is kept: a search takes it off the shelf, and puts it back at its end.
