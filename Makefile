@@ -143,9 +143,15 @@ $(MADE_WITH):
 # What an earlier version built for one Python alone would be found before the core that is built now. pip compiles no
 # modules of an editable package; where Python may not write them either (PYTHONDONTWRITEBYTECODE, as in many containers),
 # each notebook would compile them anew, which takes most of a second.
-$(VENV)/.has-%: $(MADE_WITH) pyproject.toml $(CORE)
-	@echo "Building and installing lazydestroy with [$(extras-$*)] into $(VENV) ..."
+$(VENV)/.core: $(MADE_WITH) pyproject.toml $(CORE)
+	@echo "Building lazydestroy, and installing it into $(VENV) ..."
 	@rm -f lazydestroy/_core.c[py]*.so
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$(extras-$*)]"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 	@$(VENV)/bin/python -m compileall -q lazydestroy
+	@touch $@
+
+# pip finds lazydestroy there, and installs only what the extras need: named by its folder, it would be built once more.
+$(VENV)/.has-%: $(VENV)/.core
+	@echo "Installing what its extras [$(extras-$*)] need ..."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "lazydestroy[$(extras-$*)]"
 	@touch $@ $(foreach other,$(serves-$*),$(VENV)/.has-$(other))
