@@ -5,11 +5,10 @@ Exact values are for tables: `lazydestroy.units` writes them.
 
 from __future__ import annotations
 
-import operator
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from .units import format_count
+from .units import expect, format_count, whole_number, writable
 
 _TIMES = (("s", 10**9, 10**8), ("ms", 10**6, 10**6), ("µs", 10**3, 10**3), ("ns", 1, 0))
 """Unit, nanoseconds in it, and from how many nanoseconds on it is used: 0.8 s is easier to take in than 797 ms."""
@@ -23,7 +22,9 @@ def about_duration(nanoseconds: int) -> str:
     >>> [about_duration(ns) for ns in (797_100_000, 25_503_208_320, 52_010_000_000, 640, 0)]
     ['0.8 s', '25.5 s', '52 s', '640 ns', '0 s']
     """
-    count = operator.index(nanoseconds)
+    count = writable(nanoseconds, "nanoseconds")
+    if count < 0:
+        return f"-{about_duration(-count)}"
     if not count:
         return "0 s"
     unit, one, _ = next(each for each in _TIMES if count >= each[2])
@@ -36,7 +37,9 @@ def about_size(count: int) -> str:
     >>> [about_size(count) for count in (64 << 30, 203_319_706, 8512 << 10, 100)]
     ['64 GiB', '194 MiB', '8.3 MiB', '100 bytes']
     """
-    count = operator.index(count)
+    count = writable(count, "count")
+    if count < 0:
+        return f"-{about_size(-count)}"
     for unit, one in _SIZES:
         if count >= one:
             return f"{_digits(Decimal(count) / one)} {unit}"
@@ -49,7 +52,9 @@ def about_count(count: int) -> str:
     >>> [about_count(count) for count in (7, 1108, 82_700, 524_290, 16_777_217)]
     ['7', '1,110', '82,700', '524,000', '16.8 million']
     """
-    count = operator.index(count)
+    count = writable(count, "count")
+    if count < 0:
+        return f"-{about_count(-count)}"
     if count < 1_000:
         return str(count)
     if count < 999_500:
@@ -69,6 +74,8 @@ def counted(count: int, unit: str) -> str:
 
 def short_of(text: str, words: int) -> str:
     """Shorten a text to at most so many words, at the end of a clause; empty if its first clause is too long."""
+    expect(str, text, "text", "a text")
+    words = whole_number(words, "words", 0)
     clauses = re.split(r"(?<=[,;:.]) ", text)
     while clauses and len(" ".join(clauses).split()) > words:
         clauses.pop()
@@ -76,6 +83,7 @@ def short_of(text: str, words: int) -> str:
 
 
 def _form(unit: str, count: int) -> str:
+    expect(str, unit, "unit", "the plural of what is counted, such as 'pages'")
     return unit.removesuffix("s") if count == 1 else unit
 
 

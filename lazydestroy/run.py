@@ -50,6 +50,12 @@ KINDS = (
 that, and the old guest had opened it to the host; "guest": the running guest's."""
 
 
+def moment_of(time_ns: object, end: int) -> int:
+    """Read the moment of a run that is nearest to a time: it lasts from 0 to `end`, in nanoseconds."""
+    moment = math.floor(units.number(time_ns, "time_ns", "a number of nanoseconds, such as 1_000_000"))
+    return min(max(moment, 0), end)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Film:
     """What became of some of the host's pages, evenly spread, over the time of a run.
@@ -78,8 +84,7 @@ class Film:
 
     def at(self, time_ns: int) -> tuple[np.ndarray, np.ndarray]:
         """The guest's memory and the rest of the host at a moment: numbers of `KINDS`, one a cell."""
-        moment = math.floor(units.number(time_ns, "time_ns", "a number of nanoseconds, such as 1_000_000"))
-        at = min(max(moment, 0), int(self.times_ns[-1]))
+        at = moment_of(time_ns, int(self.times_ns[-1]))
         frame = self.kinds[max(0, int(np.searchsorted(self.times_ns, at, side="right")) - 1)]
         return frame[: self.guest_cells], frame[self.guest_cells :]
 
@@ -346,6 +351,33 @@ class Run:
             + (f"<ul>{events}</ul>" if events else "")
             + "</div>"
         )
+
+
+def expect_run(value: object, name: str = "run") -> None:
+    """Refuse what is no run.
+
+    Raises
+    ------
+    ValueError
+        Names the parameter, the value and what is accepted.
+    """
+    units.expect(Run, value, name, "a run, such as ld.reboot('4 GiB')")
+
+
+def runs_of(value: object, name: str = "runs") -> tuple[Run, ...]:
+    """Read several runs.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or something else among them.
+    """
+    runs = units.several(value, name, "several runs, such as (ld.reboot('4 GiB'),)")
+    if not runs:
+        raise ValueError(f"{name}=(): give at least one run, such as ld.reboot('4 GiB')")
+    for run in runs:
+        expect_run(run, name)
+    return runs
 
 
 def _total(calls: Counter[UVC]) -> str:

@@ -50,6 +50,7 @@ __all__ = [
     "shown",
     "size",
     "whole_number",
+    "writable",
 ]
 
 SIZE_UNITS: dict[str, int] = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -306,7 +307,7 @@ def whole_number(value: object, name: str, minimum: int | None = None, maximum: 
         For anything else. Names the parameter, the value and what is accepted.
     """
     try:
-        count = _integer(value)
+        count = value if type(value) is int else _integer(value)
     except ValueError:
         count = None
     if count is None or (minimum is not None and count < minimum) or (maximum is not None and count > maximum):
@@ -314,6 +315,20 @@ def whole_number(value: object, name: str, minimum: int | None = None, maximum: 
         if maximum is not None:
             bounds = f" from {minimum:,} to {maximum:,}"
         raise ValueError(f"{name}={shown(value)}: use a whole number{bounds}")
+    return count
+
+
+def writable(value: object, name: str) -> int:
+    """Read a whole number that is to be written: Python refuses to write one of thousands of digits.
+
+    Raises
+    ------
+    ValueError
+        For anything else. Names the parameter, the value and what is accepted.
+    """
+    count = whole_number(value, name)
+    if count.bit_length() > 3 * _MOST_DIGITS:
+        raise ValueError(f"{name}={shown(value)}: use a whole number of fewer than {_MOST_DIGITS:,} digits")
     return count
 
 
@@ -525,34 +540,34 @@ def format_size(count: int) -> str:
     The largest unit in which four digits say it exactly; if there is none, four digits of the largest unit, with
     trailing zeros: ``"64.00 GiB"`` was rounded, ``"64 GiB"`` was not.
     """
-    return _size(operator.index(count))
+    return _size(writable(count, "count"))
 
 
 def format_duration(nanoseconds: int) -> str:
     """Write nanoseconds for a reader: ``"1.5 µs"``, ``"25.95 s"``. Rounds as `format_size` does."""
-    return _duration(operator.index(nanoseconds))
+    return _duration(writable(nanoseconds, "nanoseconds"))
 
 
 def format_rate(bytes_per_second: int) -> str:
     """Write bytes per second for a reader: ``"2 GiB/s"``. Rounds as `format_size` does."""
-    return format_size(bytes_per_second) + "/s"
+    return _size(writable(bytes_per_second, "bytes_per_second")) + "/s"
 
 
 def format_count(count: int) -> str:
     """Write a count for a reader, every digit of it: ``"268,435,456"``."""
-    return f"{operator.index(count):,}"
+    return f"{writable(count, 'count'):,}"
 
 
 def exact_size(count: int) -> str:
     """Write bytes so that `size` reads the same number again: a whole number of the largest unit that divides it."""
-    count = operator.index(count)
+    count = writable(count, "count")
     unit = next((unit for unit, base in reversed(SIZE_UNITS.items()) if count and count % base == 0), "B")
     return f"{count // SIZE_UNITS[unit]} {unit}"
 
 
 def exact_duration(nanoseconds: int) -> str:
     """Write nanoseconds so that `duration` reads the same number again: ``"1.234567 ms"``, in ASCII."""
-    nanoseconds = operator.index(nanoseconds)
+    nanoseconds = writable(nanoseconds, "nanoseconds")
     unit = _largest_unit(nanoseconds, {unit: ns for unit, ns in TIME_UNITS.items() if unit != "µs"})
     return f"{(Decimal(nanoseconds) / TIME_UNITS[unit]).normalize():f} {unit}"
 

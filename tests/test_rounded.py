@@ -66,3 +66,8 @@ def test_a_text_is_shortened_at_the_end_of_a_clause():
 )
 def test_a_number_and_its_unit_are_one_word(text, words):
     assert words_of(text) == words
+
+
+@pytest.mark.parametrize("write", [about_duration, about_size, about_count])
+def test_a_negative_value_has_the_same_digits(write):
+    assert write(-25_503_208_320) == f"-{write(25_503_208_320)}"

@@ -501,6 +501,16 @@ def test_flags_are_true_or_false_and_nothing_else():
             flag(value, "film")
 
 
+@pytest.mark.parametrize("write", [format_size, format_duration, format_rate, format_count, exact_size, exact_duration])
+@pytest.mark.parametrize(
+    "value", [None, 1.5, "5 MiB", True, np.True_, 1 << 20_000, np.array([1, 2]), Fraction(1, 3), [], int], ids=shown
+)
+def test_what_is_written_is_a_whole_number(write, value):
+    with pytest.raises(ValueError, match=r"^(count|nanoseconds|bytes_per_second)=.*: use a whole number"):
+        write(value)
+    assert write(np.int64(5)) == write(5)
+
+
 def test_a_word_is_one_of_those_accepted():
     assert one_of(np.str_("a"), ("a", "b"), "touch") == "a"
     for value in ("c", None, ["a"], np.array(["a", "b"]), 1):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..machine import CLEAN_UP
-from ..run import Run
+from ..run import Run, expect_run
 from ..userspace.async_cleanup import ASYNC_CLEANUP, HELPER
 from .picture import PALETTE, Look
 
@@ -110,6 +110,7 @@ def _merged(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
 
 def run_end(run: Run) -> int:
     """When the last thing of a run happened, in nanoseconds."""
+    expect_run(run)
     return max(run.end_ns, run.cleanup_ns or 0, run.downtime_ns or 0, 1)
 
 

@@ -13,8 +13,8 @@ from matplotlib.transforms import ScaledTranslation
 
 from ..page import PAGE_SIZE
 from ..rounded import about_duration
-from ..run import Run
-from ..units import format_size
+from ..run import Run, expect_run
+from ..units import format_size, whole_number
 from .artists import polygon
 from .axes import ticks_on_the_left
 from .lanes import bands_of, run_end
@@ -36,11 +36,12 @@ class MemoryPanel(Panel):
 
     def show(self, run: Run, end: int | None = None) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds)."""
+        expect_run(run)
+        end = run_end(run) if end is None else whole_number(end, "end", 1)
         self._drawn.clear()
         with styled():
             host = int(run.parameters["host_memory"])
             unit, base = ("GiB", 1 << 30) if host >= 1 << 30 else ("MiB", 1 << 20)
-            end = end or run_end(run)
             bands = [(look, pages * (PAGE_SIZE / base)) for look, pages in bands_of(run)]
             self.axes.set_ylim(0, host / base)
             shown = [look for look, values in bands if self._dots(values.max()) >= SEEN]

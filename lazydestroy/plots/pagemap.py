@@ -16,7 +16,7 @@ from matplotlib.transforms import IdentityTransform
 
 from ..page import PAGE_SHIFT
 from ..rounded import about_duration, about_size
-from ..run import KINDS, Film, Run
+from ..run import KINDS, Film, Run, expect_run, moment_of
 from ..units import duration, expect, format_size
 from .artists import Artists
 from .axes import ticks_on_the_left
@@ -121,6 +121,7 @@ class MapPanel(Panel):
     """
 
     def __init__(self, picture: Picture) -> None:
+        expect(Picture, picture, "picture", "a picture, such as plots.map_picture()")
         with styled():
             self.guest = _axes(picture, _TOP, _DOWN)
             self.rest = _axes(picture, _TOP + _DOWN * CELL[1] + _GAP, _BELOW)
@@ -141,11 +142,12 @@ class MapPanel(Panel):
             If no film was made of it.
         """
         film = film_of(run)
+        moment = moment_of(time_ns, run_end(run))
         with styled():
             self._drawn.clear()
             self._beside.clear()
             self._explain(film)
-            guest, rest = film.at(time_ns)
+            guest, rest = film.at(moment)
             self._images[0].set_data(_picture_of(guest, _DOWN))
             self._images[1].set_data(_picture_of(rest, _BELOW))
             self._say(self._drawn, "the guest's memory", film.guest_pages, film.guest_cells)
@@ -251,7 +253,7 @@ def film_of(run: Run) -> Film:
     ValueError
         If there is none.
     """
-    expect(Run, run, "run", "a run, such as ld.reboot('4 GiB')")
+    expect_run(run)
     if run.film is None:
         call = run.reproduce().removesuffix(")")
         raise ValueError(f"run: no film was made of it; make it with {call}, film=True)")
@@ -260,8 +262,10 @@ def film_of(run: Run) -> Film:
 
 def map_finding(run: Run, time_ns: int) -> str:
     """What the map of a run shows at a moment, in a sentence made of its values."""
-    unclean, aside = _amounts(run, time_ns)
-    at = f"At {about_duration(time_ns)}" if time_ns else "At the start"
+    expect_run(run)
+    moment = moment_of(time_ns, run_end(run))
+    unclean, aside = _amounts(run, moment)
+    at = f"At {about_duration(moment)}" if moment else "At the start"
     if not unclean:
         return f"{at}, no page of the old guest is left to clean"
     share = "all" if aside == unclean else about_size(aside << PAGE_SHIFT)

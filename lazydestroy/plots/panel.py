@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from ..units import expect
 from .artists import Artists
 
 
@@ -18,6 +19,7 @@ class Panel:
     """
 
     def __init__(self, axes: Axes) -> None:
+        expect(Axes, axes, "axes", "axes, such as picture.panel(0.7, 2)")
         self.axes = axes
         self._drawn = Artists(axes)
         self._ground: list[Artist] = []

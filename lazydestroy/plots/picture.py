@@ -27,7 +27,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from ..rounded import about_count
-from ..units import bad_value, number
+from ..units import bad_value, expect, flag, number
 from .quick import Packer, draw_text
 
 
@@ -164,11 +164,31 @@ def scale(size: float = 1.0) -> float:
         If the size is no such number.
     """
     least, most = SCALES
-    given = float(number(size, "size", f"a number from {least} to {most:g}, such as 1.25"))
+    accepted = f"a number from {least} to {most:g}, such as 1.25"
+    given = number(size, "size", accepted)
     if not least <= given <= most:
-        raise bad_value("size", size, "is out of range", f"a number from {least} to {most:g}, such as 1.25")
-    before, _size[0] = _size[0], given
+        raise bad_value("size", size, "is out of range", accepted)
+    before, _size[0] = _size[0], float(given)
     return before
+
+
+LONGEST = 500
+"""Inches that a picture may be high."""
+
+
+def inches(value: object, name: str, *, zero: bool = True) -> float:
+    """Read a length in a picture.
+
+    Raises
+    ------
+    ValueError
+        If it is no number of inches that a picture may be high. Names the parameter, the value and what is accepted.
+    """
+    accepted = f"inches {'from' if zero else 'above'} 0 to {LONGEST}, such as 2.5"
+    given = number(value, name, accepted)
+    if not 0 <= given <= LONGEST or (given == 0 and not zero):
+        raise bad_value(name, value, "is out of range", accepted)
+    return float(given)
 
 
 class Picture(Figure):
@@ -183,6 +203,7 @@ class Picture(Figure):
     """
 
     def __init__(self, height: float) -> None:
+        height = inches(height, "height", zero=False)
         with styled():
             super().__init__(figsize=(WIDTH, height), dpi=DPI)
         FigureCanvasAgg(self)
@@ -196,7 +217,7 @@ class Picture(Figure):
 
     def panel(self, top: float, height: float) -> Axes:
         """Axes over the usual width, `top` inches from the upper edge, `height` inches high."""
-        whole = self.get_figheight()
+        top, height, whole = inches(top, "top"), inches(height, "height", zero=False), self.get_figheight()
         with styled():
             return self.add_axes((LEFT, 1 - (top + height) / whole, RIGHT - LEFT, height / whole))
 
@@ -205,18 +226,22 @@ class Picture(Figure):
 
         A title that has been broken into lines is shown as it is.
         """
+        for name, text in (("title", title), ("below", below), ("words", words)):
+            expect(str, text, name, "a text")
         self.title, self.words = title.replace("\n", " "), words
         self._heading.set_text(title if "\n" in title else _shortened(title, TITLE_CHARACTERS))
         self._below.set_text(_shortened(below, 118))
 
     def say_also(self, words: str) -> None:
         """Add to the words."""
+        expect(str, words, "words", "a text")
         self.words = f"{self.words} {words}"
 
     def say_below(self, below: str, top: float) -> None:
         """Set the line below the title, `top` inches from the upper edge: the title may have several lines."""
+        expect(str, below, "below", "a text")
         self._below.set_text(_shortened(below, 118))
-        self._below.set_y(1 - top / self.get_figheight())
+        self._below.set_y(1 - inches(top, "top") / self.get_figheight())
 
     def draw(self, renderer: Any) -> None:
         """Draw with the settings of all pictures."""
@@ -232,11 +257,14 @@ class Picture(Figure):
 
         Without its `head`, the caller shows the title and the line below it.
         """
+        head = flag(head, "head")
         dots = self._quick_dots(head)
         return self._packer.png(dots if head else dots[round(TITLE * DPI) :])
 
     def changes(self, *artists: Artist) -> None:
         """Say what changes, beside the title and what panels say."""
+        for artist in artists:
+            expect(Artist, artist, "artists", "what matplotlib draws, such as a line")
         self._also_changing += artists
 
     def renew_ground(self) -> None:
@@ -294,7 +322,8 @@ class Picture(Figure):
 
 def png_of(image: Image.Image) -> bytes:
     """An image as a small PNG file."""
-    return _written(_few_colours(image), "png", dpi=(DPI, DPI), optimize=True)
+    expect(Image.Image, image, "image", "an image of Pillow, such as run.plot().image()")
+    return _written(_few_colours(image.convert("RGB")), "png", dpi=(DPI, DPI), optimize=True)
 
 
 def _few_colours(image: Image.Image) -> Image.Image:
@@ -319,6 +348,7 @@ def _written(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def words_html(words: str) -> str:
     """A picture in words, to be unfolded."""
+    expect(str, words, "words", "a text")
     return (
         f'<details style="opacity: 0.75; margin: 0"><summary>The picture in words</summary>'
         f"<p>{escape(words)}</p></details>"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..questions.pictures import Line, Lines
 from ..rounded import about_duration
-from ..units import bad_value
+from ..units import LARGEST, bad_value, expect, whole_number
 from . import lines
 from .picture import HEAD, Picture, ratio
 
@@ -28,6 +28,10 @@ def plot_ranges(downtimes: Mapping[int, int], longest: Mapping[int, int]) -> Pic
     ValueError
         If they have other sizes, or fewer than two.
     """
+    for name, times in (("downtimes", downtimes), ("longest", longest)):
+        expect(Mapping, times, name, "a dict of pages of a call and nanoseconds, such as {1: 9_000, 64: 4_000}")
+        for number in (*times, *times.values()):
+            whole_number(number, name, 1, LARGEST)
     if len(downtimes) < 2 or set(downtimes) != set(longest):
         raise bad_value("longest", dict(longest), "has other sizes of call", "the same as in downtimes, two or more")
     sizes = sorted(downtimes)

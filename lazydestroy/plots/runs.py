@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from matplotlib.text import Text
 
-from ..run import Run
+from ..run import Run, expect_run, runs_of
 from ..units import expect
 from .lanes import lanes_of, run_end
 from .memories import describe_memories, draw_memories, memories_height, memory_comparison
 from .memory import MemoryPanel
-from .picture import HEAD, LANE, Picture
+from .picture import HEAD, LANE, Picture, inches
 from .timeline import START, TimelinePanel
 from .words import (
     compared,
@@ -46,7 +46,7 @@ def plot_run(run: Run) -> Picture:
     -------
     Picture
     """
-    expect(Run, run, "run", "a run, such as ld.reboot('4 GiB')")
+    expect_run(run)
     lanes = _lanes_height(run)
     picture = Picture(HEAD + lanes + BETWEEN + 2.22 + 1.0)
     TimelinePanel(picture.panel(HEAD, lanes), label=False).show(run)
@@ -72,10 +72,7 @@ def plot_timeline(*runs: Run) -> Picture:
     ValueError
         If there is none.
     """
-    if not runs:
-        raise ValueError("runs=(): give at least one run")
-    for run in runs:
-        expect(Run, run, "runs", "a run, such as ld.reboot('4 GiB')")
+    runs = runs_of(runs)
     picture = timelines(runs, HEAD)
     below = "one above the other, on one time scale" if len(runs) > 1 else setting(runs[0])
     picture.say(comparison(runs), f"{in_common(runs)}  ·  {below}" if len(runs) > 1 else below, compared(runs))
@@ -111,6 +108,9 @@ def _lanes_height(run: Run) -> float:
 
 def write_name(picture: Picture, name: str, top: float) -> Text:
     """Write what was run, above its panel, `top` inches from the upper edge."""
+    expect(Picture, picture, "picture", "a picture, such as run.plot()")
+    expect(str, name, "name", "a text")
+    top = inches(top, "top")
     place = 1 - top / picture.get_figheight()
     return picture.text(0.008, place, name, fontsize=12, fontweight="bold", va="center")
 
@@ -132,10 +132,7 @@ def plot_memory(*runs: Run) -> Picture:
     ValueError
         If there is none.
     """
-    if not runs:
-        raise ValueError("runs=(): give at least one run")
-    for run in runs:
-        expect(Run, run, "runs", "a run, such as ld.reboot('4 GiB')")
+    runs = runs_of(runs)
     if len(runs) > 1:
         return _memories(runs)
     run = runs[0]

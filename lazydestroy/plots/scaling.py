@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from ..costs import Costs
 from ..machine import LOW_MEMORY
 from ..page import PAGE_SHIFT, PAGE_SIZE
 from ..rounded import about_duration, about_size
-from ..run import Run
+from ..run import Run, expect_run
 from ..series import Series, v1
-from ..units import expect, format_duration, format_size, one_of, several
+from ..units import expect, format_duration, format_size, one_of, several, shown, whole_number
 from ..units import size as read_size
 from .fitting import widest
 from .panel import Panel
@@ -119,8 +119,14 @@ class ScalingPanel(Panel):
         scales: tuple[tuple[int, int], tuple[int, int]] | None = None,
     ) -> None:
         """Show `lines` over `sizes` (bytes to nanoseconds), and a dot, on `scales` (from and to, of each) that stay."""
+        sizes = _expect_lines(lines, sizes)
+        dot = None if dot is None else _pair(dot, "dot")
+        if scales is not None:
+            pairs = several(scales, "scales", "two pairs, of bytes and of nanoseconds, or None")
+            if len(pairs) != 2:
+                raise ValueError(f"scales={shown(scales)}: use two pairs, of bytes and of nanoseconds, or None")
+            scales = _pair(pairs[0], "scales"), _pair(pairs[1], "scales")
         self._drawn.clear()
-        sizes = list(sizes)
         with styled():
             scales = scales or ((sizes[0], sizes[-1]), times_of(lines, dot))
             if self._needs_ground(lines, sizes, scales[0], _decades(scales[1])):
@@ -231,8 +237,10 @@ def plot_scaling(
     Picture
     """
     kernels = kernels or (v1.upto(0), v1)
+    for kernel in kernels:
+        expect(Series, kernel, "kernels", "kernels such as ld.series.v1 or ld.series.v1.upto(0)")
     if dot is not None:
-        expect(Run, dot, "dot", "a run, such as ld.reboot('4 GiB'), or None")
+        expect_run(dot, "dot")
     read = _sizes(sizes)
     if not read:
         raise ValueError("sizes=[]: give at least one size")
@@ -248,12 +256,37 @@ def plot_scaling(
 
 def scaling_finding(lines: Mapping[Series, list[int | None]], sizes: list[int]) -> str:
     """What the downtimes of several kernels show, in a sentence made of their values."""
+    sizes = _expect_lines(lines, sizes)
     first = _flat_from(lines, sizes) or 0
     grows = [f"{growth(line[first], line[-1])} {with_kernel(kernel)}" for kernel, line in lines.items()]
     if len(lines) > 1:
         flat = ", ".join(grows).replace("not at all", "flat")
         return f"Downtime from {about_size(sizes[first])} on: {flat}"
     return f"{about_size(sizes[first])} to {about_size(sizes[-1])}: downtime grows {', '.join(grows)}"
+
+
+def _pair(value: Any, name: str) -> tuple[int, int]:
+    """Read two whole numbers."""
+    accepted = "a pair of whole numbers above 0, or None"
+    pair = several(value, name, accepted)
+    if len(pair) != 2:
+        raise ValueError(f"{name}={shown(value)}: use {accepted}")
+    return whole_number(pair[0], name, 1), whole_number(pair[1], name, 1)
+
+
+def _expect_lines(lines: Any, sizes: Any) -> list[int]:
+    """Refuse what are no downtimes of kernels over sizes; returns the sizes in bytes."""
+    read = _sizes(sizes)
+    if not read:
+        raise ValueError("sizes=[]: give at least one size")
+    accepted = "a dict of kernels and their downtimes, such as {ld.series.v1: plots.downtimes(ld.series.v1, sizes)}"
+    expect(Mapping, lines, "lines", accepted)
+    for kernel, line in lines.items():
+        expect(Series, kernel, "lines", accepted)
+        expect(Sequence, line, "lines", accepted)
+        if len(line) != len(read) or not all(ns is None or isinstance(ns, int | np.integer) for ns in line):
+            raise ValueError(f"lines={shown(lines)}: use {accepted}; a downtime, or None, for each of the sizes")
+    return read
 
 
 def _flat_from(lines: Mapping[Series, list[int | None]], sizes: list[int]) -> int | None:
@@ -265,6 +298,7 @@ def _flat_from(lines: Mapping[Series, list[int | None]], sizes: list[int]) -> in
 
 def describe_scaling(lines: Mapping[Series, list[int | None]], sizes: list[int]) -> str:
     """What a picture of downtime against memory shows, in a few sentences."""
+    sizes = _expect_lines(lines, sizes)
     points = " ".join(
         f"{capital(name_of_kernel(kernel))}: "
         + ", ".join(f"{format_size(size)} {format_duration(ns)}" for size, ns in zip(sizes, line, strict=True) if ns)

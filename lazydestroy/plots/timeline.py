@@ -10,12 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from ..run import Run
+from ..run import Run, expect_run
+from ..units import expect, flag, whole_number
 from .artists import box
 from .lanes import Lane, Stretch, downtimes_of, lanes_of, run_end
 from .panel import Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, WIDTH, Look, styled
 from .words import downtime_words, kind_of, marked_events
+
+LANES = 100
+"""Lanes that a timeline has room for, at most."""
 
 Span = tuple[int, int]
 """From when to when, in nanoseconds."""
@@ -39,15 +43,19 @@ class TimelinePanel(Panel):
         super().__init__(axes)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        self.label = label
+        expect(str, since, "since", "what time is counted from, such as 'the kill'")
+        self.label = flag(label, "label")
         self.since = since
 
     def show(self, run: Run, end: int | None = None, room: int = 0) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds), with room for so many lanes."""
+        expect_run(run)
+        end = run_end(run) if end is None else whole_number(end, "end", 1)
+        room = whole_number(room, "room", 0, LANES)
         self._drawn.clear()
         with styled():
             lanes = lanes_of(run)
-            self.end = end or run_end(run)
+            self.end = end
             self._prepare([lane.name for lane in lanes], self.since or START[run.scenario], room)
             for place, lane in enumerate(lanes):
                 marks = [event.time_ns for event in marked_events(run) if event.actor.startswith(lane.actors)]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 
 from ..page import PAGE_SHIFT
-from ..run import Run
-from ..units import expect, format_size
+from ..run import Run, expect_run, runs_of
+from ..units import expect, format_size, several, shown, whole_number
 from ..units import size as read_size
 from ..uvcb import UVC
 from .artists import box
@@ -24,6 +24,9 @@ ROW = 0.36
 
 GAP = 0.12
 """Inches between two kernels."""
+
+KERNELS = 50
+"""Kernels that a picture has room for, at most."""
 
 AXIS = 0.55
 FONT = 10.5
@@ -56,13 +59,13 @@ class WaitingPanel(Panel):
 
     def show(self, runs: Mapping[str, Run], end: int) -> None:
         """Show runs by the name of their kernel, on a time axis that ends at `end` (nanoseconds)."""
+        runs, self.end = _named(runs), whole_number(end, "end", 1)
         self._drawn.clear()
-        self.end = end
         with styled():
             self._prepare(list(runs), START[next(iter(runs.values())).scenario])
             for place, run in enumerate(runs.values()):
                 top = place * (3 * ROW + GAP)
-                self._row(_guest(run, end), top + 1.5 * ROW)
+                self._row(_guest(run, self.end), top + 1.5 * ROW)
                 self._row(_clean_up(run), top + 2.5 * ROW)
 
     def _prepare(self, names: Sequence[str], since: str) -> None:
@@ -149,6 +152,7 @@ def brief(ns: int) -> str:
 
 def waiting_end(run: Run) -> int:
     """When nobody waits any more and all is clean, in nanoseconds."""
+    expect_run(run)
     return max(run.downtime_ns or 0, run.cleanup_ns or 0, 1)
 
 
@@ -158,11 +162,12 @@ def _rows_height(runs: int) -> float:
 
 def waiting_height(runs: int) -> float:
     """Inches of the rows of so many runs, without what is below."""
-    return _rows_height(runs)
+    return _rows_height(whole_number(runs, "runs", 1, KERNELS))
 
 
 def waiting_finding(runs: Sequence[Run]) -> str:
     """How long the new guest waits, in the first run and in the last."""
+    runs = runs_of(runs)
     first, last = runs[0].downtime_ns, runs[-1].downtime_ns
     if last is None:
         return "The new guest never runs"
@@ -175,6 +180,7 @@ def waiting_finding(runs: Sequence[Run]) -> str:
 
 def describe_waiting(runs: Mapping[str, Run]) -> str:
     """What the picture shows, for those who do not see it."""
+    runs = _named(runs)
     told = [f"{waiting_finding(list(runs.values()))}."]
     for name, run in runs.items():
         bars = [("New guest", bar) for bar in _guest(run, waiting_end(run))[:1]]
@@ -203,23 +209,38 @@ def plot_waiting(*runs: Run, names: Sequence[str] | None = None) -> Picture:
     ValueError
         If there is no run, one is not a single reboot, or there are not as many names as runs.
     """
-    if not runs:
-        raise ValueError("runs=(): give at least one run, such as ld.reboot('4 GiB')")
+    runs = runs_of(runs)
     for run in runs:
-        expect(Run, run, "runs", "a run, such as ld.reboot('4 GiB')")
         if run.scenario != "reboot":
             raise ValueError(f"runs: a new guest waits in a reboot, and this is a {run.scenario}; use ld.reboot(...)")
-    named = dict(zip([kernel_name(run) for run in runs] if names is None else names, runs, strict=False))
+    given = [kernel_name(run) for run in runs] if names is None else several(names, "names", _NAMES)
+    for name in given:
+        expect(str, name, "names", _NAMES)
+    named = dict(zip(given, runs, strict=False))
     if len(named) != len(runs):
-        raise ValueError(f"names={names!r}: give each of the {len(runs)} runs a name of its own")
+        raise ValueError(f"names={shown(names)}: give each of the {len(runs)} runs a name of its own")
     picture = waiting_picture(len(runs))
     WaitingPanel(picture.panel(HEAD - 0.1, waiting_height(len(runs)))).show(named, max(map(waiting_end, runs)) * 5 // 4)
     picture.say(waiting_finding(runs), waiting_setting(runs[-1]), describe_waiting(named))
     return picture
 
 
+_NAMES = "several names, such as ('before', 'after'), or None"
+
+
+def _named(runs: Mapping[str, Run]) -> Mapping[str, Run]:
+    """Read runs by name."""
+    accepted = "a dict of names and runs, such as {'before': ld.reboot('4 GiB')}"
+    expect(Mapping, runs, "runs", accepted)
+    for name in runs:
+        expect(str, name, "runs", accepted)
+    runs_of(tuple(runs.values()))
+    return runs
+
+
 def waiting_setting(run: Run) -> str:
     """What was rebooted."""
+    expect_run(run)
     used = run.parameters["used"]
     share = "all of it used" if used == 1 else f"{used:.0%} of it used"
     memory = format_size(read_size(run.parameters["memory"]))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..page import PAGE_SHIFT
 from ..rounded import about, about_duration, about_size, counted
-from ..run import Run
+from ..run import Run, expect_run, runs_of
 from ..scenarios import zombies_over_time
 from ..series import Series
 from ..units import format_duration, format_size
@@ -20,6 +20,7 @@ from .picture import TITLE_CHARACTERS, ratio
 
 def kernel_name(run: Run) -> str:
     """How a run's kernel is called in a picture."""
+    expect_run(run)
     given = run.parameters
     name = name_of_kernel(given["kernel"], given["lazy_destroy"])
     parts = [
@@ -42,6 +43,7 @@ _NAMES = {"v1_fixed": "with the patches", "linux_6_2": "Linux 6.2", "linux_lates
 
 def setting(run: Run) -> str:
     """What was run, in a line."""
+    expect_run(run)
     given = run.parameters
     memory = read_size(given["memory"])
     scenario = run.scenario.replace("_", " ")
@@ -77,6 +79,7 @@ _TOUCHES = {
 
 def finding(run: Run) -> str:
     """What a run shows, in a sentence made of its values."""
+    expect_run(run)
     if run.downtime_ns is None:
         return f"{'QEMU never ends' if run.scenario == 'shutdown' else 'The new guest never runs'}{_why(run)}"
     waited = f"after {about_duration(run.downtime_ns)}" if run.downtime_ns else "at once"
@@ -150,6 +153,7 @@ def capital(words: str) -> str:
 
 def describe(run: Run) -> str:
     """What the picture of a run shows, in a few sentences."""
+    expect_run(run)
     sentences = [f"Who does what in a {setting(run).replace('  ·  ', ', ')}."]
     for lane in lanes_of(run):
         doing = ", then ".join(
@@ -169,6 +173,7 @@ def describe(run: Run) -> str:
 
 def describe_memory(run: Run) -> str:
     """What a picture of memory over time shows."""
+    expect_run(run)
     bands = bands_of(run)
     host = int(run.parameters["host_memory"])
     changes = [
@@ -190,6 +195,7 @@ def _about(pages: Any) -> str:
 
 def comparison(runs: tuple[Run, ...]) -> str:
     """The finding of several runs: the first against the last."""
+    runs = runs_of(runs)
     first, last = runs[0].downtime_ns, runs[-1].downtime_ns
     if len(runs) == 1 or not first or last is None:
         return finding(runs[-1])
@@ -209,12 +215,14 @@ def _with(run: Run) -> str:
 
 def in_common(runs: tuple[Run, ...]) -> str:
     """What the settings of several runs have in common."""
+    runs = runs_of(runs)
     parts = [setting(run).split("  ·  ") for run in runs]
     return "  ·  ".join(part for part in parts[0] if all(part in other for other in parts[1:]))
 
 
 def compared(runs: tuple[Run, ...]) -> str:
     """What a picture of several timelines shows."""
+    runs = runs_of(runs)
     texts = [f"{finding(run)}. {describe(run).split(' Memory over time')[0]}" for run in runs]
     if len(texts) == 1:
         return texts[0]
@@ -224,6 +232,7 @@ def compared(runs: tuple[Run, ...]) -> str:
 
 def memory_finding(run: Run) -> str:
     """What a run's memory shows, in a sentence made of its values."""
+    expect_run(run)
     aside, least = run.memory["set_aside"].max(), run.memory["free"].min()
     out_of_memory = next((event for event in run.events if event.kind == "oom"), None)
     if out_of_memory is not None:

@@ -15,7 +15,7 @@ from ..costs import Costs
 from ..kernel.structs import Answer, Flow
 from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
 from ..page import Record, State
-from ..run import Run
+from ..run import Run, expect_run
 from ..series import Series, v1
 from ..ultravisor import RC_CONF_LIMIT
 from ..userspace.async_cleanup import ASYNC_CLEANUP
@@ -247,6 +247,7 @@ def donated_over_time(run: Run) -> Steps:
 
 def _steps(run: Run, weight: Any) -> Steps:
     """Add up what configurations weigh as long as they are set aside."""
+    expect_run(run)
     changes: Counter[int] = Counter({0: 0})
     for each in run.configurations:
         if each.set_aside_ns is not None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..machine import CLEAN_UP
-from ..run import Run
+from ..run import Run, expect_run
+from ..units import expect
 from ..userspace.async_cleanup import ASYNC_CLEANUP, HELPER
 
 
@@ -20,6 +21,9 @@ def cpu_time(run: Run, *actors: str) -> int:
     *actors : str
         How the actors' names begin, such as "clean-up thread"; without any, all actors count.
     """
+    expect_run(run)
+    for name in actors:
+        expect(str, name, "actors", "how an actor's name begins, such as 'clean-up thread'")
     rows = run.timeline
     busy = ~np.char.startswith(rows["activity"], "waits")
     if actors:
@@ -33,6 +37,7 @@ def cpu_time_of_process(run: Run) -> int:
     That is what QEMU does until the downtime ends and when it exits, and all that its threads for PERFORM and its
     helper do.
     """
+    expect_run(run)
     rows = run.timeline
     end = run.end_ns if run.downtime_ns is None else run.downtime_ns
     tearing = (rows["actor"] == "QEMU") & (rows["start"] < end) & ~np.char.startswith(rows["activity"], "waits")
@@ -56,6 +61,7 @@ def unowned_memory(run: Run) -> Any:
     numpy.ndarray of int64, shape (rows,)
         For each row of ``run.memory``.
     """
+    expect_run(run)
     memory = run.memory
     if run.exited_ns is None:
         return memory["set_aside"].copy()

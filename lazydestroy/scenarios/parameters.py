@@ -74,7 +74,7 @@ NOT_INPUTS = ("film", "progress", "_engine")
 
 def min_free_pages(host: int) -> int:
     """Pages that Linux keeps for emergencies: ``init_per_zone_wmark_min`` in mm/page_alloc.c of Linux 5.13."""
-    kib = int((host // 1024 * 16) ** 0.5)
+    kib = int((units.size(host, "host") // 1024 * 16) ** 0.5)
     return min(max(kib, 128), 262144) * 1024 // PAGE_SIZE
 
 
@@ -124,6 +124,9 @@ def _usual_costs() -> Costs:
 
 def fits_into_time(costs: Costs, pages: int, latest: int) -> None:
     """Virtual time ends after 2^62 nanoseconds, 146 years: the core says so, but only after a long run."""
+    units.expect(Costs, costs, "costs", "ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
+    pages = units.whole_number(pages, "pages", 0, units.LARGEST)
+    latest = units.whole_number(latest, "latest", 0, 8 * units.LARGEST)
     page = sum(ns for name, ns in dataclasses.asdict(costs).items() if name not in ("config", "config_per_gib", "cpu"))
     if 4 * page * pages + latest > 1 << 62:
         raise ValueError(

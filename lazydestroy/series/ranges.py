@@ -15,7 +15,7 @@ from .._core import step, walk
 from ..costs import Costs
 from ..kernel.structs import Flow, Mm
 from ..layers import Layer
-from ..units import whole_number
+from ..units import expect, whole_number
 
 PAGES_MAX = 512
 """Pages in a range, at most: as many as a page table of 2 MiB has entries."""
@@ -65,7 +65,6 @@ class RangeCall(Layer):
         return frame is not None and self.pte_present(mm, self.machine.memory.page(frame))
 
 
-@lru_cache
 def range_call(pages: int = PAGES_MAX) -> type[RangeCall]:
     """Return the layer for so many pages a call: `series.v1.plus(range_call(64))`.
 
@@ -79,7 +78,11 @@ def range_call(pages: int = PAGES_MAX) -> type[RangeCall]:
     ValueError
         If it is no such number.
     """
-    pages = whole_number(pages, "pages", 1, PAGES_MAX)
+    return _range_call(whole_number(pages, "pages", 1, PAGES_MAX))
+
+
+@lru_cache
+def _range_call(pages: int) -> type[RangeCall]:
     name = f"range_call({pages})"
     return type(name, (RangeCall,), {"pages": pages, "__module__": __name__, "__doc__": RangeCall.__doc__})
 
@@ -94,7 +97,8 @@ def costs_in_a_range(costs: Costs | None = None) -> Costs:
     ValueError
         If a destroy costs less than a call that changes nothing.
     """
-    costs = costs or Costs()
+    costs = Costs() if costs is None else costs
+    expect(Costs, costs, "costs", "ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
     if costs.destroy < costs.noop:
         raise ValueError(f"costs={costs!r}: destroy must cost at least as much as noop, which is part of it here")
     return replace(costs, destroy=costs.destroy - costs.noop)
@@ -103,4 +107,4 @@ def costs_in_a_range(costs: Costs | None = None) -> Costs:
 def longest_call_ns(pages: int, costs: Costs | None = None) -> int:
     """Nanoseconds for which the firmware has a CPU, without a break, for a full range."""
     inside = costs_in_a_range(costs)
-    return inside.noop + pages * inside.destroy
+    return inside.noop + whole_number(pages, "pages", 1, PAGES_MAX) * inside.destroy
