@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache, partial
 
 import nbformat
@@ -10,6 +11,7 @@ import pytest
 from marks import long_unless
 
 import lazydestroy as ld
+from lazydestroy.grading.allowed import MODULES
 from tests.refresh_notebooks import FOLDER
 from tests.release_exercises import ASSIGNMENTS, RELEASE, SOURCE, course, generated, graded
 
@@ -129,3 +131,18 @@ def test_the_teachers_guide_says_how_many_points_there_are():
     assert points("write-the-patch/destroy-fast.ipynb") == 10
     assert f"| patch-8 | {points('write-the-patch/patch-8.ipynb')} |" in text
     assert f"| design-an-experiment | experiment | {points('design-an-experiment/experiment.ipynb')} |" in text
+
+
+def test_no_notebook_has_a_character_that_nobody_sees():
+    """Such as one that a replacement has left behind."""
+    for path in sorted(FOLDER.rglob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            found = [each for each in cell.source if unicodedata.category(each) == "Cc" and each not in "\n\t"]
+            assert not found, (path, cell.id, found)
+
+
+@pytest.mark.parametrize("name", [name for name in RELEASED if name.startswith("write-the-patch")])
+def test_a_patch_says_what_an_answer_may_use(name):
+    text = " ".join(cell.source for cell in nbformat.read(RELEASE / name, as_version=4).cells)
+    for module in ("errno", "itertools", "math", "typing"):
+        assert f"`{module}`" in text and module in MODULES

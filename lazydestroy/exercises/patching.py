@@ -20,6 +20,7 @@ from ..series.reading import functions_listing, source
 from ..series.trace import told
 from ..series.world import raised_in
 from ..units import expect_progress, shown
+from . import typed
 from .bounded import OutOfBounds, bounded
 from .credit import share
 from .feedback import Feedback, Solution
@@ -156,6 +157,12 @@ class PatchExercise(Exercise):
             )
         return answer
 
+    def _refused(self, answer: Any) -> Feedback | None:
+        if not isinstance(answer, type) or self._unwritten(answer):
+            return None
+        said = typed.refusal(answer, self)
+        return Feedback(self.name, False, said, (_RULE,)) if said else None
+
     def _judge(self, answer: type) -> Feedback:
         if missing := self._unwritten(answer):
             return Feedback(self.name, False, f"{answer.__name__} does not write {' and '.join(missing)} yet.")
@@ -248,6 +255,8 @@ class PatchExercise(Exercise):
         """The functions as they could be written, and why."""
         return Solution(self.name, self.steps, inspect.getsource(self.model_answer).rstrip())
 
+
+_RULE = "The grader reads your text in the same way, and gives no points for what it doesn't run."
 
 _MANY = 50_000
 """States after which a search is given up: several times as many as a right answer has."""

@@ -59,7 +59,8 @@ class Exercise(ABC):
             If it is no answer at all: a time without a number, a layer that is no class.
         """
         try:
-            feedback = self.judged(answer)
+            unread = self._refused(answer)
+            feedback = self.judged(answer) if unread is None else unread
         except ValueError as refused:
             # where in our code that was found is of no interest to who has mistyped something
             raise refused.with_traceback(None) from None
@@ -69,6 +70,10 @@ class Exercise(ABC):
     def judged(self, answer: Any) -> Feedback:
         """Say the same, and note nothing of it."""
         return self._judge(self._read(answer))
+
+    def _refused(self, answer: Any) -> Feedback | None:
+        """What is said to an answer that the grader would not run; None if it would."""
+        return None
 
     @abstractmethod
     def _read(self, answer: Any) -> Any:

@@ -13,6 +13,7 @@ import inspect
 import itertools
 import math
 import re
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from types import ModuleType, SimpleNamespace
@@ -24,6 +25,7 @@ from ..exercises.patching import PatchExercise
 from ..kernel import structs
 from ..machine import Machine
 from ..uvcb import UVC
+from .handed_in import unannotated
 
 
 def _copy(found: Any) -> SimpleNamespace:
@@ -47,7 +49,16 @@ STRUCTS = SimpleNamespace(
     **{name: _maker(getattr(structs, name)) for name in ("Answer", "DeferredPriv", "PvVmToBeDestroyed")}
 )
 
+TYPING = SimpleNamespace(
+    **{name: getattr(typing, name) for name in ("Any", "Callable", "Final", "Generator", "Iterable", "Iterator")},
+    **{name: getattr(typing, name) for name in ("Dict", "List", "Optional", "Sequence", "Set", "Tuple", "Union")},
+    TYPE_CHECKING=False,
+)
+"""What is only written into annotations. The module itself can evaluate them, and so any text."""
+
 MODULES: dict[str, Any] = {
+    "__future__": SimpleNamespace(annotations=None),
+    "typing": TYPING,
     "errno": _copy(errno),
     "itertools": _copy(itertools),
     "math": _copy(math),
@@ -71,7 +82,7 @@ _BUILTINS = _ERRORS | {name for line in _PLAIN_NAMES for name in line.split()}
 _OF_THE_MODEL = {"freed", "dangling", "on_use"}
 """Fields of the kernel's structures that are the model's own notes: whether something was freed, and who is told."""
 
-_MACHINE = {"leak_page", "start_thread"}
+_MACHINE = {"leak_page", "start_thread", "warn", "warn_once"}
 """What an answer may ask of the machine."""
 
 _PLAIN = {
@@ -192,7 +203,7 @@ class _Reader(ast.NodeVisitor):
         else:
             self.generic_visit(node)
         if node.attr == "machine" or (isinstance(node.value, ast.Attribute) and node.value.attr == "machine"):
-            raise _Refused(f"of self.machine it may use {' and '.join(sorted(_MACHINE))}: the rest is the model itself")
+            raise _Refused(f"of self.machine it may use {', '.join(sorted(_MACHINE))}: the rest is the model itself")
         if isinstance(node.ctx, ast.Load):
             self._read(node.attr)
         else:
@@ -267,7 +278,7 @@ def _in_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 _MODULE_NAMES = {name for each in MODULES.values() for name in vars(each) if not name.startswith("_")}
 
-_IMPORTABLE = "errno, itertools and math, and from lazydestroy UVC and Answer"
+_IMPORTABLE = "errno, itertools, math and typing, and from lazydestroy UVC and Answer"
 
 
 def refusal(text: str, exercise: PatchExercise) -> str:
@@ -286,7 +297,7 @@ def refusal(text: str, exercise: PatchExercise) -> str:
         One sentence.
     """
     try:
-        tree = ast.parse(text)
+        tree = unannotated(ast.parse(text))
         _Reader(exercise, tree).visit(tree)
     except _Refused as refused:
         return f"Your answer was not run: {refused}."

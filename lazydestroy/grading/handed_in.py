@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,17 +190,68 @@ def needed(cells: tuple[Cell, ...], name: str) -> str:
     interest.
     """
     at = next(number for number, cell in enumerate(cells) if cell.name == name)
-    text = cells[at].text
-    tree = _parsed(text)
+    tree = _parsed(cells[at].text)
     if tree is None:
-        return text
-    wanted = _names(tree)
+        return cells[at].text
+    text, kept = _without_asides(cells[at].text, unannotated(tree).body)
+    wanted = {found for each in kept for found in _names(each)} - {found for each in kept for found in _defines(each)}
     before = [statement for cell in cells[:at] for statement in _statements(cell)]
     used: set[ast.stmt] = set()
     while more := {each for each in before if each not in used and _gives(each) & wanted}:
         used |= more
         wanted |= {name for each in more for name in _names(each)}
     return "\n".join([*(_written(each) for each in before if each in used), text])
+
+
+def unannotated(tree: ast.Module) -> ast.Module:
+    """Take the annotations out of a text: nothing looks at them when an answer is graded."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.arg():
+                node.annotation = None
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                node.returns = None
+            case ast.AnnAssign():
+                node.annotation = ast.copy_location(ast.Constant(None), node)
+    return tree
+
+
+def _without_asides(text: str, statements: list[ast.stmt]) -> tuple[str, list[ast.stmt]]:
+    """Blank out what a cell does besides giving the answer, and return what is left. The lines keep their numbers."""
+    used = {name for each in statements if not isinstance(each, ast.Import | ast.ImportFrom) for name in _names(each)}
+    lines = text.split("\n")
+    kept = [each for each in statements if not _is_aside(each, used)]
+    for each in statements:
+        theirs = range(each.lineno - 1, each.end_lineno or each.lineno)
+        alone = not any(other.lineno - 1 in theirs or (other.end_lineno or 0) - 1 in theirs for other in kept)
+        if each not in kept and alone:
+            for number in theirs:
+                lines[number] = ""
+        elif each not in kept:
+            kept.append(each)
+    return "\n".join(lines), kept
+
+
+def _is_aside(statement: ast.stmt, used: Collection[str]) -> bool:
+    """Whether a statement is an import that nothing needs, or asks the exercise something."""
+    match statement:
+        case ast.ImportFrom(module="__future__"):
+            return True
+        case ast.Import() | ast.ImportFrom():
+            return not _gives(statement) & set(used)
+        case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"), orelse=[]):
+            return True
+        case ast.Expr(value=ast.Name()):
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr=attribute))):
+            return attribute in _ASKS
+        case ast.Assign(targets=[ast.Name()], value=ast.Call(func=ast.Attribute(attr=attribute))):
+            return attribute in _ASKS
+    return False
+
+
+_ASKS = {"check", "exercise", "given", "plot", "points", "solution"}
+"""What a student asks an exercise, and its feedback."""
 
 
 def _written(statement: ast.stmt) -> str:
@@ -212,12 +263,15 @@ def _written(statement: ast.stmt) -> str:
 
 def _statements(cell: Cell) -> list[ast.stmt]:
     tree = _parsed(cell.text)
-    return [] if tree is None else tree.body
+    return [] if tree is None else unannotated(tree).body
 
 
 def _names(tree: ast.AST) -> set[str]:
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    return used - {node.name for node in getattr(tree, "body", ()) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _defines(statement: ast.stmt) -> set[str]:
+    return {statement.name} if isinstance(statement, ast.ClassDef | ast.FunctionDef) else set()
 
 
 def _gives(statement: ast.stmt) -> set[str]:
@@ -233,4 +287,4 @@ def _gives(statement: ast.stmt) -> set[str]:
     return set()
 
 
-__all__ = ["ANSWER", "NOBODY", "Cell", "HandedIn", "cells_of", "needed", "of_notebook", "read"]
+__all__ = ["ANSWER", "NOBODY", "Cell", "HandedIn", "cells_of", "needed", "of_notebook", "read", "unannotated"]
