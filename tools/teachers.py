@@ -57,16 +57,10 @@ th, td {{ border: 1px solid #999; padding: .2em .6em; text-align: left; vertical
 """
 
 
-def answer_of(problem: NumberExercise) -> str:
-    """The right answer to a problem, as a student would write it."""
-    answer = problem.family.solve(problem.numbers).answer
-    return problem.family.kind.write(int(answer)) if problem.family.kind else str(answer)
-
-
 def problem_html(name: str, students: Sequence[str]) -> str:
     """A problem in the key: the answer of each student, and how the first one's is found."""
     problems = [(student, ld.exercise(name, seed=seed_of(student))) for student in students]
-    answers = [(student, answer_of(each)) for student, each in problems if isinstance(each, NumberExercise)]
+    answers = [(student, each.right_answer) for student, each in problems if isinstance(each, NumberExercise)]
     rows = "".join(f"<tr><td>{escape(student)}</td><td>{escape(answer)}</td></tr>\n" for student, answer in answers)
     first = problems[0][1]
     table = f"<table>\n<tr><th>student</th><th>answer</th></tr>\n{rows}</table>"

@@ -1,4 +1,7 @@
-"""What an answer is worth that is not right yet: half for being safe, half for the experiments."""
+"""What an answer is worth that is not right yet: half for being safe, half for the experiments.
+
+A patch that fails in the case that it is about gets half of that at most.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ def share(exercise: PatchExercise, findings: Sequence[str], safe: bool) -> float
     """The part of the points that an answer has earned.
 
     Half of them are for the searches, if none of them finds anything; the other half is divided among the experiments.
+    An answer that fails in the decisive case, which is what there is to learn from the patch, keeps half of what it has
+    earned.
+
     An answer earns nothing if it does no more than one that does nothing: a kernel that is left as it was, and one
     whose functions only return, are safe as well, and come through some of the experiments.
 
@@ -38,7 +44,9 @@ def share(exercise: PatchExercise, findings: Sequence[str], safe: bool) -> float
     more = any(mine and not idle for mine, idle in zip(held, held_when_idle(exercise), strict=True))
     if not more and not (safe and breaks_when_idle(exercise)):
         return 0.0
-    return (safe + sum(held) / len(held)) / 2
+    earned = (safe + sum(held) / len(held)) / 2
+    decided = all(good for good, probe in zip(held, exercise.probes, strict=True) if probe in exercise.decisive)
+    return earned if decided else earned / 2
 
 
 @cache

@@ -203,6 +203,12 @@ class NumberExercise(Exercise):
         return f"{self.family.state(self.numbers)}\n\n{self._accepted}"
 
     @property
+    def right_answer(self) -> str:
+        """The right answer, as a student would write it."""
+        answer = self._solved.answer
+        return self.family.kind.write(int(answer)) if self.family.kind else str(answer)
+
+    @property
     def _accepted(self) -> str:
         if self.family.kind is None:
             words = f"{self.family.words} words with commas between them, each one" if self.family.words > 1 else "one"

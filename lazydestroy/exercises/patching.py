@@ -73,6 +73,8 @@ class PatchExercise(Exercise):
         What there is to say of a right answer that differs from the patch.
     mistakes : tuple of Mistake
         Wrong answers that are known.
+    decisive : tuple of callable
+        Those of the probes that show the case that the patch is about: who fails there gets half of the rest.
     """
 
     def __init__(
@@ -89,11 +91,14 @@ class PatchExercise(Exercise):
         model_answer: type,
         steps: tuple[str, ...],
         remarks: tuple[Probe, ...] = (),
+        *,
+        decisive: tuple[Probe, ...],
     ) -> None:
         self.name, self.title, self.lesson = name, title, lesson
         self.task = "\n\n".join(" ".join(part.split()) for part in task.split("\n\n"))
         self.kernel, self.writes = kernel, writes
         self.searches, self.probes, self.remarks = searches, probes, remarks
+        self.decisive = decisive
         self.mistakes = tuple(map(Mistake, mistakes))
         self.model_answer, self.steps = model_answer, steps
         self._stories: dict[type, str] = {}

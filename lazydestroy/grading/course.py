@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -25,7 +25,8 @@ from typing import Any
 
 from ..rounded import counted
 from ..saying import program, say
-from .fixing import fix, points_cells
+from . import pages
+from .fixing import fix, worth_of
 from .graded import Graded
 from .handed_in import read
 from .judge import Mark
@@ -147,8 +148,9 @@ class Course:
         students: Collection[str] = (),
         assignments: Collection[str] = (),
         again: bool = False,
+        solutions: bool = False,
     ) -> list[Submission]:
-        """Grade what is new or has changed, or all of it again."""
+        """Grade what is new or has changed, or all of it again, and write the feedback."""
         submissions = self.submissions(students, assignments)
         api = self._nbgrader()
         self._release(api)
@@ -173,6 +175,10 @@ class Course:
                 graded.keep(submission.student, submission.assignment, submission.notes)
         graded.save()
         self._read_points(api, submissions)
+        with api.gradebook as book:
+            for submission in submissions:
+                pages.write(self.folder, book, submission, self.notebooks(submission.assignment), solutions)
+        pages.remove_withdrawn(self.folder, self.assignments())
         return submissions
 
     def fix(self, submission: Submission) -> None:
@@ -242,8 +248,8 @@ class Course:
         """Judge all answers beforehand, several students at a time: nbgrader takes one after the other."""
         from .for_nbgrader import judged
 
-        def judge(student: str, file: Path, problems: tuple[str, ...]) -> list[str]:
-            return list(_to_know(judged(read(file), problems, student).values()))
+        def judge(student: str, file: Path, worth: dict[str, float]) -> list[str]:
+            return list(_to_know(judged(read(file), tuple(worth), student).values(), worth))
 
         with ThreadPoolExecutor(jobs) as pool:
             running = {}
@@ -251,8 +257,8 @@ class Course:
                 for name in self.notebooks(submission.assignment):
                     file = self.folder / FIXED / submission.student / submission.assignment / f"{name}.ipynb"
                     source = self.folder / "source" / submission.assignment / f"{name}.ipynb"
-                    if file.is_file() and (problems := points_cells(source)):
-                        running[pool.submit(judge, submission.student, file, problems)] = (submission, name)
+                    if file.is_file() and (worth := worth_of(source)):
+                        running[pool.submit(judge, submission.student, file, worth)] = (submission, name)
             for job, (submission, name) in running.items():
                 try:
                     submission.notes += [f"{name}.ipynb: {said}" for said in job.result()]
@@ -300,16 +306,29 @@ def _reason(done: Any) -> str:
     return ((raised or logged or lines or ["no reason given"])[-1]).strip()[-300:]
 
 
-def _to_know(marks: Iterable[Mark]) -> Iterator[str]:
-    """What the teacher should know of a notebook's marks."""
+def _to_know(marks: Iterable[Mark], worth: Mapping[str, float]) -> Iterator[str]:
+    """What the teacher should know of a notebook's marks: why points are missing, above all."""
     marks = list(marks)
     yield from dict.fromkeys(mark.whose for mark in marks if mark.whose)
     for mark in marks:
-        if mark.share == 0:
-            because = next(filter(None, map(str.strip, mark.said.splitlines())), "")
-            yield f"no points for {mark.problem}: {because[:200].removeprefix(f'{mark.problem}: ')}"
+        if mark.share < 1:
+            points = f"{worth[mark.problem] * mark.share:.4g} of {worth[mark.problem]:g}" if mark.share else "no points"
+            yield f"{points} for {mark.problem}: {_because(mark)}"
     if tries := ", ".join(f"{mark.problem} {mark.tries}" for mark in marks if mark.tries):
         yield f"tries that it shows: {tries}"
+
+
+def _because(mark: Mark) -> str:
+    """Why an answer has less than all points, in a line: what was said first, how it breaks, or what is missing."""
+    lines = list(filter(None, map(str.strip, mark.said.splitlines())))
+    first = re.sub(rf"^{re.escape(mark.problem)}\b.*?: (not yet[^.]*\. )?", "", lines[0]) if lines else ""
+    breaks = next((line for line in lines if line.startswith("=>")), "")
+    hint = next((line.removeprefix("* ") for line in lines if line.startswith("* ")), "")
+    told = " ".join(filter(None, (first, breaks or hint)))
+    return told if len(told) <= _LONGEST_REASON else f"{told[:_LONGEST_REASON]} …"
+
+
+_LONGEST_REASON = 320
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -359,13 +378,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--student", action="append", default=[], help="grade this student; may be given several times")
     parser.add_argument("--assignment", action="append", default=[], help="grade this assignment; the same")
     parser.add_argument("--again", action="store_true", help="grade what has not changed since it was graded, too")
+    parser.add_argument(
+        "--solutions", action="store_true", help="put the solutions into the feedback: after the deadline"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many answers to judge at a time")
     given = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", module=r"nbgrader\.")  # what nbgrader's data base thinks of nbgrader
     begun = time.monotonic()
     try:
         course = Course(given.course)
-        submissions = course.grade(max(given.jobs, 1), given.student, given.assignment, given.again)
+        submissions = course.grade(max(given.jobs, 1), given.student, given.assignment, given.again, given.solutions)
     except ValueError as refused:
         print(refused, file=sys.stderr)
         return 2
@@ -374,7 +396,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     misplaced = course.misplaced()
     if misplaced:
         say("\n    ".join(["\nNot graded, because of where it lies:", *misplaced]))
-    say(f"\n{summary(submissions, time.monotonic() - begun)} points.csv has each problem.")
+    say(f"\n{summary(submissions, time.monotonic() - begun)} points.csv has each problem, feedback/ a page a notebook.")
     return 1 if misplaced or any(each.failed or each.unreadable for each in submissions) else 0
 
 

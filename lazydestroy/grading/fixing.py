@@ -160,11 +160,6 @@ def _unmark(file: Path, source: Path) -> list[str]:
     return sorted(filter(None, copies))
 
 
-_TWICE = "is there more than once, and the last one counts"
-
-_FOREIGN = "is no cell of this notebook, and does not count"
-
-
 def _put_back(file: Path, source: Path) -> list[str]:
     """Put cells with points back that a student has removed, at the end. Returns their names."""
     notebook = json.loads(file.read_text(encoding="utf-8"))
@@ -191,13 +186,14 @@ def _answer_cells(file: Path) -> set[str]:
     return {name for name, solution in _grade_ids(file) if solution}
 
 
-def points_cells(file: Path) -> tuple[str, ...]:
-    """The problems whose points a source has a cell for, in its order."""
+def worth_of(file: Path) -> dict[str, float]:
+    """The points for each problem that a source has a cell for, in its order."""
     from .for_nbgrader import POINTS
 
     answers = {name.removesuffix(ANSWER) for name, _ in _grade_ids(file) if name.endswith(ANSWER)}
-    held = (name.removesuffix(POINTS) for name, _ in _grade_ids(file) if name.endswith(POINTS))
-    return tuple(name for name in held if name in answers)
+    marks = (cell["metadata"].get("nbgrader") or {} for cell in json.loads(file.read_text(encoding="utf-8"))["cells"])
+    held = {mark["grade_id"].removesuffix(POINTS): float(mark["points"]) for mark in marks if mark.get("grade")}
+    return {name: points for name, points in held.items() if name in answers}
 
 
-__all__ = ["Fixed", "fix", "points_cells"]
+__all__ = ["Fixed", "fix", "worth_of"]

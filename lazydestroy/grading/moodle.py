@@ -308,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("\n    ".join(["Not in the worksheet:", *filled.lost]))
     say(f"{to}: {counted(len(filled.numbers), 'students')}. {archive}: {counted(len(packed), 'files')}.")
     if not packed:
-        say(f"There is no feedback yet: run nbgrader generate_feedback {given.assignment} in {given.course} first.")
+        say(f"There is no feedback yet: run make grade COURSE={given.course} first.")
     return 1 if filled.lost else 0
 
 

@@ -296,6 +296,7 @@ EXERCISE = PatchExercise(
         Ordinary,
         PagesFirst,
     ),
+    decisive=(prepare_ends_it_and_leaves_the_pages,),
     model_answer=ModelAnswer,
     steps=(
         "The call ends the configuration: its donated storage is the host's again, and the VM has no handle any more.",

@@ -327,6 +327,7 @@ EXERCISE = PatchExercise(
         ImportAtOnce,
     ),
     remarks=(dearer_than_the_patch,),
+    decisive=(late_it_does_no_harm, a_page_that_is_gone_is_no_reason_to_kill),
     model_answer=ModelAnswer,
     steps=(
         "The page may be gone. Then there is nothing to do: the access is tried again, and meets what is there now.",

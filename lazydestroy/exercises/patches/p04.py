@@ -240,6 +240,7 @@ EXERCISE = PatchExercise(
         TryAgain,
         GuestAddress,
     ),
+    decisive=(loader_gets_through_before_the_thread_comes, a_page_that_is_gone_is_no_reason_to_stop),
     model_answer=ModelAnswer,
     steps=(
         "The handler is given the guest's address; the page behind it may be gone, and then there is nothing to do.",

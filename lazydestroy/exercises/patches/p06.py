@@ -253,6 +253,7 @@ EXERCISE = PatchExercise(
         RefusedIsNothingLeft,
         DownInAnyCase,
     ),
+    decisive=(one_that_cannot_be_destroyed_counts,),
     model_answer=ModelAnswer,
     steps=(
         (

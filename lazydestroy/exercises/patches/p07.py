@@ -159,6 +159,7 @@ EXERCISE = PatchExercise(
     searches=({"failures": (), "image_loaded": False}, {"failures": (), "host": ("io",)}),
     probes=(nothing_for_nothing,),
     mistakes=(OnlySecurePages, OnlyWithTheNote, OneTooMany, AfterTheRefusal, MakeAccessible, NotTheImage, Always),
+    decisive=(),
     model_answer=ModelAnswer,
     steps=(
         (

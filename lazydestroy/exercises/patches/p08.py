@@ -402,6 +402,7 @@ EXERCISE = PatchExercise(
         ConfigurationFirst,
         NotLazy,
     ),
+    decisive=(the_guest_need_not_wait,),
     model_answer=ModelAnswer,
     steps=(
         "Without an address space there is nothing to walk: end the configuration at once.",

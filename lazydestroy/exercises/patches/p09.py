@@ -239,6 +239,7 @@ EXERCISE = PatchExercise(
         DestroyAtOnce,
         ExportedOrNot,
     ),
+    decisive=(most_pages_are_set_aside,),
     model_answer=ModelAnswer,
     steps=(
         (
