@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from refresh_notebooks import FOLDER, ROOT
 
+import lazydestroy as ld
+from lazydestroy.units import size
 from tools import lessons as tool
 from tools import texts
 
@@ -200,3 +203,21 @@ def test_what_the_package_prints_is_judged(root, said, told):
 def test_an_actor_with_a_name_is_right(root, said):
     (root.root / "lazydestroy" / "log.py").write_text(f"said = '{said}'\n", encoding="utf-8")
     assert tool.problems(root.root, []) == []
+
+
+# What a lesson tells, and what its exercises ask
+
+
+def test_the_formula_of_the_first_lesson_solves_its_exercise_whatever_the_seed():
+    lesson = (FOLDER / "course/01-why-is-the-reboot-slow.ipynb").read_text(encoding="utf-8")
+    formula = re.search(r"> downtime = (.*) \+ the end of vCPUs and guest", lesson)[1].replace("×", "*")
+    some_unused = 0
+    for seed in range(30):
+        problem = ld.exercise("reboot-time", seed=seed)
+        given = problem.numbers
+        costs, entries = ld.Costs(destroy=given["destroy"], walk=given["walk"]), size(given["memory"]) // 4096
+        pages = int(entries * given["used"])
+        some_unused += pages < entries
+        answer = eval(formula, {"entries": entries, "pages": pages, "look": costs.walk, "destroy": costs.destroy})
+        assert problem.check(f"{answer} ns"), (seed, given)
+    assert some_unused > 10
