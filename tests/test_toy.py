@@ -180,9 +180,34 @@ def test_what_is_right_and_costs_more_is_said():
         def on_3f(self, guest, page):
             return self.uv.export_page(page)
 
+    class DestroysOn3D(Handlers):
+        def on_3d(self, page):
+            return self.uv.destroy_page(page)
+
     always, only = check(ExportsAlways, "on_3e"), check(ExportsOnly, "on_3f")
     assert always and "costs a call for each import" in always.hints[0]
     assert only and "twice the time" in only.hints[0]
+    destroys = check(DestroysOn3D, "on_3d")
+    assert destroys and "quicker than the patch" in destroys.hints[0]
+
+
+def test_a_refused_destroy_may_be_ignored():
+    """The page is the running guest's own by then, so its access gets through when it is tried again."""
+
+    class Ignores(Handlers):
+        def on_3f(self, guest, page):
+            self.uv.destroy_page(page)
+            return True
+
+    assert check(Ignores, "on_3f")
+
+
+def test_the_hosts_own_access_is_not_the_toys_work():
+    both = beside(MyHost, uv=MyUltravisor)
+    both.protect()
+    both.touch(1)
+    row = both.read(1)
+    assert row.same and row.toy == "0x3D · export · gets through"
 
 
 class Skeleton(Books):

@@ -371,16 +371,10 @@ class ImportsOn3F(Handlers):
         return self.uv.import_page(guest, page)
 
 
-@wrong("on_3d", "Have the page exported")
+@wrong("on_3d", "gives up, as the kernel did before patch 4")
 class GivesUpOn3D(Handlers):
     def on_3d(self, page):
         return False
-
-
-@wrong("on_3d", "cannot be destroyed")
-class DestroysOn3D(Handlers):
-    def on_3d(self, page):
-        return self.uv.destroy_page(page)
 
 
 @wrong("on_3d", "so 0x3D comes again")

@@ -224,6 +224,10 @@ def _remarks(step: Step, result: Tried) -> list[str]:
                 "one will read."
             )
         ]
+    if step.name == "on_3d" and any("destroy" in getattr(side, "asked_on_3d", ()) for side in result.sides):
+        return [
+            "It destroys. That is right, and quicker than the patch, which shares the code for the host's accesses."
+        ]
     return []
 
 

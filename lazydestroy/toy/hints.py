@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .guard import Endless, Stopped
-from .hosts import ENDLESS, KILLED, NOT_STARTED, STOPPED, UNREAD
+from .hosts import ENDLESS, KILLED, NOT_STARTED, STOPPED
 from .played import Outcome, owned
 from .trying import Difference
 
@@ -195,7 +195,7 @@ def _touch(difference: Difference, toy: Outcome) -> Iterator[str]:
 def _returned_nothing(difference: Difference, toy: Outcome, method: str, call: str) -> Iterator[str]:
     """A handler gives up although all that it asked for was done."""
     last = toy.calls[-1] if toy.calls else ""
-    if toy.said in (KILLED, STOPPED, UNREAD, NOT_STARTED) and last == call:
+    if toy.said in (KILLED, STOPPED, NOT_STARTED) and last == call:
         yield f"All that {method} asked for was done. Does it return True, so that the access is tried again?"
 
 
@@ -205,7 +205,7 @@ def _on_3f(difference: Difference, toy: Outcome) -> Iterator[str]:
     if late and toy.said == KILLED and toy.calls[-1] == "destroy refused":
         yield (
             f"The other vCPU was faster: page {page} is the running guest's own by now, and rule 1 refuses to destroy "
-            "it. Which call works on any page and loses nothing?"
+            "it. Is there any reason to give up?"
         )
     if toy.said == ENDLESS:
         yield f"You say: try again. But page {page} is still another guest's, so the same exception comes again."
@@ -217,18 +217,13 @@ def _on_3f(difference: Difference, toy: Outcome) -> Iterator[str]:
 
 
 def _on_3d(difference: Difference, toy: Outcome) -> Iterator[str]:
-    page, owner = max(difference.operation.page, 0), _owner_before(difference)
-    if toy.said == UNREAD and toy.calls[-1] == "destroy refused":
-        yield (
-            f"The host's own reads come here, too, and {owner} is running: its page {page} cannot be destroyed. "
-            "Exporting it loses nothing."
-        )
+    page = max(difference.operation.page, 0)
     if toy.said == ENDLESS:
         yield f"You say: try again. But page {page} still belongs to a guest, so 0x3D comes again."
     yield from _returned_nothing(difference, toy, "on_3d", "export")
     yield from _returned_nothing(difference, toy, "on_3d", "destroy")
     loader = "A loader writes its image to page 0, still an old guest's. " if difference.operation.page < 0 else ""
-    yield f"{loader}on_3d gives up, as the kernel did before patch 4. Have the page exported, then try again."
+    yield f"{loader}on_3d gives up, as the kernel did before patch 4. Which call makes an ordinary page of it?"
 
 
 def _on_3e(difference: Difference, toy: Outcome) -> Iterator[str]:

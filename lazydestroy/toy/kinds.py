@@ -89,8 +89,7 @@ ULTRAVISOR = Kind(
         Step(
             "import_page",
             ("guest", "page"),
-            "Return whether it's done. If it is, the guest owns the page. But no page may go straight from one guest "
-            "to another.",
+            "Give the page to the guest, or refuse. Return whether it's done: if it is, the guest owns the page.",
             {"import_page": 1},
         ),
         Step(
@@ -137,9 +136,9 @@ HOST = Kind(
         Step(
             "on_3d",
             ("page",),
-            "The host or a normal guest wants the page: make it readable for them, without giving away what is in it, "
-            "and return True.",
-            {**_LIFE, "read": 3},
+            "A normal guest wants a page that still belongs to an old one: make it usable, without giving away what is "
+            "in it, and return True, so that the access is tried again.",
+            _LIFE,
         ),
         Step(
             "on_3f",

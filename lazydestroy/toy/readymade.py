@@ -81,7 +81,7 @@ class ReadyHost:
         self.guests: list[str] = []
 
     def on_3d(self, page: int) -> bool:
-        """Patch 4: the host or a normal guest touched a secure page."""
+        """Patch 4: a normal guest touched a secure page."""
         return self.uv.export_page(page)
 
     def on_3e(self, guest: str, page: int) -> bool:
