@@ -45,7 +45,7 @@ help:
 	@echo "make students    pack what students get: dist/lazydestroy-students.zip"
 	@echo "make wheel       build and check what pip installs: dist/*.whl, dist/*.tar.gz"
 	@echo "make course      make a folder for nbgrader: make course COURSE=my-course"
-	@echo "make slides      make a deck of the lessons' pictures: build/slides/index.html"
+	@echo "make slides      make a deck of the lessons' pictures; of three of them: make slides ARGS='1 2 3'"
 	@echo "make key         write the key to all exercises: build/teachers/key.html      make key ARGS='ada bob'"
 	@echo "make sheet       write the test before and after the course, to print: build/teachers/sheet.html"
 	@echo "make site        build the web site, which runs in the reader's browser, in build/site"

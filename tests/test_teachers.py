@@ -39,8 +39,8 @@ def key(tmp_path_factory) -> str:
 
 
 def test_there_are_some_fifteen_slides_and_each_says_what_to_say():
-    assert 12 <= len(slides.SLIDES) <= 18
-    for slide in slides.SLIDES:
+    assert 12 <= len(slides.slides_of()) <= 18
+    for slide in slides.slides_of():
         assert len(slide.title.split()) <= 12 and len(slide.say.split()) >= 10
         assert bool(slide.cell) != bool(slide.lines)
 
@@ -49,6 +49,27 @@ def test_every_lesson_of_the_course_is_shown_but_the_game_which_is_played():
     shown = {slide.notebook for slide in slides.SLIDES}
     course = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in (FOLDER / "course").glob("*.ipynb")}
     assert course - shown == {"course/06-the-game"}
+
+
+def test_a_deck_of_some_lessons_has_their_slides_and_principles():
+    lab = slides.slides_of([1, 2, 3])
+    assert {each.lesson for each in lab} == {0, 1, 2, 3} and len(lab) < len(slides.slides_of())
+    assert lab[0] == slides.SLIDES[0] and lab[-1].lines == tuple(slides.PRINCIPLES[each] for each in (1, 2, 3))
+    every = [each for number in slides.PRINCIPLES for each in slides.slides_of([number]) if each.lesson]
+    assert sorted(every, key=slides.SLIDES.index) == [each for each in slides.SLIDES if each.lesson]
+
+
+def test_a_principle_is_its_lessons():
+    names = {int(path.name[:2]): path for path in (FOLDER / "course").glob("*.ipynb")}
+    assert set(names) == set(slides.PRINCIPLES)
+    for number, line in slides.PRINCIPLES.items():
+        assert line.partition(". ")[0].rstrip(".") in names[number].read_text(encoding="utf-8"), number
+
+
+def test_a_lesson_that_is_not_there_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        slides.main(["3", "11"])
+    assert "lessons=11: give numbers of lessons, 1 to 10" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("slide", [each for each in slides.SLIDES if each.cell], ids=lambda slide: slide.title)
@@ -64,7 +85,7 @@ def test_a_cell_without_a_picture_is_refused():
 
 def test_the_deck_loads_nothing(tmp_path, capsys):
     assert slides.main(["--to", str(tmp_path)]) == 0
-    assert f"{len(slides.SLIDES)} slides" in capsys.readouterr().out
+    assert f"{len(slides.slides_of())} slides" in capsys.readouterr().out
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     loads = Loads(page).loads
     assert len(loads) == len([slide for slide in slides.SLIDES if slide.cell])
@@ -75,7 +96,7 @@ def test_the_deck_loads_nothing(tmp_path, capsys):
 def test_without_reveal_js_it_says_where_it_comes_from(monkeypatch):
     monkeypatch.setattr(slides.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install -e \"\.\[classroom\]\""):
-        slides.deck()
+        slides.deck(slides.slides_of())
 
 
 class TestInABrowser:
@@ -95,7 +116,7 @@ class TestInABrowser:
             page.goto((tmp_path / "index.html").as_uri())
             page.wait_for_function("window.Reveal && Reveal.isReady()")
             SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-            for number, slide in enumerate(slides.SLIDES, 1):
+            for number, slide in enumerate(slides.slides_of(), 1):
                 now = page.locator("section.present")
                 assert slide.title == now.locator("h2").inner_text()
                 box = now.bounding_box()
