@@ -16,6 +16,7 @@ from ..rounded import counted
 from ..series import Series, Trace
 from ..series.bounds import Bounds
 from ..series.check import each_checked
+from ..series.plain import Hidden
 from ..series.reading import functions_listing, source
 from ..series.trace import told
 from ..series.world import raised_in
@@ -177,7 +178,7 @@ class PatchExercise(Exercise):
         try:
             with redirect_stdout(_Nowhere()), bounded(_codes(answer).__contains__):
                 return self._tried(answer, kernel)
-        except OutOfBounds as out:
+        except (OutOfBounds, Hidden) as out:
             return Feedback(self.name, False, str(out))
 
     def _tried(self, answer: type, kernel: Series) -> Feedback:

@@ -20,6 +20,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from typing import TYPE_CHECKING
 
 from .learned import NotAsLearned
+from .plain import Hidden
 from .state import NOT_PRESENT, Picture
 from .travelling import WHAT_TRAVELS, packed
 from .worker import BREAKS, NOT_AS_LEARNED, Answer, Job, Kind, Sent, Stranger, Way, work
@@ -221,6 +222,8 @@ class _Part:
         search = ahead._search
         try:
             answer = self.future.result()
+        except Hidden:  # of one of these states; the search refuses the kernel if it comes to it
+            return False
         except Exception as error:
             ahead._give_up(error)
             return False

@@ -8,14 +8,12 @@ one state to the next is not here: the kernel's own code says that (`lazydestroy
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..kernel import Kernel
-from ..kernel.structs import Answer, DeferredPriv, PvVmToBeDestroyed, Struct, Vcpu
-from ..page import PAGE_SHIFT, Content, Holder, Page, Record, State
+from ..page import PAGE_SHIFT, Content, Holder, Record, State
 from .bounds import Bounds
 from .holding import Holding
+from .plain import Where, attributes_of, frames_of, plain
 from .state import NOT_PRESENT, PARTS, Flags, Frames, Picture, Process, Standing, Uv, Vm
 from .story import KERNEL, PERFORM, Role, Story, failure_in
 
@@ -78,7 +76,7 @@ class Pictures(Holding):
                 pages.append(self.number(record))
             else:
                 pages.append(NOT_PRESENT)
-        where = _Where(machine, places)
+        where = Where(machine, places)
         tasks = machine.tasks
         others_roles = dict.fromkeys((task.index for task in machine.qemu.performing), PERFORM)
         roles = {**others_roles, **roles}
@@ -132,7 +130,7 @@ class Pictures(Holding):
             ),
             tuple(sorted(item for item in machine._injected.items() if item[1])),
             Flags(machine.alive, machine.guest_up, frozenset(machine.old)),
-            _plain({name: value for name, value in vars(machine.kernel).items() if name != "machine"}, where),
+            attributes_of(machine.kernel, where),
         )
         cells = (*map(self.number, parts), *pages)
         return Picture(cells, story, standing, tuple(task.index for task in tasks), len(machine.engine.tasks))
@@ -155,38 +153,18 @@ def _matters(record: Record) -> bool:
     return record.holder != Holder.FREE or record.state != State.NON_SECURE or record.content == Content.PLAINTEXT
 
 
-class _Where(NamedTuple):
-    """Which guest page a frame is; one that is none is told by its record, as frames differ by nothing else."""
-
-    machine: Machine
-    places: dict[int, int]
-
-    def frame(self, pfn: int) -> Hashable:
-        place = self.places.get(pfn)
-        return self.machine.memory.record(pfn) if place is None else place
-
-
-_NAME = itemgetter(0)
-
-
-def _standing(task: Task, role: Role, where: _Where) -> Standing:
-    frames = []
-    generator = task.generator
-    while generator is not None and (frame := getattr(generator, "gi_frame", None)) is not None:
-        # in which order Python tells them depends on when it was asked before
-        values = tuple([(name, _plain(value, where)) for name, value in sorted(frame.f_locals.items(), key=_NAME)])
-        frames.append((generator.gi_code.co_name, frame.f_lasti, values))
-        generator = generator.gi_yieldfrom
+def _standing(task: Task, role: Role, where: Where) -> Standing:
+    frames = frames_of(task.generator, where)
     following = where.machine.engine.next_step(task)
     step = None
     if following is not None:
-        step = following[0].__name__, tuple(_plain(value, where) for value in following[1])
+        step = following[0].__name__, tuple([plain(value, where) for value in following[1]])
     # whether a walk is to stop adds nothing: it is asked again, and follows from `killed` and from what all share
     state, done, pages, working, batch_at, batch, locked, _stop, again, begins = task.position
     position = (state, done, pages, working, batch_at, tuple(map(where.frame, batch)), locked, again, begins)
     killed = where.machine.fatal_signal_pending(task)
     at_end = following is not None and not task.asleep and not working and not batch and done >= pages
-    return Standing(role, _turn(task, where.machine), killed, at_end, tuple(frames), step, position)
+    return Standing(role, _turn(task, where.machine), killed, at_end, frames, step, position)
 
 
 def _turn(task: Task, machine: Machine) -> int:
@@ -195,31 +173,6 @@ def _turn(task: Task, machine: Machine) -> int:
         return 0
     queue = next((lock.waiting for lock in (machine.kvm.lock, machine.mm.mmap_lock) if task.name in lock.waiting), [])
     return queue.index(task.name) + 1 if queue else 1
-
-
-def _plain(value: Any, where: _Where) -> Hashable:
-    """What a variable adds to the state, if it is not a structure of the machine's."""
-    if value is None or isinstance(value, int | str):
-        return value
-    if isinstance(value, Vcpu):
-        return value.vcpu_id
-    if isinstance(value, Struct | Kernel):  # most variables are one of these
-        return None
-    if isinstance(value, DeferredPriv):
-        return value.handle, value.has_mm
-    if isinstance(value, PvVmToBeDestroyed):
-        return "set aside", value.handle
-    if isinstance(value, Answer):
-        return value.r, value.rc, value.rrc
-    if isinstance(value, Page):
-        return where.frame(value.pfn)
-    if isinstance(value, tuple | list):
-        return tuple(_plain(item, where) for item in value)
-    if isinstance(value, set | frozenset):
-        return frozenset(_plain(item, where) for item in value)
-    if isinstance(value, dict):
-        return frozenset((_plain(key, where), _plain(item, where)) for key, item in value.items())
-    return None
 
 
 __all__ = ["PARTS", "Bounds", "Picture", "Pictures", "Story", "failure_in"]

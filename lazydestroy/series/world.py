@@ -21,6 +21,7 @@ from .bounds import Bounds
 from .failures import failure_of
 from .holding import HELD
 from .picture import Pictures
+from .plain import a_part
 from .program import SearchedMachine
 from .state import Picture
 from .story import ENDING, Action, Role, Story, failure_in
@@ -42,6 +43,7 @@ _PACKAGE = str(Path(__file__).parent.parent)
 _EXERCISES = str(Path(_PACKAGE) / "exercises" / "patches")
 
 
+@a_part
 class World:
     """A machine of a few pages, and what can happen to it.
 
