@@ -178,6 +178,7 @@ class Machine(AsyncCommands, Host):
         self.swap_pages = swap_pages
         self.vcpus = vcpus
         self.processes = self.threads = 0
+        self._programs: list[Qemu] = []
         self._raised: list[Interruption] = []
         self._saw = ""
         self.fatal_signals: frozenset[Task] = frozenset()
@@ -185,7 +186,7 @@ class Machine(AsyncCommands, Host):
         self.series = kernel
         self._initialise_ultravisor()
         self.kernel.start()
-        self.qemu = self._start_qemu()
+        self.qemu = self._started()
 
     def _require(self, host_len: int) -> None:
         """Refuse a host that is too large for this computer."""
@@ -199,6 +200,16 @@ class Machine(AsyncCommands, Host):
     def _start_qemu(self) -> Qemu:
         """Start the program that has the VM."""
         return Qemu(self)
+
+    def _started(self) -> Qemu:
+        """Another program with a VM. Those that have exited, and whose VMs are gone, are forgotten."""
+        started = self._start_qemu()
+        self._programs = [*(there for there in self._programs if there.alive or there.kvm.gmap in self.gmaps), started]
+        return started
+
+    def _program_of(self, whose: Kvm | Mm | None) -> Qemu:
+        """The program that has a VM or an address space; the one that is driven if nothing is said."""
+        return next((there for there in self._programs if whose in (there.kvm, there.mm)), self.qemu)
 
     # The process that is driven
 
@@ -256,14 +267,14 @@ class Machine(AsyncCommands, Host):
         """
         self._need(not self.alive, "the process is still there: exit() first")
         self._need(self.kvm.gmap not in self.gmaps, "the process is still exiting: run() first")
-        self.qemu = self._start_qemu()
+        self.qemu = self._started()
 
     def start_another(self) -> Qemu:
         """Start another QEMU, with a VM of its own, beside the one that is there.
 
         What is done by hand is done to the new one from now on. Returns the one before, for `turn_to`.
         """
-        before, self.qemu = self.qemu, self._start_qemu()
+        before, self.qemu = self.qemu, self._started()
         return before
 
     def turn_to(self, process: Process) -> Qemu:
@@ -291,22 +302,35 @@ class Machine(AsyncCommands, Host):
         self.threads += 1
         return self.engine.spawn(flow, CLEAN_UP if self.threads == 1 else f"{CLEAN_UP} {self.threads}")
 
+    def guest_runs(self, kvm: Kvm) -> bool:
+        """Whether the guest of a VM runs."""
+        return self._program_of(kvm).guest_up
+
     def signal(self, name: str, text: str, kvm: Kvm | None = None) -> None:
-        """A signal that ends the process, and with it the VM."""
+        """A signal that ends the process that has a VM, and the VM with it.
+
+        Parameters
+        ----------
+        name, text : str
+            The signal, and why it is sent.
+        kvm : Kvm, optional
+            The VM; None: that of the process that is driven.
+        """
         self.event("signal", f"{name}: {text}")
-        self.kill()
+        self._program_of(kvm).kill()
 
     def addressing_exception(self, kvm: Kvm, gaddr: int) -> None:
-        """KVM injects an addressing exception into the guest: its loader cannot go on."""
+        """KVM injects an addressing exception into the guest of a VM: its loader cannot go on."""
         self.event("addressing exception", f"injected into the guest at {gaddr:#x}: it stops")
-        self.guest_up = False
-        self.qemu.stop_vcpus()
+        qemu = self._program_of(kvm)
+        qemu.guest_up = False
+        qemu.stop_vcpus()
         self.stop_current()
 
-    def out_of_memory(self) -> None:
-        """A page fault found no free page."""
+    def out_of_memory(self, mm: Mm | None = None) -> None:
+        """A page fault found no free page; `mm` is the address space, None that of the process that is driven."""
         self.event("oom", "no page is free for a page fault of the guest")
-        self.kill()
+        self._program_of(mm).kill()
 
     # By hand
 

@@ -12,7 +12,8 @@ import pytest
 
 import lazydestroy as ld
 from lazydestroy import limits
-from lazydestroy.page import Content
+from lazydestroy._core import step, visit
+from lazydestroy.page import Content, Holder
 from lazydestroy.showing import rows_shown
 
 UVC = ld.UVC
@@ -192,6 +193,60 @@ def test_a_process_that_ends_while_you_drive_another_has_ended_when_you_turn_bac
     assert not machine.alive and not machine.guest_up
     with pytest.raises(RuntimeError, match="the process has exited"):
         machine.boot()
+
+
+def two_vms(kernel, protected_twice, **options):
+    """A machine with two guests, of which the first has a page of an old one; and a vCPU that touches it."""
+    machine = ld.Machine("32 KiB", kernel=kernel, low_memory=0, segment_table=0, host_memory="2 MiB", **options)
+    machine.boot()
+    machine.protect()
+    machine.touch(3)
+    machine.reboot()
+    machine.boot()
+    if protected_twice:
+        machine.protect()
+    first = machine.start_another()
+    machine.boot()
+    return machine, first, machine.qemu
+
+
+def touched_by(machine, qemu, page):
+    """A vCPU of a VM touches a page, while another VM is driven."""
+    touch = step(machine.kernel.guest_access, qemu.kvm)
+
+    def touching():
+        yield visit(qemu.mm.guest, page, 1, touch, lock=qemu.mm.mmap_lock)
+
+    task = machine.engine.spawn(touching(), "vCPU of another VM")
+    qemu.vcpu_tasks.append(task)
+    for _ in range(8):
+        if task.alive:
+            machine.step(task)
+    assert not task.alive
+
+
+def test_a_signal_ends_the_process_whose_vcpu_has_touched_the_page_and_no_other():
+    machine, first, second = two_vms(ld.series.v1.without(3), True)
+    touched_by(machine, first, 3)
+    assert machine.events[-1].text.startswith("SIGSEGV: 0x3F")
+    assert (first.alive, first.guest_up) == (False, False) and (second.alive, second.guest_up) == (True, True)
+
+
+def test_an_addressing_exception_stops_the_guest_that_has_touched_the_page_and_no_other():
+    machine, first, second = two_vms(ld.series.v1.without(4), False)
+    touched_by(machine, first, 3)
+    assert machine.events[-1].kind == "addressing exception"
+    assert (first.alive, first.guest_up) == (True, False) and (second.alive, second.guest_up) == (True, True)
+
+
+def test_a_process_that_finds_no_memory_is_killed_and_no_other():
+    machine, first, second = two_vms(ld.series.v1, False)
+    free = [frame for frame in range(len(machine.memory)) if machine.memory.record(frame).holder == Holder.FREE]
+    for frame in free:
+        machine.take(frame, 1, Content.HOST)
+    touched_by(machine, first, 5)
+    assert machine.events[-1].kind == "oom"
+    assert not first.alive and second.alive and second.guest_up
 
 
 def test_machines_with_the_same_ultravisor_check_its_arguments_once(monkeypatch):

@@ -177,7 +177,7 @@ class KernelKvm:
         gaddr = self.guest_address(kvm.gmap, addr)
         if interruption == Interruption.SECURE_STORAGE_ACCESS:
             self.do_secure_storage_access_gmap(kvm, gaddr)
-            if self.machine.guest_up and not page.arch_1 and self.machine.uv.access(page):
+            if self.machine.guest_runs(kvm) and not page.arch_1 and self.machine.uv.access(page):
                 # the handler believes that all is well, and will do so every time
                 self.machine.endless_fault(page)
         elif interruption == Interruption.NON_SECURE_STORAGE_ACCESS:

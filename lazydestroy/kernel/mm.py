@@ -118,7 +118,7 @@ class KernelMm:
         entry = addr >> PAGE_SHIFT
         if self.waits_for_memory and (asked := self.wait_of_task(entry)) is not None:
             # this fault has been here before
-            if not self.memory_was_freed(asked, entry):
+            if not self.memory_was_freed(asked, entry, mm):
                 return
         else:
             machine.engine.charge(machine.costs.fault)
@@ -131,7 +131,7 @@ class KernelMm:
         if pfn is None:
             if swapped is not None:
                 mm.swap[entry] = swapped
-            self.memory_was_freed(self.out_of_memory(), entry)
+            self.memory_was_freed(self.out_of_memory(), entry, mm)
             return
         page = machine.memory.page(pfn)
         if page.state != State.NON_SECURE:
@@ -195,7 +195,7 @@ class KernelMm:
         return 0
         yield
 
-    def memory_was_freed(self: Kernel, asked: Flow, entry: int) -> bool:
+    def memory_was_freed(self: Kernel, asked: Flow, entry: int, mm: Mm) -> bool:
         """Let a page fault ask who has registered a notifier; one that must wait is tried again afterwards.
 
         Returns whether memory was freed: then the fault goes on. If none was, the process is killed.
@@ -206,7 +206,7 @@ class KernelMm:
             ns = next(asked)
         except StopIteration as answer:
             if answer.value <= 0:
-                machine.out_of_memory()
+                machine.out_of_memory(mm)
             return answer.value > 0
         task = machine.engine.current
         assert task is not None, "a page fault that may wait is a task's"
