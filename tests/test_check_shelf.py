@@ -11,9 +11,11 @@ from marks import long_unless
 
 from lazydestroy.series import BUGS, SecureStorageException, Series, check, v1, v1_fixed
 from lazydestroy.series.check import bounds_of
+from lazydestroy.series.holding import Holding
 from lazydestroy.series.search import Search
 from lazydestroy.series.shelf import AT_MOST, Shelf
 from lazydestroy.series.world import World
+from lazydestroy.uvcb import uv_cb_cfs
 
 check_module = import_module("lazydestroy.series.check")
 shelf_module = import_module("lazydestroy.series.shelf")
@@ -134,6 +136,45 @@ def test_a_function_that_was_replaced_is_not_taken_for_the_one_before(shelf, mon
         assert not check(v1_fixed, **SMALL).holds
     again = check(v1_fixed, **SMALL)
     assert again.holds and again.done == 0
+
+
+def test_what_must_hold_is_asked_anew_if_it_is_something_else(shelf, monkeypatch):
+    assert check(v1_fixed, **SMALL).holds
+    with monkeypatch.context() as replaced:
+        replaced.setattr(Holding, "_look", lambda self, picture: "nothing is ever right")
+        assert check(v1_fixed, **SMALL).trace.violation == "nothing is ever right"
+    again = check(v1_fixed, **SMALL)
+    assert again.holds and again.done == 0
+
+
+def paddr_0(**fields):
+    """A control block that names another page than it should."""
+    return uv_cb_cfs(**{**fields, "paddr": 0})
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "other"),
+    [
+        ("kernel.uv", "uv_cb_cfs", paddr_0),
+        ("series.holding", "_flaw_of", lambda record: "nothing is ever right"),
+        ("series.world", "trouble", lambda said, failed: "nothing is ever right"),
+        ("kernel.mm", "SWAP_CLUSTER_MAX", 7),
+        ("host.frames", "counted", str),
+    ],
+)
+def test_a_function_or_a_number_of_a_module_that_was_replaced_is_noticed(module, name, other, shelf, monkeypatch):
+    check(v1_fixed, **SMALL)
+    bounds = bounds_of(v1_fixed, dict(SMALL))
+    with monkeypatch.context() as replaced:
+        replaced.setattr(f"lazydestroy.{module}.{name}", other)
+        assert shelf.take(v1_fixed, bounds) is None
+    assert check(v1_fixed, **SMALL).done == 0
+
+
+def test_a_function_that_the_kernel_calls_gives_another_verdict(shelf, monkeypatch):
+    assert check(v1_fixed, **SMALL).holds
+    monkeypatch.setattr("lazydestroy.kernel.uv.uv_cb_cfs", paddr_0)
+    assert not check(v1_fixed, **SMALL).holds
 
 
 def worlds():

@@ -2,8 +2,9 @@
 
 A search that knows what steps do sees the same states, in the same order, and takes less than half of the time. What is
 kept holds for one kernel and one machine. A layer that is not this package's is never kept: it could look at a variable
-of your notebook that you have changed since. And what is kept no longer counts when the classes that ran have other
-functions than now, for instance because you have replaced one.
+of your notebook that you have changed since. And what is kept no longer counts when the code is another than then, for
+instance because you have replaced a function: of the machine, of what must hold, or of a module that these use. What is
+not noticed is a list or a dict of the package that was changed in place, and a function of another package.
 
 Two threads never share what is kept: a search takes it off the shelf, and puts it back at its end.
 """
@@ -11,10 +12,11 @@ Two threads never share what is kept: a search takes it off the shelf, and puts 
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from ..layers import Layer, Series
+from ..layers import Layer, Series, function_of
 from .bounds import Bounds
 from .following import Following
 from .learned import Learned
@@ -27,7 +29,16 @@ AT_MOST = 4
 MANY = 20_000
 """Things in pictures: a search that has met more is too large to be kept. One in a lesson meets some hundreds."""
 
-_Code = list[tuple[type, dict[str, Any]]]
+
+class _Code(dict[Any, Any]):
+    """What runs: functions and constants, by where they are. It is the same only if each of them is the same object."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Code) or self.keys() != other.keys():
+            return False
+        return all(value is other[key] for key, value in self.items())
+
+    __hash__ = None
 
 
 class _Label(NamedTuple):
@@ -109,15 +120,45 @@ def _label(kernel: Series, bounds: Bounds) -> _Label:
 
 
 def _code(world: World) -> _Code:
-    """The classes whose functions run on a machine, with what is in them."""
+    """What runs on a machine and looks at it: its classes, and all of this package that their functions name."""
     machine = world.machine
     mm, kvm = machine.mm, machine.kvm
-    run = (world, machine, machine.kernel, machine.uv, machine.qemu, mm, mm._context, kvm, kvm.gmap, kvm.pv, *kvm.vcpus)
-    kinds = dict.fromkeys(kind for each in run for kind in type(each).__mro__ if kind not in _PLAIN)
-    return [(kind, dict(vars(kind))) for kind in kinds]
+    parts = machine, machine.kernel, machine.uv, machine.qemu, mm, mm._context, kvm, kvm.gmap, kvm.pv, *kvm.vcpus
+    left: list[type | FunctionType] = [kind for each in (world, world.pictures, *parts) for kind in type(each).__mro__]
+    code, met = _Code(), set(left)
+    while left:
+        each = left.pop()
+        for where, value in _named(each):
+            if code.setdefault(where, value) is value and isinstance(value, type | FunctionType) and value not in met:
+                met.add(value)
+                if value.__module__.partition(".")[0] == _PACKAGE:
+                    left.append(value)
+    return code
+
+
+def _named(each: type | FunctionType) -> Iterator[tuple[Any, Any]]:
+    """What is in a class, or what a function names in its module or in a module that it knows; and where that is."""
+    if isinstance(each, type):
+        if each not in _PLAIN:
+            for name, value in vars(each).items():
+                yield (each, name), value
+                if (function := function_of(each, name)) is not None:
+                    yield (each, name, "function"), function
+        return
+    known, codes = each.__globals__, [each.__code__]
+    for code in codes:
+        codes.extend(inner for inner in code.co_consts if isinstance(inner, CodeType))
+        for name in code.co_names:
+            if name in known:
+                yield (each.__module__, name), known[name]
+                if isinstance(known[name], ModuleType):
+                    there = vars(known[name])
+                    yield from (((known[name], inside), there[inside]) for inside in code.co_names if inside in there)
 
 
 _PLAIN = (object, Layer)
+
+_PACKAGE = __package__.partition(".")[0]
 
 SHELF = Shelf()
 """That of this process."""
