@@ -1,5 +1,6 @@
 """Problems with numbers: what is right is accepted, what is wrong is not, and nobody is told the answer."""
 
+import errno
 import json
 import os
 import pickle
@@ -526,6 +527,19 @@ def test_an_answer_is_judged_even_if_the_file_is_gone_bad(tmp_path):
         assert not ld.exercise("reboot-time", seed=1).check(1)
     assert ld.progress()["reboot-time, seed 1"].tries == 1
     assert file.read_text() == "something else"
+
+
+def test_an_answer_counts_once_though_there_is_no_room_for_it_in_the_file(tmp_path, monkeypatch):
+    ld.progress(file=tmp_path / "mine.json")
+
+    def full(file, tried):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lazydestroy.exercises.session.write_tries", full)
+    for tries in (1, 2):
+        with pytest.warns(UserWarning, match="in this session only: .*No space left"):
+            assert not ld.exercise("reboot-time", seed=1).check(1)
+        assert ld.progress()["reboot-time, seed 1"].tries == tries
 
 
 @pytest.mark.parametrize("file", [5, "", b"mine.json", [], "a\0b", Path(), object(), 1.5])

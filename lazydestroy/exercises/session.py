@@ -91,13 +91,16 @@ class Progress:
         if self.file is None:
             self._count(name, right)
             return
+        counted = False
         try:
             with locked(self.file):
                 self._catch_up(self.file)
                 self._count(name, right)
+                counted = True
                 write_tries(self.file, self._tried)
         except (OSError, ValueError) as error:
-            self._count(name, right)
+            if not counted:
+                self._count(name, right)
             warnings.warn(f"progress is kept in this session only: {error}", stacklevel=2)
 
     def _count(self, name: str, right: bool) -> None:
