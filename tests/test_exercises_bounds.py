@@ -36,6 +36,25 @@ def unchanged():
     assert settings() == before and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+@pytest.mark.parametrize(("takes", "rest"), [(0.05, 0.25), (0.5, 0)])
+def test_a_timer_of_yours_goes_on_and_rings_when_it_was_to(takes, rest):
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(time.monotonic()))
+    began = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 0.3, 60)
+    try:
+        with bounded.bounded(lambda code: False):
+            time.sleep(takes)
+        left, again = signal.getitimer(signal.ITIMER_REAL)
+        assert again == 60 and (rung or 0 < left <= rest)
+        while not rung and time.monotonic() < began + 5:
+            time.sleep(0.01)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(rung) == 1 and rung[0] - began >= max(0.3, takes) - 0.01
+
+
 def returns_never(self, kvm, gaddr):
     while True:
         pass

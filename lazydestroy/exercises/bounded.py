@@ -108,6 +108,8 @@ def _in_time(is_theirs: Callable[[CodeType], bool]) -> Iterator[None]:
     outside = sys._getframe()
     while outside.f_back is not None and outside.f_code.co_filename in _INSIDE:
         outside = outside.f_back
+    left, again = signal.setitimer(signal.ITIMER_REAL, 0)
+    began = time.monotonic()
     before = signal.signal(signal.SIGALRM, _Watch(is_theirs, outside))
     signal.setitimer(signal.ITIMER_REAL, 1, 1)
     try:
@@ -117,6 +119,8 @@ def _in_time(is_theirs: Callable[[CodeType], bool]) -> Iterator[None]:
         if sys.gettrace() is _nothing:
             sys.settrace(None)
         signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)
+        if left:  # the caller's own timer goes on; if it was due meanwhile, it is now
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - began), 1e-6), again)
 
 
 _INSIDE = (__file__, contextlib.__file__)
