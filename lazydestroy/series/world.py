@@ -10,11 +10,11 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..costs import Costs
 from ..layers import Series
+from ..ours import is_answer, is_ours
 from ..page import PAGE_SHIFT, PAGE_SIZE, Holder
 from ..userspace.async_cleanup import HELPER
 from .bounds import Bounds
@@ -38,9 +38,6 @@ Said = tuple[tuple[str, str], ...]
 """What a log would tell of trouble: kinds and texts of events."""
 
 _COSTS = Costs()
-
-_PACKAGE = str(Path(__file__).parent.parent)
-_EXERCISES = str(Path(_PACKAGE) / "exercises" / "patches")
 
 
 @a_part
@@ -338,7 +335,7 @@ class _Calls(list[str]):
 def _is_ours(frame: traceback.FrameSummary) -> bool:
     """Whether it is the kernel's or the machine's code. Answers of exercises are others', wherever they are written."""
     name = frame.filename
-    return not name.endswith((".py", ">")) or (name.startswith(_PACKAGE) and not name.startswith(_EXERCISES))
+    return not name.endswith((".py", ">")) or (is_ours(name) and not is_answer(name))
 
 
 __all__ = ["HELD", "Listener", "Said", "World", "errors_as_findings", "machine_of", "raised_in", "trouble"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ..ours import is_ours
+
 STEPS = 50_000
 """Steps of Python's interpreter that one call may take: a toy needs some hundred."""
-
-_PACKAGE = str(Path(__file__).parent.parent)
 
 
 class Stopped(Exception):
@@ -75,7 +74,7 @@ def _counting() -> Callable[..., Any]:
         return step
 
     def call(frame: FrameType, event: str, argument: object) -> Any:
-        if frame.f_code.co_filename.startswith(_PACKAGE):
+        if is_ours(frame.f_code.co_filename):
             return None
         frame.f_trace_opcodes = True
         return step
@@ -86,7 +85,7 @@ def _counting() -> Callable[..., Any]:
 def _line(error: BaseException) -> str:
     """The last line of the reader's code on the way to an error."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = (frame.line for frame in reversed(frames) if frame.line and not frame.filename.startswith(_PACKAGE))
+    theirs = (frame.line for frame in reversed(frames) if frame.line and not is_ours(frame.filename))
     return next(theirs, None) or ""
 
 
