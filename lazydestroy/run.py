@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -23,7 +23,21 @@ from .uvcb import UVC
 NS = 1_000_000_000
 
 TIMELINE = np.dtype([("start", "i8"), ("end", "i8"), ("actor", "U24"), ("activity", "U40"), ("pages", "i8")])
-"""One stretch of what an actor did: nanoseconds, and pages done in it."""
+"""One stretch of what an actor did: nanoseconds, and pages done in it. Texts are wider where names are longer."""
+
+
+def timeline_table(rows: Sequence[tuple[int, int, str, str, int]]) -> np.ndarray:
+    """Stretches as an array of `TIMELINE`, in which every name stands in full."""
+    widths = {
+        name: max([TIMELINE[name].itemsize // _CHARACTER, *map(len, texts)])
+        for name, texts in (("actor", [row[2] for row in rows]), ("activity", [row[3] for row in rows]))
+    }
+    kinds = [(name, f"U{widths[name]}" if name in widths else TIMELINE[name].str) for name in TIMELINE.names or ()]
+    return np.array(list(rows), np.dtype(kinds))
+
+
+_CHARACTER = np.dtype("U1").itemsize
+
 
 MEMORY = np.dtype(
     [

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._core import Task
-from ..run import MEMORY, TIMELINE
+from ..run import MEMORY, timeline_table
 from ..ultravisor import Interruption
 from ..uvcb import UVC
 from .machine import RAISED
@@ -84,7 +84,7 @@ def timeline_of(tasks: list[Task], samples: np.ndarray, zero: int) -> np.ndarray
             if following is None or not doing:
                 continue
             rows += _stretches(task, start, done, following[0], following[2], doing[-1], samples, zero)
-    table = np.array(rows, TIMELINE) if rows else np.zeros(0, TIMELINE)
+    table = timeline_table(rows)
     return table[np.argsort(table["start"], kind="stable")]
 
 
