@@ -218,7 +218,9 @@ def local(make):
     return Waits
 
 
-@pytest.mark.parametrize("make", [float, Box, lambda number: deque([number]), generator], ids=str)
+@pytest.mark.parametrize(
+    "make", [float, Box, lambda number: deque([number]), generator], ids=["float", "object", "deque", "generator"]
+)
 def test_a_variable_of_a_function_that_waits_is_told_too(make):
     assert "counted" in check(v1.plus(local(make)), pages=1, failures=()).trace.violation
 
