@@ -132,7 +132,10 @@ def test_long_sentences_are_no_habit(root):
 def test_the_core_is_short_enough(root):
     words = " ".join(["word"] * 20)
     lesson = root(text("**Time:** 100 minutes.\n\n" + f"{words}.\n\n" * 1001))
-    assert tool.problems(root.root, [lesson]) == ["the core has 20,023 words, 20,000 at most"]
+    assert tool.problems(root.root, [lesson]) == [
+        "course/01-first.ipynb: it has 20,023 words, 1,900 at most",
+        "the core has 20,023 words, 20,000 at most",
+    ]
 
 
 def test_the_index_is_measured_as_soon_as_it_leads_into_the_course(root):
@@ -140,6 +143,37 @@ def test_the_index_is_measured_as_soon_as_it_leads_into_the_course(root):
     for source, there in (("[1](01.ipynb)", False), ("[1](course/01.ipynb)", True)):
         index.write_text(json.dumps({"cells": [{"cell_type": "markdown", "source": [source]}]}), encoding="utf-8")
         assert (index in tool.lessons(root.root / "notebooks")) == there
+
+
+def test_a_long_exercise_takes_what_its_own_notebook_says(root):
+    own = root.root / "notebooks" / "exercises" / "release" / "write-the-patch" / "patch-6.ipynb"
+    own.parent.mkdir(parents=True)
+    own.write_text(json.dumps({"cells": [{"source": ["**Time:** 20 minutes."]}]}), encoding="utf-8")
+    task = '`ld.exercise("patch-6")` has the task.'
+    head = "# T\n\n**Time:** 5 minutes to read, {} with its exercises."
+    said = root(text(head.format(20)), text(f"**★★★ Write patch 6** (20 minutes). {task}"))
+    assert (said.long, said.own, said.minutes) == ((20,), {"patch-6": 20}, (5, 20))
+    assert list(tool.breaches(said)) == []
+    other = root(text(head.format(30)), text(f"**★★★ Write patch 6** (30 minutes). {task}"))
+    assert "its exercise patch-6 takes 20 minutes" in next(tool.breaches(other))
+    unsaid = root(text(head.format(60)), text(f"**★★★ Write patch 6.** {task}"))
+    assert unsaid.minutes[1] == 60 and "should say how long it takes" in next(tool.breaches(unsaid))
+
+
+def test_the_index_says_what_the_whole_course_takes(root):
+    quiz = root.root / "lazydestroy" / "quizzes" / "first.toml"
+    asked = "".join(f'[[questions]]\nquestion = "{number}?"\nanswers = []\n' for number in range(12))
+    quiz.write_text(asked, encoding="utf-8")
+    lesson = (text("# T\n\n**Time:** 5 minutes to read, 155 with its exercises."), ("code", 'ld.quiz("first")'))
+    root(*lesson, text("**★★★ Write it** (150 minutes)."))
+    index = root.root / "notebooks" / "index.ipynb"
+    old = "[1](course/01-first.ipynb): 9 hours to read, 9½ with its exercises, and 5 minutes for the quizzes."
+    cells = [{"cell_type": "markdown", "source": [old]}]
+    index.write_text(json.dumps({"cells": cells}, ensure_ascii=False), encoding="utf-8")
+    assert tool.main(["--root", str(root.root)]) == 1
+    assert tool.main(["--write", "--root", str(root.root)]) == 0
+    said = json.loads(index.read_text(encoding="utf-8"))["cells"][0]["source"][0]
+    assert said == "[1](course/01-first.ipynb): 0 hours to read, 2½ with its exercises, and 10 minutes for the quizzes."
 
 
 def test_a_table_and_what_to_look_at_is_printed(root, capsys):

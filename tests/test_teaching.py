@@ -64,24 +64,30 @@ def test_the_sessions_are_those_of_the_courses_folder_and_cover_the_course():
     assert [name for session in sessions() for name in session] == in_order
 
 
+def homework(session: int, lesson: lessons.Lesson) -> int:
+    """Minutes of a lesson's exercises that are due when the session begins: they were handed out."""
+    due = [Path(name).name for each in course.HANDOUTS if each.due == session for name in each.notebooks]
+    return sum(minutes for name, minutes in lesson.own.items() if name in due)
+
+
+def in_class(session: int, lesson: lessons.Lesson) -> int:
+    """Minutes of a lesson in class, with its exercises."""
+    return (lesson.minutes[1] or lesson.minutes[0]) - homework(session, lesson)
+
+
 def test_a_session_has_time_for_its_lessons_and_their_exercises():
-    """But for those of an hour, which are handed out."""
-    for session in sessions():
-        found = [measured(name) for name in session]
-        hours = sum(stars == 3 for each in found for stars in each.stars)
-        minutes = sum(each.minutes[1] or each.minutes[0] for each in found) - 60 * hours
-        assert minutes <= CLASS_MINUTES - 10, session
+    """But for those that were handed out."""
+    for number, session in enumerate(sessions(), 1):
+        assert sum(in_class(number, measured(name)) for name in session) <= CLASS_MINUTES - 10, session
 
 
-def test_a_session_without_an_hour_that_was_homework_says_its_minutes():
-    """A sum of what each lesson takes, with its exercises and without that hour."""
+def test_a_session_after_homework_on_its_lesson_says_its_minutes():
+    """A sum of what each lesson takes, with its exercises but without the homework."""
     said = 0
-    for row in plan(1)[1:]:
+    for number, row in enumerate(plan(1)[1:], 1):
         found = [measured(each["file"]) for each in LESSON.finditer(row[2])]
-        hours = [sum(stars == 3 for stars in each.stars) for each in found]
-        minutes = [str((each.minutes[1] or each.minutes[0]) - 60 * out) for each, out in zip(found, hours, strict=True)]
-        if any(hours):
-            assert f"{' + '.join(minutes)} minutes" in row[3]
+        if any(homework(number, each) for each in found):
+            assert f"{' + '.join(str(in_class(number, each)) for each in found)} minutes" in row[3]
             said += 1
     assert said == 1
 

@@ -4,8 +4,10 @@
     python -m tools.lessons --write    write the measured minutes into the lessons, too
 
 A lesson says in its first cell how long it takes: ``**Time:** 15 minutes to read, 40 with its exercises.`` That is
-measured: 200 words a minute, half a minute for a code cell, one for a prediction; and for an exercise, by its stars, 2,
-10 or 60 minutes. Both figures are rounded to five minutes. An exercise begins a line with its stars: ``**★ Swap.**``
+measured: 200 words a minute, half a minute for a code cell, one for a prediction; and for an exercise, by its stars, 2
+or 10 minutes. Both figures are rounded to five minutes. An exercise begins a line with its stars: ``**★ Swap.**`` One
+with three stars says how long it takes, ``**★★★ Write patch 6** (20 minutes)``: as long as its own notebook says. The
+index says what the whole course takes, and its quizzes, a minute a question.
 
 Words are those of the text, without code. What is folded, such as a solution, counts with the exercises. A sentence has
 35 words at most and 20 on average. The exercises, the questions of quizzes and the sentences that the package prints
@@ -36,9 +38,12 @@ TIMED = (CORE, "side", "reviewers")
 WORDS_A_MINUTE = 200
 MINUTES_A_CELL = 0.5
 MINUTES_A_PREDICTION = 1.0
+MINUTES_A_QUESTION = 1
 MINUTES_BY_STARS = {1: 2, 2: 10, 3: 60}
+"""Three stars: unless it says how long."""
 ROUNDED_TO = 5
 CORE_WORDS_MAX = 20_000
+LESSON_WORDS_MAX = 1_900
 SENTENCE_MAX = 35
 SENTENCE_MEAN_MAX = 20
 
@@ -66,7 +71,16 @@ DOUBTFUL = r"somebody|everybody|nobody|whoever|whom|thereby|hence|upon|is to be|
 """Words to look at: there may be an actor who has a name."""
 
 TIME = re.compile(r"\*\*Time:\*\* (?P<read>\d+) minutes?(?: to read, (?P<all>\d+) with (?:its|the) exercises)?\.")
-STARS = re.compile(r"^[\s>#*\-\d.]*(?P<stars>★{1,3})(?!★)", re.MULTILINE)
+CORE_TIME = re.compile(
+    r"(?P<read>[\d½]+) hours to read, (?P<all>[\d½]+) with its exercises, and (?P<quizzes>\d+) minutes for the quizzes"
+)
+STARS = re.compile(
+    r"^[\s>#*\-\d.]*(?P<stars>★{1,3})(?!★)(?:[^\n(]*\((?P<minutes>\d+) minutes\))?",
+    re.MULTILINE,
+)
+NOTEBOOK_TIME = re.compile(r"\*\*Time:\*\* (?P<minutes>\d+) minutes")
+EXERCISE = re.compile(r'ld\.exercise\("(?P<name>[\w-]+)"')
+QUIZ = re.compile(r'ld\.quiz\("(?P<name>[\w-]+)"')
 PREDICTION = re.compile(r"\bpredict\(")
 WHY = "What happened, and why? (Choose first.)"
 """What the text about a prediction's outcome is folded under, so that no answer stands below its question."""
@@ -89,6 +103,12 @@ class Lesson:
         Code cells, without the predictions; predictions.
     stars : tuple of int
         Of each exercise.
+    long : tuple of (int or None)
+        Minutes that it says of each exercise with three stars.
+    own : mapping of str to int
+        Its exercises that have a notebook of their own, and the minutes which that says.
+    questions : int
+        Of its quiz.
     stated : tuple of (int or None)
         Minutes that it says: to read, with exercises.
     sentences : tuple of str
@@ -100,6 +120,9 @@ class Lesson:
     cells: int
     predictions: int
     stars: tuple[int, ...]
+    long: tuple[int | None, ...]
+    own: Mapping[str, int]
+    questions: int
     stated: tuple[int | None, int | None]
     sentences: tuple[str, ...]
 
@@ -112,7 +135,8 @@ class Lesson:
     @property
     def minutes(self) -> tuple[int, int | None]:
         """What it should say: minutes to read, with exercises if there are any."""
-        exercises = sum(MINUTES_BY_STARS[stars] for stars in self.stars) + self.folded / WORDS_A_MINUTE
+        by_stars = sum(MINUTES_BY_STARS[stars] for stars in self.stars if stars < 3)
+        exercises = by_stars + sum(each or MINUTES_BY_STARS[3] for each in self.long) + self.folded / WORDS_A_MINUTE
         return rounded(self.reading), rounded(self.reading + exercises) if self.stars else None
 
     @property
@@ -163,16 +187,34 @@ def measure(path: Path, folder: Path) -> Lesson:
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     predictions = sum(bool(PREDICTION.search(source)) for source in code)
     stated = TIME.search(texts[0]) if texts else None
+    exercises = [found for text in texts for found in STARS.finditer(FOLD.sub("", text))]
+    everything = "\n".join(texts + code)
     return Lesson(
         name=path.relative_to(folder).as_posix(),
         words=sum(len(words_of(prose(text))) for text in texts),
         folded=sum(len(words_of(prose(fold))) for text in texts for fold in FOLD.findall(text)),
         cells=len(code) - predictions,
         predictions=predictions,
-        stars=tuple(len(found["stars"]) for text in texts for found in STARS.finditer(FOLD.sub("", text))),
+        stars=tuple(len(found["stars"]) for found in exercises),
+        long=tuple(int(each["minutes"]) if each["minutes"] else None for each in exercises if len(each["stars"]) == 3),
+        own=dict(own_minutes({found["name"] for found in EXERCISE.finditer(everything)}, folder)),
+        questions=sum(questions_of(found["name"], folder.parent) for found in QUIZ.finditer(everything)),
         stated=(int(stated["read"]), int(stated["all"]) if stated["all"] else None) if stated else (None, None),
         sentences=tuple(sentence for text in texts for sentence in sentences_of(text)),
     )
+
+
+def own_minutes(names: set[str], folder: Path) -> Iterator[tuple[str, int]]:
+    """Exercises that have a notebook of their own, with the minutes that it says."""
+    for path in sorted((folder / "exercises" / "release").rglob("*.ipynb")):
+        if path.stem in names and (said := NOTEBOOK_TIME.search(path.read_text(encoding="utf-8"))):
+            yield path.stem, int(said["minutes"])
+
+
+def questions_of(quiz: str, root: Path) -> int:
+    """How many questions a quiz has."""
+    path = root / "lazydestroy" / "quizzes" / f"{quiz}.toml"
+    return len(tomllib.loads(path.read_text(encoding="utf-8"))["questions"]) if path.exists() else 0
 
 
 def lessons(folder: Path) -> list[Path]:
@@ -203,6 +245,13 @@ def breaches(lesson: Lesson) -> Iterator[str]:
         reading, everything = lesson.minutes
         wanted = f"{reading} minutes" + (f" to read, {everything} with its exercises" if everything else "")
         yield f"its first cell should say **Time:** {wanted}. (python -m tools.lessons --write writes that)"
+    if None in lesson.long:
+        yield "an exercise with three stars should say how long it takes: **★★★ Write it** (20 minutes)"
+    for name, minutes in lesson.own.items():
+        if lesson.name.split("/")[0] in TIMED and minutes not in lesson.long:
+            yield f"its exercise {name} takes {minutes} minutes, by its own notebook: **★★★ …** ({minutes} minutes)"
+    if lesson.name.startswith(f"{CORE}/") and lesson.words > LESSON_WORDS_MAX:
+        yield f"it has {lesson.words:,} words, {LESSON_WORDS_MAX:,} at most"
     lengths = lesson.lengths
     if lengths and sum(lengths) / len(lengths) > SENTENCE_MEAN_MAX:
         yield f"its sentences have {sum(lengths) / len(lengths):.1f} words on average, {SENTENCE_MEAN_MAX} at most"
@@ -235,13 +284,42 @@ def table(measured: list[Lesson]) -> str:
         stars = " ".join("★" * stars for stars in lesson.stars) or "-"
         numbers = (reading, everything or "-", lesson.words, lesson.cells, lesson.predictions, stars)
         rows.append((lesson.name, *map(str, numbers), str(max(lesson.lengths, default=0)), str(len(doubtful(lesson)))))
-    core = [lesson for lesson in measured if lesson.name.startswith(f"{CORE}/")]
-    reading = sum(lesson.minutes[0] for lesson in core)
-    everything = sum(lesson.minutes[1] or lesson.minutes[0] for lesson in core)
-    rows.append(("the core", str(reading), str(everything), str(sum(each.words for each in core)), *[""] * 5))
+    reading, everything = core_minutes(measured)
+    words = sum(each.words for each in core_of(measured))
+    rows.append(("the core", str(reading), str(everything), str(words), *[""] * 5))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [f"{row[0]:<{widths[0]}}  " + "  ".join(map(str.rjust, row[1:], widths[1:])) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def core_of(measured: list[Lesson]) -> list[Lesson]:
+    """The lessons of the course."""
+    return [lesson for lesson in measured if lesson.name.startswith(f"{CORE}/")]
+
+
+def core_minutes(measured: list[Lesson]) -> tuple[int, int]:
+    """Minutes of the course: to read, with exercises."""
+    core = core_of(measured)
+    return sum(each.minutes[0] for each in core), sum(each.minutes[1] or each.minutes[0] for each in core)
+
+
+def core_time(measured: list[Lesson]) -> str:
+    """What the index should say of the course's time."""
+    reading, everything = (hours(minutes) for minutes in core_minutes(measured))
+    quizzes = rounded(sum(each.questions for each in core_of(measured)) * MINUTES_A_QUESTION)
+    return f"{reading} hours to read, {everything} with its exercises, and {quizzes} minutes for the quizzes"
+
+
+def hours(minutes: int) -> str:
+    """Hours, rounded to halves."""
+    whole, half = divmod(round(minutes / 30), 2)
+    return f"{whole}{'½' if half else ''}"
+
+
+def write_core_time(path: Path, measured: list[Lesson]) -> None:
+    """Write the course's time into the index."""
+    text = path.read_text(encoding="utf-8")
+    path.write_text(CORE_TIME.sub(core_time(measured), text, count=1), encoding="utf-8")
 
 
 def write_minutes(path: Path, lesson: Lesson) -> None:
@@ -255,6 +333,9 @@ def write_minutes(path: Path, lesson: Lesson) -> None:
 def problems(root: Path, measured: list[Lesson]) -> list[str]:
     """All rules that are broken, each with the file."""
     found = [f"{lesson.name}: {breach}" for lesson in measured for breach in breaches(lesson)]
+    index = root / "notebooks" / "index.ipynb"
+    if index.exists() and core_of(measured) and core_time(measured) not in index.read_text(encoding="utf-8"):
+        found.append(f"index.ipynb: it should say {core_time(measured)}. (python -m tools.lessons --write writes that)")
     for path in sorted((root / "lazydestroy" / "quizzes").glob("*.toml")):
         texts = texts_of(tomllib.loads(path.read_text(encoding="utf-8")))
         sentences = tuple(sentence for text in texts for sentence in sentences_of(text))
@@ -284,6 +365,9 @@ def main(arguments: list[str] | None = None) -> int:
             if path.parent.name in TIMED:
                 write_minutes(path, measure(path, folder))
     measured = [measure(path, folder) for path in paths]
+    if given.write and (folder / "index.ipynb") in paths:
+        write_core_time(folder / "index.ipynb", measured)
+        measured[0] = measure(folder / "index.ipynb", folder)
     print(table(measured))
     if given.look:
         print(*(f"\n{lesson.name}: {sentence}" for lesson in measured for sentence in doubtful(lesson)), sep="")
