@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 
 import pytest
 from wrong_toys import WRONG, Books, Handlers
@@ -168,6 +169,11 @@ def test_the_old_kernel_needs_all_three_patches():
     for without, method in (("on_3f", "on_3f"), ("on_3d", "on_3d"), ("on_3e", "on_3e")):
         kernel = type("Without", (Patched,), {without: getattr(MyHost, without)})
         assert check(kernel).exercise == f"toy {method}"
+
+
+def test_the_old_kernel_is_not_told_the_answer_of_the_next_exercise():
+    found = check(MyHost)
+    assert found.hints and not [hint for hint in found.hints if re.search("export|destroy|import", hint)]
 
 
 def test_what_is_right_and_costs_more_is_said():
