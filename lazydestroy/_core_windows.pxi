@@ -133,8 +133,10 @@ cdef int64_t bulk(EngineState *e, Actor *t, int64_t limit, int64_t most) noexcep
         t.clock += run * a.ns
     elif a.effect == GATHERED:
         # whole batches only: gather, let the lock go, work the batch off
-        if t.batch_n or most < t.batch or chain(e, t, t.row_each, a.after, pfn, &b) != STEPPED or b.effect:
+        if a.guarded or t.batch_n or most < t.batch:
             return 0
+        if chain(e, t, t.row_each, a.after, pfn, &b) != STEPPED or b.effect or b.guarded:
+            return 0            # a guarded step may find another situation where the batch is worked off
         m = that_begin_before(limit, t.clock, t.batch * a.ns + (t.batch - 1) * b.ns + b.lead, t.batch * (a.ns + b.ns))
         m = min(m, most // t.batch)
         if t.stop:
@@ -259,6 +261,12 @@ cdef void keep_apart(Region *a, Region *b) noexcept nogil:
         a.length = min(a.length, a.begin - b.high)
 
 
+cdef inline int chain_alone(EngineState *e, Actor *t, int row, int cls, int64_t pfn, Chain *c) noexcept nogil:
+    """As `chain`, for a page that a task works on while others do not act: BLOCKED, too, if they would notice."""
+    cdef int code = chain(e, t, row, cls, pfn, c)
+    return BLOCKED if code == STEPPED and (c.guarded or c.effect > GATHERED) else code
+
+
 cdef int time_region(EngineState *e, Region *r) noexcept nogil:
     """Make sure that all steps in a region are in the table, and find out how long it lasts at least."""
     cdef Actor *t = r.actor
@@ -284,22 +292,16 @@ cdef int time_region(EngineState *e, Region *r) noexcept nogil:
         pfn = r.begin - i if down else r.begin + i
         cls = e.m.cls[pfn]
         if r.equal or gather_ns[cls] < 0:
-            code = chain(e, t, t.row0, cls, pfn, &a)
+            code = chain_alone(e, t, t.row0, cls, pfn, &a)
             if code != STEPPED:
                 return code
-            if a.guarded:
-                return BLOCKED
             each_ns[cls] = 0
             if a.effect == GATHERED:
-                code = chain(e, t, t.row_each, a.after, pfn, &b)
+                code = chain_alone(e, t, t.row_each, a.after, pfn, &b)
                 if code != STEPPED:
                     return code
-                if b.guarded:
-                    return BLOCKED
                 each_ns[cls] = b.ns
                 most = max(most, b.ns)
-            elif a.effect != NOTHING:
-                return BLOCKED
             gather_ns[cls] = a.ns
         run = 1 if not r.equal or i < r.lead else r.length - i
         ns += run * gather_ns[cls]
@@ -313,12 +315,12 @@ cdef int time_region(EngineState *e, Region *r) noexcept nogil:
         pfn = t.pages[i]
         cls = e.m.cls[pfn]
         if t.working and i == t.batch_i and t.row != t.row_each:
-            code = chain(e, t, t.row, cls, pfn, &b)
+            code = chain_alone(e, t, t.row, cls, pfn, &b)
             if code != STEPPED:
                 return code
             continue
         if each_ns[cls] < 0:
-            code = chain(e, t, t.row_each, cls, pfn, &b)
+            code = chain_alone(e, t, t.row_each, cls, pfn, &b)
             if code != STEPPED:
                 return code
             each_ns[cls] = b.ns
@@ -326,7 +328,7 @@ cdef int time_region(EngineState *e, Region *r) noexcept nogil:
             r.ends += each_ns[cls]      # before it gathers any other
     if not t.working and t.row != t.row0:
         pfn = position(e, t)
-        code = chain(e, t, t.row, e.m.cls[pfn], pfn, &b)
+        code = chain_alone(e, t, t.row, e.m.cls[pfn], pfn, &b)
         if code != STEPPED:
             return code
     pfn = r.begin - r.length + 1 if down else r.begin + r.length - 1

@@ -987,6 +987,28 @@ def test_steps_whose_variants_the_table_has_no_room_for_are_run_each_time(asks):
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("asks", ["who gathers", "who works off", "both"])
+@pytest.mark.parametrize("batch", [4, 32, 300])
+def test_a_walk_notices_when_what_it_frees_is_enough(asks, batch):
+    found = []
+    for options in ({}, {"windows": False}, {"tabled": False}):
+        memory = memory_of(*[1] * 2000, *[0] * 64)
+        table, engine = Table(memory, 1, 0, 2000), Engine(memory, reserve=1000, **options)
+
+        def gathering(page, gaddr):
+            engine.charge(100 if asks != "who works off" and memory.low(engine.reserve) else 10)
+            engine.gather(page)
+
+        def working_off(page):
+            engine.charge(50 if asks != "who gathers" and memory.low(engine.reserve) else 5)
+            page.update(holder=Holder.FREE, refs=0, mm=0)
+
+        task = engine.spawn(one(walk(table, 0, 2000, gathering, each=working_off, batch=batch)), "walker")
+        engine.run()
+        found.append((task.clock, engine.steps_done, memory.free))
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_step_that_leads_to_another_one_each_time_never_fills_the_table():
     for tabled in (True, False):
         memory, table = used_table(1200)
