@@ -464,13 +464,19 @@ cdef class Engine:
         cdef Task task
         self.moves = self.memory.moves
         for task in self.live:
-            if task.loop is not None and task.loop.table is not None:
-                self.look_up(&task.a, task.loop.table)
+            if task.loop is not None:
+                self.look_up(task)
                 if task.a.source == AT_RANDOM and task.a.pfn >= 0:
-                    task.a.pfn = task.loop.table.at(task.a.first + permuted(&task.a, task.a.k))
+                    task.a.pfn = task.table.at(task.a.first + permuted(&task.a, task.a.k))
 
-    cdef look_up(self, Actor *a, Table table):
-        a.base, a.moved, a.behind, a.entries = table.base, table.moved, table.behind, table.pages
+    cdef look_up(self, Task task):
+        """Note what the entries of the table that a loop is in point to, if it is over guest pages."""
+        cdef Actor *a = &task.a
+        cdef Table table = task.table
+        if table is None:
+            a.moved = a.behind = NULL
+        else:
+            a.base, a.moved, a.behind, a.entries = table.base, table.moved, table.behind, table.pages
 
     cdef renumber(self):
         """Give away the rows of steps that no loop is in."""
@@ -506,7 +512,7 @@ cdef class Engine:
         cdef Recording recording = Recording(pfn)
         _, _, guest, recording.gathers, recording.deferred = self.steps[row]
         if guest:
-            recording.table, recording.g = task.loop.table, guest_page(&task.a, pfn)
+            recording.table, recording.g = task.table, guest_page(&task.a, pfn)
         before = memory.records_[cls]
         memory.scratch = {pfn: before}
         memory.scratch_free = 0
@@ -643,15 +649,18 @@ cdef class Engine:
     cdef enter(self, Task task, Loop loop):
         """Begin a loop."""
         cdef Actor *a = &task.a
+        cdef Table table
         cdef int i
-        if (loop.table is not None and loop.table.memory is not self.memory) or (
-                loop.deferred is not None and loop.deferred.memory is not self.memory):
+        foreign = loop.deferred is not None and loop.deferred.memory is not self.memory
+        for table in (loop.table, *loop.beyond):
+            foreign = foreign or (table is not None and table.memory is not self.memory)
+        if foreign:
             raise ValueError(f"{task.name} yielded a loop over pages of another memory")
         if loop.source == FROM_LIST and loop.deferred.s.under:
             raise RuntimeError(f"{task.name} tries to empty a list that another task is emptying")
         if len(self.steps) + 3 > ROWS:
             self.forget()
-        task.loop = loop
+        task.loop, task.table, task.beyond = loop, loop.table, loop.beyond
         settle(a)
         forget_chains(a)
         a.state = LOOPING
@@ -667,10 +676,7 @@ cdef class Engine:
         a.last_class = -1
         a.lock = &loop.lock.s if loop.lock is not None else NULL
         a.deferred = &loop.deferred.s if loop.deferred is not None else NULL
-        if loop.table is not None:
-            self.look_up(a, loop.table)
-        else:
-            a.moved = a.behind = NULL
+        self.look_up(task)
         if loop.each is not None:
             a.row_each = self.row_of(loop.each, False, gathers, loop.deferred)
             free(a.pages)
@@ -701,12 +707,10 @@ cdef class Engine:
 
     cdef cross_seam(self, Task task):
         """Go on in the next table of a walk; the batch and the lock stay as they are."""
-        cdef Loop loop = task.loop
-        cdef Table table = loop.beyond[0]
-        loop.table, loop.beyond = table, loop.beyond[1:]
-        task.a.more = bool(loop.beyond)
-        task.a.base, task.a.moved = table.base, table.moved
-        task.a.first, task.a.k, task.a.n = 0, 0, table.pages
+        task.table, task.beyond = task.beyond[0], task.beyond[1:]
+        task.a.more = bool(task.beyond)
+        self.look_up(task)
+        task.a.first, task.a.k, task.a.n = 0, 0, task.table.pages
 
     cdef finish_loop(self, Task task, bint exhausted=False):
         """A loop has come to its end: the generator is resumed with the number of pages done."""

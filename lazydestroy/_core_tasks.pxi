@@ -89,6 +89,9 @@ cdef class Loop:
     cdef int64_t first, n, batch, rate
     cdef uint64_t seed
 
+    def __cinit__(self):
+        self.beyond = ()
+
     def __repr__(self):
         return f"<Loop over {self.n} pages>"
 
@@ -182,6 +185,9 @@ def walk(Table table not None, first, pages, function, each=None, batch=0, Lock 
     """
     cdef Loop loop = visit(table, first, pages, function, "sequential", 0, lock)
     loop.beyond = tuple(beyond)
+    for other in loop.beyond:
+        if not isinstance(other, Table):
+            raise TypeError(f"beyond={beyond!r}: {other!r} is no Table")
     if each is not None:
         if not 1 <= batch <= MOST_GATHERED:
             raise ValueError(f"batch={batch}: a batch has from 1 to {MOST_GATHERED} pages")
@@ -244,6 +250,8 @@ cdef class Task:
     cdef bint retry             # asleep in the middle of a loop
     cdef readonly Signal finished
     cdef Loop loop
+    cdef Table table            # the one that the loop is in
+    cdef tuple beyond           # those that it goes on in
 
     def __cinit__(self):
         self.a.last_class = -1

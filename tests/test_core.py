@@ -903,6 +903,41 @@ def test_a_batch_goes_on_across_the_seam_of_two_tables(pages, engine_options):
     assert (task.done, task.clock, lock.taken) == (sum(pages), 11 * sum(pages), -(-sum(pages) // 4))
 
 
+@pytest.mark.parametrize("engine_options", [{}, {"windows": False}, {"tabled": False}])
+def test_behind_a_seam_the_entries_of_the_next_table_move(engine_options):
+    memory = Memory(64)
+    memory.change(lambda record: USED, 0, 8)
+    first, second = Table(memory, 1, 0, 8), Table(memory, 2, 8, 8)
+    second.point(0, 40)
+    memory.change(lambda record: Record(refs=1, holder=Holder.OTHER), 8, 8)
+    engine = Engine(memory, **engine_options)
+
+    def faulting(page, gaddr):
+        engine.charge(10)
+        if page.holder != Holder.MAPPED:
+            pfn = memory.allocate(prefer=second.slot(gaddr >> 12))
+            second.point(gaddr >> 12, pfn)
+            memory.page(pfn).update(holder=Holder.MAPPED, mm=2, refs=1)
+
+    engine.spawn(one(walk(first, 0, 8, faulting, beyond=[second])), "walker")
+    engine.run()
+    assert [second.frame(g) for g in range(8)] == [40, *range(16, 23)]
+
+
+@pytest.mark.parametrize("engine_options", [{}, {"windows": False}, {"tabled": False}])
+def test_a_loop_can_be_done_again_from_its_first_table_on(engine_options):
+    memory = memory_of(*[1] * 300)
+    engine = Engine(memory, **engine_options)
+
+    def counting(page, gaddr):
+        page.content_of += 1
+
+    loop = walk(Table(memory, 1, 0, 200), 0, 200, counting, beyond=[Table(memory, 1, 200, 70)])
+    task = engine.spawn(one(loop, loop), "walker")
+    engine.run()
+    assert (kinds_of(memory), task.done) == ([3] * 270 + [1] * 30, 540)
+
+
 def test_the_dead_hold_no_locks_and_wait_for_none():
     engine, lock = Engine(Memory(1)), Lock("L")
     holder = engine.spawn(one(lock.write(), 1000), "holder")
@@ -1441,6 +1476,7 @@ def test_a_run_of_frames_has_a_size_and_a_step():
         lambda engine: DeferredList(None, 1),
         lambda engine: visit(None, 0, 0, print),
         lambda engine: walk(None, 0, 0, print),
+        lambda engine: walk(Table(engine.memory, 1, 0, 1), 0, 1, print, beyond=[None]),
         lambda engine: empty_list(None, print, print),
         lambda engine: engine.kill(None),
         lambda engine: engine.set(None),
@@ -1482,7 +1518,13 @@ def test_another_engines_tasks_and_loops_are_refused():
         with pytest.raises(ValueError, match="stranger.* is no task of this engine"):
             call(task)
     large = Memory(1 << 16)
-    for loop in (visit(Table(large, 1, 60_000, 5), 0, 5, print), empty_list(DeferredList(large, 3), print, print)):
+    far, near = Table(large, 1, 60_000, 5), Table(memory, 1, 0, 2)
+    for loop in (
+        visit(far, 0, 5, print),
+        walk(near, 0, 2, print, beyond=[near, far]),
+        walk(near, 0, 2, print, deferred=DeferredList(large, 3)),
+        empty_list(DeferredList(large, 3), print, print),
+    ):
         engine = Engine(memory)
         engine.spawn(one(loop), "task")
         with pytest.raises(ValueError, match="task yielded a loop over pages of another memory"):
