@@ -133,7 +133,7 @@ cdef extern from *:
 cdef enum:
     CLASSES = 256
     ROWS = 512
-    MOVES = 32              # tabled steps that give a guest page another frame
+    GIFTS = 32              # what tabled steps make of a free frame: list pages, and what gets behind guest pages
     VARIANTS = 6            # what a guarded step may ask: room in the list page (2) x free memory (low, near, plenty)
     NEAR = 16               # free pages this close to the reserve are not tabled: the step itself may cross it
     RECENT = 64             # frames freed last, handed out first
@@ -214,7 +214,7 @@ cdef struct Entry:
     uint8_t effect
     uint8_t locks           # takes the lock for reading
     int8_t freed            # change in the number of free pages
-    uint8_t move            # MOVED: which of the engine's moves
+    uint8_t gift            # NEW_LIST, MOVED: what becomes of the free frame, see `EngineState.gifts`
 
 
 # The state that the inner loops work on; each struct belongs to the class of the same name.

@@ -113,7 +113,7 @@ cdef class Engine:
     cdef int64_t turns          # how often a generator was resumed, or a step asked for
     cdef Standing standing
     cdef int64_t pending
-    cdef dict list_page_fields
+    cdef dict list_pages        # number of a gift that is a list page -> the fields that are set
     cdef object gathered
     cdef bint leaving
     cdef int64_t left_at
@@ -126,7 +126,7 @@ cdef class Engine:
         self.memory = memory
         self.tabled, self.windows = tabled, windows and tabled
         self.tasks, self.live, self.steps = [], [], []
-        self.rows, self.entry_calls = {}, {}
+        self.rows, self.entry_calls, self.list_pages = {}, {}, {}
         self.context, self.moves = memory.context, memory.moves
         self.s.m = &memory.s
         self.s.reserve = reserve
@@ -134,7 +134,6 @@ cdef class Engine:
         self.s.give_frame = give_frame
         self.s.sample_every = self.s.sample_next = self.s.film_next = FOREVER
         memset(self.s.variant, 0xff, sizeof(self.s.variant))
-        memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
 
     def __dealloc__(self):
         free(self.s.table)
@@ -243,8 +242,8 @@ cdef class Engine:
         if memory.low(self.s.reserve):
             return None
         if memory.scratch is not None:
-            if memory.scratch_free > 0:
-                raise NotTabled("a step that frees a page and allocates one")
+            if memory.scratch_free > 0 or memory.recording.list_page is not None:
+                raise NotTabled("a step that frees a page and allocates one, or allocates two")
             memory.recording.list_page = fields
             return _ListPage()
         pfn = self.s.spare if self.s.spare >= 0 and memory.s.holder[memory.s.cls[self.s.spare]] == 0 else (
@@ -442,8 +441,8 @@ cdef class Engine:
             task.a.last_class = -1
             forget_chains(&task.a)
         self.entry_calls.clear()
-        self.s.moves_n = 0
-        memset(self.s.list_page_class, 0xff, sizeof(self.s.list_page_class))
+        self.s.gifts_n = 0
+        self.list_pages.clear()
         self.context = self.memory.context
         if len(self.steps) > ROWS // 2:
             self.renumber()
@@ -508,7 +507,7 @@ cdef class Engine:
         """Run a step on a scratch copy of a page of class `cls`, and table what it did."""
         cdef Memory memory = self.memory
         cdef Entry *x
-        cdef int go = -1
+        cdef int go = -1, gift
         cdef Recording recording = Recording(pfn)
         _, _, guest, recording.gathers, recording.deferred = self.steps[row]
         if guest:
@@ -543,6 +542,7 @@ cdef class Engine:
             slow = slow or recording.effect != MOVED or change != -1 or (
                 (after.holder == Holder.FREE) != (before.holder == Holder.FREE))
             change = 0
+        slow = slow or (recording.list_page is not None) != (recording.effect == NEW_LIST)
         if following is not None and not slow:
             try:
                 go = self.following_row(following, row)
@@ -554,12 +554,11 @@ cdef class Engine:
             slow = slow or recording.effect != MOVED or (x.ns, x.go, x.locks, x.after) != (
                 recording.ns, go, recording.locks, memory.class_of(after)) or (
                 dict(self.entry_calls.get(row * CLASSES + cls, ())) != recording.calls)
-        elif recording.effect == MOVED and not slow:
-            slow = self.s.moves_n == MOVES
+        elif recording.effect >= NEW_LIST and not slow:
+            gift = self.gift_of(recording.list_page)
+            slow = gift < 0
             if not slow:
-                x.move = self.s.moves_n
-                self.s.moves_n += 1
-                memset(self.s.moves[x.move], 0xff, sizeof(self.s.moves[0]))
+                x.gift = gift
         if slow:
             x.kind = SLOW
             return
@@ -570,14 +569,28 @@ cdef class Engine:
         x.effect = recording.effect
         if x.effect == MOVED:
             memory.wanted.add(int(x.after))
-            self.s.moves[x.move][memory.s.cls[recording.fresh]] = memory.class_of(fresh_after)
+            self.s.gifts[x.gift][memory.s.cls[recording.fresh]] = memory.class_of(fresh_after)
             memory.wanted.clear()
         x.freed = change
         x.locks = recording.locks
-        if recording.list_page is not None:
-            self.list_page_fields = recording.list_page
         if calls:
             self.entry_calls[row * CLASSES + cls] = calls
+
+    cdef int gift_of(self, list_page) except -2:
+        """A number for what becomes of free frames, -1: there is none left. Equal list pages share one."""
+        cdef int gift
+        if list_page is not None:
+            for gift, fields in self.list_pages.items():
+                if fields == list_page:
+                    return gift
+        gift = self.s.gifts_n
+        if gift == GIFTS:
+            return -1
+        self.s.gifts_n += 1
+        memset(self.s.gifts[gift], 0xff, sizeof(self.s.gifts[0]))
+        if list_page is not None:
+            self.list_pages[gift] = list_page
+        return gift
 
     cdef variant_rows(self):
         cdef int row, i
@@ -592,14 +605,14 @@ cdef class Engine:
         cdef int cls
         cdef int64_t fresh = peek_free(&self.memory.s) if x.kind == TABLED and x.effect == MOVED else -1
         if (x.kind == UNKNOWN and self.tabled) or (
-                fresh >= 0 and task.a.moved != NULL and self.s.moves[x.move][self.memory.s.cls[fresh]] < 0):
+                fresh >= 0 and task.a.moved != NULL and self.s.gifts[x.gift][self.memory.s.cls[fresh]] < 0):
             self.learn(self.s.ask_row, self.s.ask_class, self.s.ask_pfn, task)
         elif (x.kind == TABLED and x.effect == NEW_LIST and spare >= 0
-                and self.s.list_page_class[self.memory.s.cls[spare]] < 0
+                and self.s.gifts[x.gift][self.memory.s.cls[spare]] < 0
                 and not self.memory.records_[self.memory.s.cls[spare]].state):
             cls = self.memory.s.cls[spare]
             record = self.memory.records_[cls]
-            self.s.list_page_class[cls] = self.memory.class_of(record._replace(**self.list_page_fields))
+            self.s.gifts[x.gift][cls] = self.memory.class_of(record._replace(**self.list_pages[x.gift]))
         else:
             self.run_step(task)
 

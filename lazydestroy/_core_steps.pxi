@@ -7,10 +7,9 @@ cdef struct EngineState:
     Actor *ring[TASKS]      # tasks that are not done, in the order of creation
     int ring_n
     int64_t reserve
-    int list_page_class[CLASSES]    # class of a free frame -> class of a list page, -1: not known
     int64_t spare           # a frame found but not yet used, -1: none
-    int moves_n
-    int moves[MOVES][CLASSES]       # class of a free frame -> its class behind the guest page, -1: not known
+    int gifts_n
+    int gifts[GIFTS][CLASSES]       # class of a free frame -> its class afterwards, -1: not known
     # what the inner loop came back with
     Actor *who
     int ask_row, ask_class
@@ -155,7 +154,7 @@ cdef bint give_frame(EngineState *e, Actor *t, int64_t pfn, Entry *x) noexcept n
     cdef int64_t fresh = peek_free(e.m), g, h
     cdef Actor *other
     cdef int i
-    if fresh < 0 or t.moved == NULL or e.moves[x.move][e.m.cls[fresh]] < 0:
+    if fresh < 0 or t.moved == NULL or e.gifts[x.gift][e.m.cls[fresh]] < 0:
         return False
     find_free(e.m)
     g = guest_page(t, pfn)
@@ -171,7 +170,7 @@ cdef bint give_frame(EngineState *e, Actor *t, int64_t pfn, Entry *x) noexcept n
                 other.pfn = fresh
             elif other.pfn == fresh:
                 other.pfn = pfn
-    put(e.m, fresh, e.moves[x.move][e.m.cls[fresh]])
+    put(e.m, fresh, e.gifts[x.gift][e.m.cls[fresh]])
     return True
 
 
@@ -309,11 +308,11 @@ cdef int one_step(EngineState *e, Actor *t) noexcept nogil:
         else:
             spare = e.spare if e.spare >= 0 and e.m.holder[e.m.cls[e.spare]] == 0 else find_free(e.m)
             e.spare = spare
-            if spare < 0 or e.list_page_class[e.m.cls[spare]] < 0:
+            if spare < 0 or e.gifts[x.gift][e.m.cls[spare]] < 0:
                 return ask(e, t, row, cls, pfn)
             if open_list_page(t.deferred, spare) != 0:
                 return NO_MEMORY
-            put(e.m, spare, e.list_page_class[e.m.cls[spare]])
+            put(e.m, spare, e.gifts[x.gift][e.m.cls[spare]])
             e.spare = -1
     if x.after != cls:
         e.m.count[cls] -= 1

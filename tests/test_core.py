@@ -1097,6 +1097,49 @@ def test_a_list_is_filled_by_loops_that_are_not_its_own():
         assert (len(mine), len(other)) == (0, 5)
 
 
+def test_each_step_that_makes_list_pages_makes_its_own_kind():
+    found = []
+    for tabled in (True, False):
+        memory = memory_of(*[1] * 16, *[0] * 48)
+        engine, table = Engine(memory, tabled=tabled), Table(memory, 1, 0, 16)
+
+        def listing(deferred, content, page, gaddr):
+            if deferred.room:
+                deferred.append(page)
+            elif (fresh := engine.allocate_list_page(content=content, refs=1, holder=Holder.SET_ASIDE)) is not None:
+                deferred.add_list_page(fresh)
+
+        def loops():
+            for first, content in ((0, Content.HOST), (8, Content.PLAINTEXT), (4, Content.HOST)):
+                deferred = DeferredList(memory, 2)
+                yield walk(table, first, 8, step(listing, deferred, content), deferred=deferred)
+
+        engine.spawn(loops(), "task")
+        engine.run()
+        found.append(memory.records())
+    assert found[0] == found[1]
+    assert sorted(n for record, n in found[0].items() if record.holder == Holder.SET_ASIDE) == [3, 6]
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_frame_that_becomes_no_list_page_is_taken_all_the_same(frames):
+    found = []
+    for tabled in (True, False):
+        memory = memory_of(*[1] * 16, *[0] * 48)
+        engine, deferred = Engine(memory, tabled=tabled), DeferredList(memory, 9)
+
+        def listing(page, gaddr):
+            for _ in range(frames):
+                fresh = engine.allocate_list_page(holder=Holder.SET_ASIDE)
+            if frames == 2:
+                deferred.add_list_page(fresh)
+
+        engine.spawn(one(walk(Table(memory, 1, 0, 16), 0, 16, listing, deferred=deferred)), "task")
+        engine.run()
+        found.append((memory.free, deferred.list_pages))
+    assert found[0] == found[1] == (48 - 16 * frames, 16 * (frames - 1))
+
+
 def test_a_step_that_gathers_where_no_batch_is_is_told():
     for tabled in (True, False):
         memory, table = used_table(3)
