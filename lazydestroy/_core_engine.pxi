@@ -508,7 +508,7 @@ cdef class Engine:
         cdef Memory memory = self.memory
         cdef Entry *x
         cdef int go = -1, gift
-        cdef Recording recording = Recording(pfn)
+        cdef Recording recording = Recording(pfn, self.s.reserve)
         _, _, guest, recording.gathers, recording.deferred = self.steps[row]
         if guest:
             recording.table, recording.g = task.table, guest_page(&task.a, pfn)

@@ -450,6 +450,8 @@ cdef class Memory:
         self.mine()
         if self.scratch is None:
             return self.s.free <= reserve
+        if reserve != self.recording.reserve:
+            raise NotTabled("a step that compares free memory with another number than its engine's reserve")
         self.recording.guarded = True
         if self.s.free - reserve <= NEAR and reserve - self.s.free <= NEAR:
             raise NotTabled("free memory is close to the reserve")

@@ -365,12 +365,14 @@ cdef class Recording:
     cdef int64_t g              # the guest page
     cdef int64_t fresh          # the free frame that the step was given, -1: none
     cdef bint guarded           # asked for room or memory
+    cdef int64_t reserve        # the engine's
     cdef bint locks             # took the lock for reading
     cdef dict list_page         # fields of the list page that it allocated
 
-    def __init__(self, pfn):
+    def __init__(self, pfn, reserve):
         self.calls = Counter()
         self.pfn = pfn
+        self.reserve = reserve
         self.fresh = -1
 
     cdef note(self, int effect, pfn):

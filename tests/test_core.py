@@ -1002,40 +1002,52 @@ def test_a_step_is_learned_once_for_each_kind_of_page():
 def test_steps_whose_variants_the_table_has_no_room_for_are_run_each_time(asks):
     found = []
     for tabled in (True, False):
-        memory, table = used_table(40)
-        engine, deferred = Engine(memory, tabled=tabled), DeferredList(memory, 9)
+        memory = memory_of(*[1] * 40, *[0] * 30)
+        table, engine = Table(memory, 1, 0, 40), Engine(memory, tabled=tabled, reserve=50)
+        deferred, answers = DeferredList(memory, 9), Counter()
+        deferred.add_list_page(memory.page(69))
 
         def looking(number, page, *_):
-            plenty = deferred.room if asks == "room in the list" else not memory.low(10)
+            plenty = deferred.room > 0 if asks == "room in the list" else not memory.low(50)
+            answers[plenty] += 1
             engine.charge(1 + number + plenty)
-            page.content_of = 1 + (page.content_of + number) % 7
+            kind = (page.content_of + number) % 7
+            page.update(content_of=kind, holder=Holder.MAPPED if kind else Holder.FREE)
+            return plenty
 
         def gathering(number, page, gaddr):
             looking(number, page)
             engine.gather(page)
 
+        def working_off(number, page):
+            if looking(number, page) and asks == "room in the list" and number % 3 == 0:
+                deferred.append(page)
+
         for number in range(40):
-            loop = walk(table, 0, 40, step(gathering, number), step(looking, number), batch=8, deferred=deferred)
+            loop = walk(table, 0, 40, step(gathering, number), step(working_off, number), batch=8, deferred=deferred)
             engine.spawn(one(loop), f"task {number}")
         engine.run()
-        found.append((kinds_of(memory), [(task.clock, task.done) for task in engine.tasks]))
+        found.append((kinds_of(memory), deferred.frames, [(task.clock, task.done) for task in engine.tasks]))
+        assert len(answers) == 2
     assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("asks", ["who gathers", "who works off", "both"])
 @pytest.mark.parametrize("batch", [4, 32, 300])
-def test_a_walk_notices_when_what_it_frees_is_enough(asks, batch):
+@pytest.mark.parametrize("reserve", [1000, 0, 40])
+def test_a_walk_notices_when_what_it_frees_is_enough(asks, batch, reserve):
+    """It asks about 1,000 pages, whatever its engine's reserve is."""
     found = []
     for options in ({}, {"windows": False}, {"tabled": False}):
         memory = memory_of(*[1] * 2000, *[0] * 64)
-        table, engine = Table(memory, 1, 0, 2000), Engine(memory, reserve=1000, **options)
+        table, engine = Table(memory, 1, 0, 2000), Engine(memory, reserve=reserve, **options)
 
         def gathering(page, gaddr):
-            engine.charge(100 if asks != "who works off" and memory.low(engine.reserve) else 10)
+            engine.charge(100 if asks != "who works off" and memory.low(1000) else 10)
             engine.gather(page)
 
         def working_off(page):
-            engine.charge(50 if asks != "who gathers" and memory.low(engine.reserve) else 5)
+            engine.charge(50 if asks != "who gathers" and memory.low(1000) else 5)
             page.update(holder=Holder.FREE, refs=0, mm=0)
 
         task = engine.spawn(one(walk(table, 0, 2000, gathering, each=working_off, batch=batch)), "walker")
