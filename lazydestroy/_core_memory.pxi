@@ -49,48 +49,46 @@ cdef int64_t repaint_range(
     return changed
 
 
-cdef int64_t find_free(MemoryState *m) noexcept nogil:
-    """A free frame: one of those freed last, else the next one upwards. -1 if there is none."""
+cdef int64_t next_free(MemoryState *m, uint32_t *recent_at, int64_t *cursor) noexcept nogil:
+    """A free frame: one of those freed last, else the next one upwards. -1 if there is none.
+
+    `recent_at` and `cursor` become where the next search shall begin.
+    """
     cdef int64_t pfn
     cdef int _i
     if m.free <= 0:
         return -1
     for _i in range(RECENT):
-        pfn = m.recent[(m.recent_at - 1) % RECENT]
+        pfn = m.recent[(recent_at[0] - 1) % RECENT]
         if pfn < 0:
             break
-        m.recent_at -= 1
-        m.recent[m.recent_at % RECENT] = -1
+        recent_at[0] -= 1
         if m.holder[m.cls[pfn]] == 0:
             return pfn
     while True:
-        if m.cursor >= m.pages:
-            m.cursor = 0
-        if m.holder[m.cls[m.cursor]] == 0:
-            m.cursor += 1
-            return m.cursor - 1
-        m.cursor += equal_run_up(m.cls + m.cursor, m.pages - m.cursor)
+        if cursor[0] >= m.pages:
+            cursor[0] = 0
+        if m.holder[m.cls[cursor[0]]] == 0:
+            cursor[0] += 1
+            return cursor[0] - 1
+        cursor[0] += equal_run_up(m.cls + cursor[0], m.pages - cursor[0])
+
+
+cdef int64_t find_free(MemoryState *m) noexcept nogil:
+    """Find the free frame that is handed out next. -1 if there is none."""
+    cdef uint32_t recent_at = m.recent_at
+    cdef int64_t pfn = next_free(m, &recent_at, &m.cursor)
+    while m.recent_at != recent_at:
+        m.recent_at -= 1
+        m.recent[m.recent_at % RECENT] = -1
+    return pfn
 
 
 cdef int64_t peek_free(MemoryState *m) noexcept nogil:
     """The frame that `find_free` will give next. -1 if there is none."""
-    cdef int64_t pfn
-    cdef int i
-    if m.free <= 0:
-        return -1
-    for i in range(1, RECENT + 1):
-        pfn = m.recent[(m.recent_at - <uint32_t> i) % RECENT]
-        if pfn < 0:
-            break
-        if m.holder[m.cls[pfn]] == 0:
-            return pfn
-    pfn = m.cursor
-    while True:
-        if pfn >= m.pages:
-            pfn = 0
-        if m.holder[m.cls[pfn]] == 0:
-            return pfn
-        pfn += equal_run_up(m.cls + pfn, m.pages - pfn)
+    cdef uint32_t recent_at = m.recent_at
+    cdef int64_t cursor = m.cursor
+    return next_free(m, &recent_at, &cursor)
 
 
 # What the last memory kept its records in, for the next one: to get as much from the operating system takes longer than
@@ -290,6 +288,14 @@ cdef class Memory:
         self.context += 1
         return found
 
+    cdef int bounds(self, start, count, int64_t *first, int64_t *last) except -1:
+        """Find the first frame of a range, and the one behind its last: `count` frames from `start` on, None: all."""
+        end = self.pages if count is None else start + count
+        if not 0 <= start <= end <= self.pages:
+            raise IndexError(f"frames {start} to {end} are not in a memory of {self.pages} pages")
+        first[0], last[0] = start, end
+        return 0
+
     cdef check(self, pfn):
         if not 0 <= pfn < self.pages:
             raise IndexError(f"frame {pfn} is outside a memory of {self.pages} pages")
@@ -331,15 +337,13 @@ cdef class Memory:
         int
             How many pages' records changed.
         """
-        cdef int64_t first = start
-        cdef int64_t last = self.pages if count is None else start + count
+        cdef int64_t first, last
         cdef int before, after
         cdef int64_t changed = 0
         cdef bint alike, any_change = False
         cdef int map_[CLASSES]
         self.mine()
-        if first < 0 or last > self.pages or first > last:
-            raise IndexError(f"frames {first} to {last} are not in a memory of {self.pages} pages")
+        self.bounds(start, count, &first, &last)
         if first == last:
             return 0
         if self.scratch is not None:
@@ -385,12 +389,9 @@ cdef class Memory:
 
     def records(self, start=0, count=None):
         """How many pages of a range have which record, as a dict."""
-        cdef int64_t first = start
-        cdef int64_t last = self.pages if count is None else start + count
-        cdef int64_t pfn, run
+        cdef int64_t first, last, pfn, run
         self.mine()
-        if first < 0 or last > self.pages or first > last:
-            raise IndexError(f"frames {first} to {last} are not in a memory of {self.pages} pages")
+        self.bounds(start, count, &first, &last)
         if self.scratch is not None:
             if last - first == 1:
                 return {self.record(start): 1}
@@ -415,16 +416,16 @@ cdef class Memory:
         numpy.ndarray of uint8, shape (count,)
         dict of int to Record
         """
-        cdef int64_t first = start
-        cdef int64_t n = self.pages - start if count is None else count
+        cdef int64_t first, last
         self.mine()
-        if first < 0 or n < 0 or first + n > self.pages:
-            raise IndexError(f"frames {first} to {first + n} are not in a memory of {self.pages} pages")
-        if n == 0:
+        self.bounds(start, count, &first, &last)
+        if self.scratch is not None:
+            raise NotTabled("a step that looks at a range of pages")
+        if first == last:
             return np.zeros(0, np.uint8), {}
         if self.touched is not None:
-            self.touched.whole(range(first, first + n))
-        array = np.asarray(<uint8_t[:n]> (self.s.cls + first)).copy()
+            self.touched.whole(range(first, last))
+        array = np.asarray(<uint8_t[:last - first]> (self.s.cls + first)).copy()
         return array, {cls: self.records_[cls] for cls in np.unique(array).tolist()}
 
     @property
@@ -849,6 +850,7 @@ cdef class DeferredList:
     def frames(self):
         """Frame numbers that are on the list: those left to the loop that empties it, in its order; then the others."""
         self.memory.mine()
+        self.memory.needs_guard()
         cdef int64_t node, i, skipped = self.s.at_pfn
         found = []
         for node in [*reversed(range(self.s.under)), *reversed(range(self.s.bottom, self.s.nodes))]:
@@ -885,6 +887,7 @@ cdef class DeferredList:
             raise ValueError("the list page is full")
         if self.memory.scratch is not None:
             self.of_loop()
+            self.memory.recording.guarded = True
             self.memory.recording.note(LISTED, page.pfn)
             return
         self.memory.check(page.pfn)

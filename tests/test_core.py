@@ -75,7 +75,7 @@ def test_a_frame_outside_of_memory_is_an_index_error(pfn):
             call(pfn)
 
 
-@pytest.mark.parametrize("first, count", [(-1, 1), (0, 6), (5, 1), (2, -1), (6, 0)])
+@pytest.mark.parametrize("first, count", [(-1, 1), (0, 6), (5, 1), (2, -1), (6, 0), (1 << 70, 1)])
 def test_a_range_outside_of_memory_is_an_index_error(first, count):
     memory = Memory(5)
     for call in (memory.records, memory.classes_of, lambda *span: memory.change(lambda record: record, *span)):
@@ -1152,6 +1152,21 @@ def test_a_frame_that_becomes_no_list_page_is_taken_all_the_same(frames):
     assert found[0] == found[1] == (48 - 16 * frames, 16 * (frames - 1))
 
 
+def test_a_step_that_does_not_ask_for_room_is_told_when_there_is_none():
+    for options in ({}, {"windows": False}, {"tabled": False}):
+        memory = memory_of(*[1] * 90, 2)
+        engine, deferred = Engine(memory, **options), DeferredList(memory, 80)
+        deferred.add_list_page(memory.page(90))
+
+        def listing(page, gaddr):
+            deferred.append(page)
+
+        task = engine.spawn(one(walk(Table(memory, 1, 0, 90), 0, 90, listing, deferred=deferred)), "task")
+        with pytest.raises(ValueError, match="the list page is full"):
+            engine.run()
+        assert (len(deferred), deferred.room, task.done) == (80, 0, 80)
+
+
 def test_a_step_that_gathers_where_no_batch_is_is_told():
     for tabled in (True, False):
         memory, table = used_table(3)
@@ -1207,8 +1222,16 @@ def looks_at_a_range(memory, engine, page, gaddr):
     page.content_of = memory.records(0, 10).get(USED._replace(content_of=1), 0)
 
 
+def looks_at_numbers_of_kinds(memory, engine, page, gaddr):
+    page.content_of = int((memory.classes_of(0, 10)[0] == memory.classes_of(20, 1)[0]).sum())
+
+
 @pytest.mark.parametrize(
-    "function", [reads_the_clock, touches_another_page, counts_free_memory, ends_its_loop, looks_at_a_range]
+    "function",
+    [
+        *(reads_the_clock, touches_another_page, counts_free_memory),
+        *(ends_its_loop, looks_at_a_range, looks_at_numbers_of_kinds),
+    ],
 )
 def test_a_step_that_does_more_than_change_its_page_is_run_each_time(function):
     found = []
