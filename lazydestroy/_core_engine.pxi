@@ -334,14 +334,12 @@ cdef class Engine:
         cdef Task task = self.acting()
         if lock not in task.holds:
             raise RuntimeError(f"{task.name} releases {lock.name}, which it does not hold")
-        since = task.holds.pop(lock)
-        if lock.s.writer:
-            lock.s.writer = False
-            if self.now - since > lock.s.longest_hold:
-                lock.s.longest_hold = self.now - since
-        else:
-            let_go(&lock.s, self.now - since)
-        self.hand_over(lock, self.now)
+        self.give_up(lock, task.holds.pop(lock), self.now)
+
+    cdef give_up(self, Lock lock, int64_t since, int64_t clock):
+        """A task that has held a lock since then lets go of it."""
+        let_go(&lock.s, clock - since)
+        self.hand_over(lock, clock)
 
     cdef hand_over(self, Lock lock, int64_t clock):
         """Give a lock to those who wait for it, in order."""
@@ -733,8 +731,7 @@ cdef class Engine:
         task.loop = None
         if task.a.locked:
             task.a.locked = False
-            let_go(task.a.lock, task.a.clock - task.a.locked_since)
-            self.hand_over(loop.lock, task.a.clock)
+            self.give_up(loop.lock, task.a.locked_since, task.a.clock)
 
     cdef resume(self, Task task):
         """Let a generator run to its next waiting point."""
@@ -826,28 +823,24 @@ cdef class Engine:
         cdef Lock lock
         if task.a.state == DONE:
             return
+        # it was there until now: who waits for it must not be woken in the past
+        cdef int64_t clock = max(task.a.clock, self.now)
+        if task.a.state == ASLEEP:
+            task.a.clock = clock
         if task.a.locked:
             task.a.locked = False
-            let_go(task.a.lock, task.a.clock - task.a.locked_since)
-            self.hand_over(task.loop.lock, task.a.clock)
-        if task.a.state == ASLEEP:
-            # it was there all the time: who waits for it must not be woken in the past
-            task.a.clock = max(task.a.clock, self.now)
+            self.give_up(task.loop.lock, task.a.locked_since, clock)
         if task.wants is not None:
             lock = task.wants
             lock.queue = deque(entry for entry in lock.queue if entry[0] is not task)
             self.hand_over(lock, self.now)
         for lock, since in list(task.holds.items()):
-            if lock.s.writer:
-                lock.s.writer = False
-            else:
-                let_go(&lock.s, task.a.clock - since)
-            self.hand_over(lock, task.a.clock)
+            self.give_up(lock, since, clock)
         task.holds.clear()
         saved, pending = self.current, self.pending
         if task is not self.current or task.a.state == LOOPING:
             task.generator.close()
-        task.history.append((max(task.a.clock, self.now), None, task.a.done))
+        task.history.append((clock, None, task.a.done))
         if task is not saved:
             self.pending = 0        # what the acting task has spent is no time of this one
         self.end(task)

@@ -65,8 +65,11 @@ cdef class Lock:
 
 
 cdef inline void let_go(LockState *lock, int64_t ns) noexcept nogil:
-    """A reader lets go after holding the lock for `ns`."""
-    lock.readers -= 1
+    """A reader, or the writer, lets go after holding the lock for `ns`."""
+    if lock.writer:
+        lock.writer = False
+    else:
+        lock.readers -= 1
     if ns > lock.longest_hold:
         lock.longest_hold = ns
 

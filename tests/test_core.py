@@ -952,6 +952,37 @@ def test_the_dead_hold_no_locks_and_wait_for_none():
     assert [task.alive for task in (holder, waiting, third)] == [False, False, False]
 
 
+@pytest.mark.parametrize("how", ["read", "write"])
+@pytest.mark.parametrize("killer", ["another", "itself"])
+def test_how_long_the_dead_held_their_locks_is_noted(how, killer):
+    engine, lock = Engine(Memory(1)), Lock("L")
+
+    def holding():
+        yield 100
+        yield lock.read() if how == "read" else lock.write()
+        yield 1000 if killer == "itself" else 1400
+        engine.charge(500)
+        engine.kill(holder)
+        yield
+
+    def killing():
+        yield 1200
+        engine.charge(400)
+        if killer == "another":
+            engine.kill(holder)
+
+    def waiting():
+        yield 200
+        yield lock.write()
+        engine.release(lock)
+
+    holder = engine.spawn(holding(), "holder")
+    waits = engine.spawn(waiting(), "waits")
+    engine.spawn(killing(), "killer")
+    engine.run()
+    assert (lock.held, lock.longest_hold, lock.longest_wait, waits.clock) == (None, 1500, 1400, 1600)
+
+
 def test_a_walker_killed_in_a_batch_lets_go_of_its_lock():
     memory, table = used_table(4)
     engine, lock = Engine(memory), Lock("L")
