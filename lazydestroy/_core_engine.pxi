@@ -643,6 +643,8 @@ cdef class Engine:
         if task.a.state == DONE:
             return
         if self.leaving:
+            if task.a.source == FROM_LIST:
+                take_at_hand(task.a.deferred)
             self.finish_loop(task, True)
             return
         if following is not None:
@@ -725,13 +727,18 @@ cdef class Engine:
 
     cdef finish_loop(self, Task task, bint exhausted=False):
         """A loop has come to its end: the generator is resumed with the number of pages done."""
-        cdef Loop loop = task.loop
         task.send = None if exhausted else task.a.k
         task.a.state = AWAKE
+        self.abandon(task, task.a.clock)
         task.loop = None
+
+    cdef abandon(self, Task task, int64_t clock):
+        """Give back at `clock` what a loop has taken for itself: the lock, and the rest of the list."""
         if task.a.locked:
             task.a.locked = False
-            self.give_up(loop.lock, task.a.locked_since, task.a.clock)
+            self.give_up(task.loop.lock, task.a.locked_since, clock)
+        if task.loop.source == FROM_LIST:
+            end_emptying(task.a.deferred)
 
     cdef resume(self, Task task):
         """Let a generator run to its next waiting point."""
@@ -827,9 +834,8 @@ cdef class Engine:
         cdef int64_t clock = max(task.a.clock, self.now)
         if task.a.state == ASLEEP:
             task.a.clock = clock
-        if task.a.locked:
-            task.a.locked = False
-            self.give_up(task.loop.lock, task.a.locked_since, clock)
+        if task.loop is not None:
+            self.abandon(task, clock)
         if task.wants is not None:
             lock = task.wants
             lock.queue = deque(entry for entry in lock.queue if entry[0] is not task)

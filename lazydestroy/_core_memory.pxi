@@ -770,22 +770,42 @@ cdef int64_t begin_emptying(ListState *d) noexcept nogil:
     return total
 
 
+cdef void end_emptying(ListState *d) noexcept nogil:
+    """The loop is over: what it has not taken stays on the list, and what came meanwhile comes behind that."""
+    cdef int64_t i, nodes = d.under, runs = 0, first_run = d.runs
+    if d.under:
+        # the part of the list page at hand that is left
+        runs = d.node_run[d.under - 1]
+        for i in range(d.at_run, end_of_list_page(d, d.under - 1)):
+            d.run_start[runs], d.run_length[runs] = d.run_start[i] + d.at_pfn, d.run_length[i] - d.at_pfn
+            d.at_pfn = 0
+            runs += 1
+    if d.bottom < d.nodes:
+        first_run = d.node_run[d.bottom]
+    for i in range(d.bottom, d.nodes):
+        d.node[nodes], d.node_run[nodes] = d.node[i], d.node_run[i] - first_run + runs
+        nodes += 1
+    for i in range(first_run, d.runs):
+        d.run_start[runs], d.run_length[runs] = d.run_start[i], d.run_length[i]
+        runs += 1
+    d.nodes, d.runs = nodes, runs
+    d.under = d.bottom = d.at_run = d.at_pfn = 0
+
+
 cdef void list_page_emptied(ListState *d) noexcept nogil:
-    """The list page at hand is done. Behind the last one, move what came meanwhile to the front."""
-    cdef int64_t i, runs
+    """The list page at hand is done."""
     d.under -= 1
     if d.under == 0:
-        runs = d.node_run[d.bottom] if d.bottom < d.nodes else d.runs
-        for i in range(d.bottom, d.nodes):
-            d.node[i - d.bottom] = d.node[i]
-            d.node_run[i - d.bottom] = d.node_run[i] - runs
-        for i in range(runs, d.runs):
-            d.run_start[i - runs] = d.run_start[i]
-            d.run_length[i - runs] = d.run_length[i]
-        d.nodes -= d.bottom
-        d.runs -= runs
-        d.bottom = 0
+        end_emptying(d)
     turn_to_list_page(d)
+
+
+cdef inline void take_at_hand(ListState *d) noexcept nogil:
+    """The frame number at hand, or the list page when all of its numbers are taken, is no longer on the list."""
+    if list_page_done(d):
+        list_page_emptied(d)
+    else:
+        take_from_list(d, 1)
 
 
 cdef class DeferredList:

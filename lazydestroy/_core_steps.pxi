@@ -228,10 +228,7 @@ cdef inline int leave_page(Actor *t, int64_t pfn, int effect) noexcept nogil:
     t.done += 1
     t.row = t.row0
     if t.source == FROM_LIST:
-        if list_page_done(t.deferred):
-            list_page_emptied(t.deferred)
-        else:
-            take_from_list(t.deferred, 1)
+        take_at_hand(t.deferred)
         if t.deferred.under and list_page_done(t.deferred):
             t.row = t.row_last
     elif t.source == FROM_FREE:

@@ -467,6 +467,43 @@ def test_what_is_put_on_a_list_while_it_is_emptied_stays_there():
     assert (deferred.list_pages, len(deferred)) == (0, 0)
 
 
+@pytest.mark.parametrize("tabled", [True, False])
+@pytest.mark.parametrize("steps, killed", [(0, True), *itertools.product(range(1, 12), [True, False])])
+def test_what_is_left_of_a_list_can_be_emptied_by_another_task(steps, killed, tabled):
+    """Who empties it is killed after some pages, or leaves its loop; meanwhile a list page has been added."""
+    memory = memory_of(*[1] * 15)
+    engine, deferred = Engine(memory, tabled=tabled), DeferredList(memory, 4)
+    for list_page, pages in ((4, (0, 2, 3)), (9, (5, 6, 7, 8)), (12, (10, 11))):
+        deferred.add_list_page(memory.page(list_page))
+        for pfn in pages:
+            deferred.append(memory.page(pfn))
+    done, to_do = [], [10, 11, 12, 5, 6, 7, 8, 9, 0, 2, 3, 4]
+
+    def destroying(page):
+        engine.charge(10)
+        memory.context_changed()
+        done.append(page.pfn)
+        if len(done) == steps and not killed:
+            engine.leave_loop()
+
+    emptying = empty_list(deferred, destroying, destroying)
+    first = engine.spawn(one(emptying), "first")
+    for _ in range(steps + 1):
+        engine.step(first)
+    deferred.add_list_page(memory.page(14))
+    deferred.append(memory.page(13))
+    if killed:
+        engine.kill(first)
+    assert done == to_do[:steps]
+    assert set(deferred.frames) == {13, 0, 2, 3, 5, 6, 7, 8, 10, 11} - set(done)
+    assert (len(deferred), deferred.room) == (len(deferred.frames), 3)
+    assert deferred.list_pages == 4 - len({4, 9, 12} & set(done))
+    engine.spawn(one(emptying), "second")
+    engine.run()
+    assert done == [*to_do[:steps], 13, 14, *to_do[steps:]]
+    assert (len(deferred), deferred.list_pages) == (0, 0)
+
+
 def test_two_tasks_do_not_empty_one_list():
     memory = memory_of(*[1] * 9)
     engine, deferred = Engine(memory), DeferredList(memory, 4)
