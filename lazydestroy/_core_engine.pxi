@@ -878,8 +878,8 @@ cdef class Engine:
             self.hand_over(task.loop.lock, task.a.clock)
         self.keep_up()
 
-    def run(self, until=None):
-        """Run until no task is left, or until ``until()`` is true; it is asked between page loops.
+    def run(self):
+        """Run until no task is left.
 
         Raises
         ------
@@ -892,7 +892,7 @@ cdef class Engine:
         """
         self.begin()
         try:
-            self.go_on(until)
+            self.go_on()
         except BaseException as error:
             self.stopped_by(error)
             raise
@@ -924,7 +924,7 @@ cdef class Engine:
         if self.amidst:
             self.broken = f"stopped by {type(error).__name__}" if isinstance(error, Exception) else "interrupted"
 
-    cdef go_on(self, until):
+    cdef go_on(self):
         """Run, as `run` says."""
         cdef int code
         if self.s.table == NULL:
@@ -936,7 +936,7 @@ cdef class Engine:
         self.keep_up()
         self.make_ring()
         self.amidst = False
-        while until is None or not until():
+        while True:
             with nogil:
                 code = burst(&self.s, self.windows)
             if code == IDLE:

@@ -1771,25 +1771,24 @@ def test_a_machine_whose_step_was_stopped_acts_no_more(stopped, where, tabled, d
 
 
 def test_a_run_that_is_interrupted_between_two_steps_goes_on():
-    memory, table = used_table(100)
-    engine, asked = Engine(memory), []
+    memory = Memory(3 << 20)
+    memory.change(lambda record: USED)
+    engine = Engine(memory, windows=False)
 
-    def until():
-        asked.append(engine.steps_done)
-        if len(asked) == 30:
-            raise KeyboardInterrupt
-        return False
+    def interrupted(engine):
+        engine.progress = None
+        raise KeyboardInterrupt
 
-    def counted(page, gaddr):
-        memory.context_changed()
+    def visited(page, gaddr):
         page.content_of = 2
 
-    task = engine.spawn(one(visit(table, 0, 100, counted)), "task")
+    engine.progress = interrupted
+    task = engine.spawn(one(visit(Table(memory, 1, 0, 3 << 20), 0, 3 << 20, visited)), "task")
     with pytest.raises(KeyboardInterrupt):
-        engine.run(until)
-    assert 0 < task.done < 100
+        engine.run()
+    assert 0 < task.done < 3 << 20
     engine.run()
-    assert kinds_of(memory) == [2] * 100
+    assert memory.records() == {USED._replace(content_of=2): 3 << 20}
 
 
 def test_a_deadlock_leaves_a_machine_that_can_be_looked_into():
