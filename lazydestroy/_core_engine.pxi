@@ -506,7 +506,7 @@ cdef class Engine:
         cdef Memory memory = self.memory
         cdef Entry *x
         cdef int go = -1, gift
-        cdef Recording recording = Recording(pfn, self.s.reserve)
+        cdef _Recording recording = _Recording(pfn, self.s.reserve)
         _, _, guest, recording.gathers, recording.deferred = self.steps[row]
         if guest:
             recording.table, recording.g = task.table, guest_page(&task.a, pfn)
@@ -1087,7 +1087,7 @@ cdef class Engine:
             raise RuntimeError("this memory has been closed: there is nothing to note any more")
         if self.s.sample_every == FOREVER:
             return
-        now = self.now if self.live else max(task.clock for task in self.tasks)
+        now = self.now if self.live else max((task.clock for task in self.tasks), default=self.left_at)
         sample(&self.s, now)
         if self.s.watched_n:
             film(&self.s, now)

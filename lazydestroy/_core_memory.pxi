@@ -157,7 +157,7 @@ cdef class Memory:
     cdef dict classes
     cdef dict scratch
     cdef int64_t scratch_free
-    cdef Recording recording
+    cdef _Recording recording
     cdef set wanted             # classes that are about to get pages
     cdef readonly int64_t context
     cdef public object touched
@@ -588,13 +588,13 @@ cdef class Table:
         if memory.scratch is not None and (self.at(g) != memory.recording.pfn or memory.recording.effect == MOVED):
             raise NotTabled("a step that looks at another entry")
 
-    def frame(self, g):
-        """The frame that backs guest page `g`, or None."""
+    def frame(self, page_number):
+        """The frame that backs a guest page, or None."""
         self.memory.mine()
-        if not 0 <= g < self.pages:
+        if not 0 <= page_number < self.pages:
             return None
-        self.own_entry(g)
-        pfn = self.at(g)
+        self.own_entry(page_number)
+        pfn = self.at(page_number)
         record = self.memory.record(pfn)
         return pfn if record.holder == Holder.MAPPED and record.mm == self.mm else None
 
@@ -639,7 +639,7 @@ cdef class Table:
 
     cdef learn_move(self, int64_t g, int64_t pfn):
         """A step that is learned gives its guest page the frame that it has just been given."""
-        cdef Recording recording = self.memory.recording
+        cdef _Recording recording = self.memory.recording
         if recording.table is not self or recording.g != g or recording.fresh != pfn or recording.effect != NOTHING:
             raise NotTabled("a step that moves another entry")
         if self.frame(g) is not None or any(

@@ -99,7 +99,7 @@ cdef class Loop:
         return f"<Loop over {self.n} pages>"
 
 
-def running_generator():
+cdef running_generator():
     """What a reader would call the innermost generator that runs, if there is one."""
     frame = inspect.currentframe()
     while frame is not None and not frame.f_code.co_flags & inspect.CO_GENERATOR:
@@ -123,7 +123,7 @@ def _as_step(function):
     return made
 
 
-def name_of(step):
+cdef name_of(step):
     """What a reader would call a step, or the function that a generator is in: its qualified name."""
     function = step[0] if isinstance(step, tuple) else step
     while inspect.isgenerator(getattr(function, "gi_yieldfrom", None)):
@@ -355,7 +355,7 @@ cdef inline int64_t permuted(Actor *t, int64_t k) noexcept nogil:
             return <int64_t> x
 
 
-cdef class Recording:
+cdef class _Recording:
     """What a step did while it was learned."""
 
     cdef int64_t ns

@@ -1,5 +1,7 @@
 """The core by itself: frames, tables, deferred lists, locks, and tasks that step through pages in virtual time."""
 
+import ast
+import inspect
 import itertools
 import signal
 import subprocess
@@ -7,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import oracle
 import pytest
@@ -14,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marks import long_unless
 
+from lazydestroy import _core
 from lazydestroy._core import (
     Deadlock,
     DeferredList,
@@ -1448,6 +1452,57 @@ def test_a_secure_page_counts_as_not_clean_only_while_it_is_in_use_and_its_owner
     engine.run()
     engine.sample_now()
     assert engine.samples()[-1, 1:9].tolist() == [1, 2, 0, 0, 0, 0, 1, 0]
+
+
+def test_samples_begin_before_there_is_any_task():
+    engine = Engine(memory_of(1, 1, 0))
+    engine.sample_every(10)
+    engine.sample_now()
+    engine.spawn(one(25), "task")
+    engine.run()
+    engine.sample_now()
+    assert engine.samples()[:, :3].tolist() == [[0, 1, 2], [25, 1, 2]]
+
+
+# The stub, for whoever checks types
+
+
+def parameters_in_stub(function):
+    """Name of each parameter, and whether it has a default."""
+    given = function.args
+    defaults = [False] * (len(given.args) - len(given.defaults)) + [True] * len(given.defaults)
+    found = [(argument.arg, default) for argument, default in zip(given.args, defaults, strict=True)]
+    return found + [(argument.arg, False) for argument in (given.vararg, given.kwarg) if argument]
+
+
+def parameters(function):
+    return [(name, given.default is not given.empty) for name, given in inspect.signature(function).parameters.items()]
+
+
+def compare_with_stub(said, there, where):
+    """Names both ways, and parameters; but for what makes an object, of which a compiled class does not know them."""
+    names = set()
+    for item in said:
+        if isinstance(item, (ast.Import, ast.ImportFrom, ast.Expr)):
+            continue
+        name = item.targets[0].id if isinstance(item, ast.Assign) else getattr(item, "name", None) or item.target.id
+        names.add(name)
+        assert hasattr(there, name), f"{where}.{name}"
+        if isinstance(item, ast.ClassDef) and not issubclass(getattr(there, name), Exception):
+            compare_with_stub(item.body, getattr(there, name), f"{where}.{name}")
+        elif isinstance(item, ast.FunctionDef) and name != "__init__" and not item.decorator_list:
+            assert parameters(getattr(there, name)) == parameters_in_stub(item), f"{where}.{name}"
+    own = {
+        name
+        for name, thing in vars(there).items()
+        if not name.startswith("_") and getattr(thing, "__module__", _core.__name__) == _core.__name__
+    }
+    assert {name for name in own if not inspect.ismodule(getattr(there, name))} <= names, where
+
+
+def test_the_stub_names_what_there_is_with_its_parameters():
+    stub = ast.parse((Path(_core.__file__).parent / "_core.pyi").read_text(encoding="utf-8"))
+    compare_with_stub(stub.body, _core, "_core")
 
 
 # Threads, and what must not be done while a machine runs
