@@ -316,6 +316,10 @@ class WouldBlock(Exception):
         self.lock = lock
 
 
+class TooManyKinds(OverflowError):
+    """More pages differ from each other at once than one byte can tell apart."""
+
+
 class Deadlock(RuntimeError):
     """No task can run, and some are not done."""
 

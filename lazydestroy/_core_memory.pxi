@@ -284,7 +284,7 @@ cdef class Memory:
                 self.records_[cls] = None
                 found = cls
         if found < 0:
-            raise OverflowError(f"more than {CLASSES} different kinds of page at once")
+            raise TooManyKinds(f"more than {CLASSES} different kinds of page at once")
         self.context += 1
         return found
 

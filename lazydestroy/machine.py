@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from . import showing, units
-from ._core import DeferredList, Engine, Lock, Memory, Table, Task, step, visit
+from ._core import DeferredList, Engine, Lock, Memory, Table, Task, TooManyKinds, step, visit
 from .access import Access
 from .commands import AsyncCommands
 from .costs import Costs
@@ -620,7 +620,7 @@ def _told_apart() -> Iterator[None]:
     """What is done by hand may make more kinds of page than one byte can tell apart."""
     try:
         yield
-    except OverflowError as error:
+    except TooManyKinds as error:
         raise RuntimeError(
             f"the machine cannot go on: {error}, and the model cannot tell apart more; make another ld.Machine, with "
             "fewer guests at a time"

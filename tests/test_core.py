@@ -26,6 +26,7 @@ from lazydestroy._core import (
     Memory,
     Signal,
     Table,
+    TooManyKinds,
     empty_list,
     step,
     take_free,
@@ -172,7 +173,7 @@ def test_a_preferred_frame_is_given_if_it_is_free():
 
 def test_more_than_256_kinds_of_page_at_once_are_refused_in_words():
     memory = Memory(300)
-    with pytest.raises(OverflowError, match="256 different kinds of page"):
+    with pytest.raises(TooManyKinds, match="256 different kinds of page"):
         for pfn in range(300):
             memory.set_record(pfn, USED._replace(content_of=pfn + 1))
     assert memory.record(254).content_of == 255

@@ -182,6 +182,16 @@ def test_pages_of_more_kinds_than_can_be_told_apart_are_an_error_that_says_so():
             machine.share(3)
 
 
+def test_time_that_comes_to_its_end_by_hand_is_no_matter_of_kinds_of_page():
+    machine = protected()
+
+    def waiting():
+        yield 1 << 63
+
+    with pytest.raises(OverflowError, match=r"^dev yielded 9223372036854775808 ns in .*waiting: time ends 146 years"):
+        machine.observe("dev", 0, waiting())
+
+
 def test_a_process_that_ends_while_you_drive_another_has_ended_when_you_turn_back():
     machine = protected(host_memory="1 MiB")
     first = machine.start_another()

@@ -134,6 +134,19 @@ def test_more_zombies_than_the_model_can_tell_apart_are_refused_in_words():
         ld.reboot_loop(**SLOW, times=250)
 
 
+class Eternal:
+    """A reset that takes as long as time does."""
+
+    def kvm_s390_pv_deinit_vm_deferred(self, kvm):
+        self.machine.engine.charge((1 << 62) + 1)
+        yield from super().kvm_s390_pv_deinit_vm_deferred(kvm)
+
+
+def test_time_that_comes_to_its_end_is_not_told_as_too_many_resets():
+    with pytest.raises(OverflowError, match="time ends 146 years after"):
+        ld.reboot_loop(**SMALL, times=2, kernel=V1.plus(Eternal))
+
+
 # A page fault that finds no memory while a thread frees what was set aside
 
 CROWDED = {

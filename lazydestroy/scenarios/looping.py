@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import units
+from .._core import TooManyKinds
 from ..costs import Costs
 from ..kernel.structs import Answer, Flow
 from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
@@ -113,7 +114,7 @@ def reboot_loop(
     scenario = Looping(read(locals()))
     try:
         return scenario.stage.play(scenario.qemu(), "QEMU")
-    except OverflowError as error:
+    except TooManyKinds as error:
         complaint = f"more is left at a time than the model can tell apart ({error})"
         raise ValueError(f"times={times!r}: {complaint}; use fewer") from None
 
