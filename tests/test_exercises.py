@@ -219,6 +219,62 @@ def test_an_exercise_that_is_not_there_is_refused_by_name():
 # Reading answers
 
 
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("16,95 s", "16.95 s"),
+        ("0,640 s", "0.64 s"),
+        ("0.64", "640 ms"),
+        (",5", "500 ms"),
+        ("473 milliseconds", "473 ms"),
+        ("473 Microseconds", "473 us"),
+        ("4.731e-1 s", "473.1 ms"),
+        ("1,048.5 s", "1048.5 s"),
+        ("1.048,5 sec", "1048.5 s"),
+        ("12'345 ms", "12.345 s"),
+    ],
+)
+def test_harmless_ways_to_write_a_time_are_read(typed, read):
+    assert TIME.read(typed, "it") == TIME.read(read, "it")
+
+
+def test_harmless_ways_to_write_an_amount_are_read():
+    assert SIZE.read("129,25 mebibytes", "it") == SIZE.read("129.25", "it") == SIZE.read(129.25, "it")
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "told"),
+    [
+        (TIME, "1,048 s", "may be 1.048 or 1048"),
+        (SIZE, "129.25 MB", "did you mean '129.25 MiB'"),
+        (SIZE, "1,25 MB", "1,25 MB"),
+        (TIME, "1,2,3 s", "comma"),
+        (TIME, "1e99 s", "1e99 s"),
+        (TIME, "-1,5 s", "negative|comma"),
+        (TIME, "5 m", "unknown unit"),
+    ],
+)
+def test_what_may_mean_two_things_is_refused_as_it_was_typed(kind, typed, told):
+    with pytest.raises(ValueError, match=told) as refused:
+        kind.read(typed, "it")
+    assert repr(typed) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "read"),
+    [
+        ("who-owns", "nobody nobody nobody nobody", "nobody, nobody, nobody, nobody"),
+        ("who-owns", "A; b;nobody ; guest a", "A, B, nobody, A"),
+        ("who-owns", " guest a  guest b no one nobody", "A, B, nobody, nobody"),
+        ("which-exception", "none 0x3d 3F none", "none, 0x3D, 0x3F, none"),
+        ("which-exception", [None, None, None, "0x3D"], "none, none, none, 0x3D"),
+        ("which-exception", [None, 0x3E, 0x3F, "0x3D"], "none, 0x3E, 0x3F, 0x3D"),
+    ],
+)
+def test_words_are_read_without_commas_and_nothing_is_none(name, answer, read):
+    assert ld.exercise(name)._read(answer) == read
+
+
 def test_times_counts_and_sizes_are_read_with_and_without_units():
     assert TIME.read(1.5, "x") == TIME.read("1.5 s", "x") == TIME.read("1500 ms", "x") == 1_500_000_000
     assert TIME.read("1.5 µs", "x") == TIME.read("1.5 us", "x") == 1500
@@ -227,7 +283,7 @@ def test_times_counts_and_sizes_are_read_with_and_without_units():
 
 
 @pytest.mark.parametrize(
-    "answer", ["", "long", "1.5", "64 GB", "-1 s", -1, None, [], True, float("nan"), float("inf"), np.array([1.0])]
+    "answer", ["", "long", "1.5 x", "64 GB", "-1 s", -1, None, [], True, float("nan"), float("inf"), np.array([1.0])]
 )
 def test_what_is_no_time_is_refused(answer):
     with pytest.raises(ValueError, match=r"flat-floor: answer=.*Accepted: a number, which counts s, or text"):
@@ -298,6 +354,51 @@ def test_of_two_traces_no_pair_of_patches_is_frequent():
     drawn = [ld.exercise("missing-patch", seed=seed).numbers for seed in range(800)]
     pairs = Counter((numbers["first"]["missing"], numbers["second"]["missing"]) for numbers in drawn)
     assert max(pairs.values()) < 0.15 * 800 and len(pairs) == 16
+
+
+@pytest.mark.parametrize("name", ["who-owns", "which-exception", "host-reads"])
+def test_no_word_is_right_for_more_than_two_pages_of_a_story(name):
+    met = Counter()
+    for seed in range(60):
+        problem = ld.exercise(name, seed=seed)
+        words = problem._solved.answer.split(", ")
+        assert max(Counter(words).values()) == 2, (seed, words)
+        met.update(words)
+        for word in problem.family.choices:
+            assert problem.check(repeated(problem, word)).points(2) == 0
+    assert set(met) == set(problem.family.choices)
+
+
+def test_words_beyond_what_a_blind_guess_gets_earn_points():
+    problem = ld.exercise("who-owns", seed=1)
+    right = problem._solved.answer.split(", ")
+    for wrong, points in ((1, 1), (2, 0), (3, 0), (4, 0)):
+        other = ["B" if word != "B" else "A" for word in right[:wrong]]
+        assert problem.check([*other, *right[wrong:]]).points(2) == points
+    assert problem.check(right).points(2) == 2
+
+
+def test_a_time_under_the_lock_is_no_reboot_once_more():
+    """Both are met: a guest whose memory has a hole, and one that has used all of it."""
+    holes = Counter()
+    for seed in range(40):
+        problem = ld.exercise("lock-hold", seed=seed)
+        numbers, costs = problem.numbers, ld.Costs(walk=problem.numbers["walk"])
+        holes[numbers["used"] < 1] += 1
+        entries = ld.units.size(numbers["memory"]) // 4096
+        longest = max(numbers["batch"], round(entries * (1 - numbers["used"]))) * costs.walk
+        assert problem.check(f"{longest} ns").right
+    assert min(holes.values()) > 4
+
+
+def test_more_vcpus_are_told_of_and_clean_no_faster():
+    for seed in range(8):
+        problem = ld.exercise("reboot-time", seed=seed)
+        vcpus = problem.numbers["vcpus"]
+        assert f"{vcpus} vCPUs" in problem.text
+        wrong = problem.check(f"{problem._solved.answer / vcpus} ns")
+        assert not wrong.right and "however many vCPUs" in wrong.hints[0]
+    assert "entries × look + secure × destroy" in " ".join(problem.solution().steps)
 
 
 def test_how_many_words_of_an_answer_are_right_is_told():

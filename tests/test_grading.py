@@ -22,7 +22,7 @@ from lazydestroy.grading import isolation, landlock
 from lazydestroy.grading.allowed import MODULES, refusal
 from lazydestroy.grading.calculating import text_of
 from lazydestroy.grading.handed_in import Cell, needed, of_notebook, unannotated
-from lazydestroy.grading.judge import judge
+from lazydestroy.grading.judge import _number_judged, judge
 from lazydestroy.grading.sheets import SHEETS
 from lazydestroy.kernel import structs
 from tests import submissions
@@ -349,3 +349,13 @@ def test_tries_are_counted_where_a_teacher_sees_them():
     said = repr(second).replace("flat-floor", "uvc-counts")
     checks[0].outputs = [nbformat.v4.new_output("execute_result", data={"text/plain": said})]
     assert of_notebook(made).tries == {"uvc-counts": 2}
+
+
+def test_an_answer_that_is_right_in_part_gets_a_part_of_the_points():
+    problem = ld.exercise("who-owns", seed="eve")
+    *right, last = problem._solved.answer.split(", ")
+    value = ", ".join([*right, "A" if last != "A" else "B"])
+    mark = _number_judged(problem, {"value": value}, "")
+    assert mark.share == 0.5 and "3 of 4 are right" in mark.said
+    refused = _number_judged(ld.exercise("donated-storage", seed="eve"), {"value": "129.25 MB"}, "")
+    assert refused.share == 0 and "did you mean '129.25 MiB'" in refused.said

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from .. import units
+from .amounts import amount
 from .feedback import Feedback, Solution
 from .task import Exercise
 
@@ -69,11 +70,21 @@ class Kind:
 
 
 def _seconds(answer: object, name: str) -> Fraction:
-    return units.calculated(answer, name, "s")
+    return _amount(answer, name, "s")
 
 
 def _mebibytes(answer: object, name: str) -> Fraction:
-    return units.calculated(answer, name, "MiB")
+    return _amount(answer, name, "MiB")
+
+
+def _amount(answer: object, name: str, unit: str) -> Fraction:
+    written = amount(answer, name, unit)
+    try:
+        return units.calculated(written, name, unit)
+    except ValueError:
+        if written == answer:
+            raise
+    return units.calculated(answer, name, unit)  # so that the error shows what was typed
 
 
 def _count(answer: object, name: str) -> Fraction:
@@ -147,6 +158,8 @@ class Family:
         The possible answers, and other ways of writing each.
     words : int
         How many of the choices an answer has, one after the other.
+    blind : int
+        How many of them are right if somebody writes the same word each time: these earn nothing.
     hidden : tuple of str
         What is drawn and is the answer: it is not told when a notebook is graded.
     """
@@ -162,6 +175,7 @@ class Family:
     tolerance: Fraction = Fraction(0)
     choices: Mapping[str, tuple[str, ...]] | None = None
     words: int = 1
+    blind: int = 0
     hidden: tuple[str, ...] = ()
 
 
@@ -227,7 +241,7 @@ class NumberExercise(Exercise):
     def _read(self, answer: Any) -> Fraction | str:
         if self.family.kind is not None:
             return self.family.kind.read(answer, f"{self.name}: answer")
-        given = _parts(answer) if self.family.words > 1 else [answer]
+        given = self._parts(answer) if self.family.words > 1 else [answer]
         found = [self._choice(part) for part in given]
         if len(found) != self.family.words or not all(found):
             count = f"{self.family.words} words with commas, and for each " if self.family.words > 1 else ""
@@ -235,6 +249,17 @@ class NumberExercise(Exercise):
                 f"{self.name}: check({units.shown(answer)}): {count}use one of {', '.join(map(repr, self._choices))}"
             )
         return ", ".join(found)
+
+    def _parts(self, answer: object) -> list[object]:
+        """What an answer of several words has: a list, or a text with commas, semicolons, or only blanks."""
+        if not isinstance(answer, str):
+            return list(answer) if isinstance(answer, list | tuple) else [answer]
+        parts = re.split("[,;]", answer)
+        names = sorted({each for name, others in self._choices.items() for each in (name, *others)}, key=len)
+        word = "|".join(map(re.escape, reversed(names)))
+        if len(parts) == 1 and re.fullmatch(rf"\s*(?:(?:{word})(?:\s+|$))+", answer, re.IGNORECASE):
+            return list(re.findall(rf"(?:{word})(?=\s|$)", answer, re.IGNORECASE))
+        return list(parts)
 
     def _choice(self, part: object) -> str:
         """The choice that is meant; empty if it is none."""
@@ -252,7 +277,9 @@ class NumberExercise(Exercise):
         wrong = next(mine for mine, right in pairs if mine != right)
         slip = next((slip for slip in self._solved.slips if slip.value == wrong), None)
         held = sum(mine == right for mine, right in pairs)
-        return self._wrong(f"It is not {found}." if len(pairs) == 1 else f"{held} of {len(pairs)} are right.", slip)
+        said = f"It is not {found}." if len(pairs) == 1 else f"{held} of {len(pairs)} are right."
+        blind = self.family.blind
+        return replace(self._wrong(said, slip), share=max(held - blind, 0) / (len(pairs) - blind))
 
     def _judge_number(self, given: Fraction, kind: Kind) -> Feedback:
         assert isinstance(self._solved.answer, int)
@@ -276,15 +303,10 @@ class NumberExercise(Exercise):
         return Solution(self.label, self._solved.steps, self._solved.code)
 
 
-def _parts(answer: object) -> list[object]:
-    """What an answer of several words has: a text with commas, or a list."""
-    if isinstance(answer, str):
-        return list(answer.split(","))
-    return list(answer) if isinstance(answer, list | tuple) else [answer]
-
-
 def _written(choice: object) -> str:
     """A choice as text: an exception is a number, too, and so is a patch. Empty if it is neither text nor a number."""
+    if choice is None:
+        return "none"
     if isinstance(choice, str):
         return str.__str__(choice)
     try:

@@ -126,7 +126,9 @@ def _number_judged(problem: NumberExercise, found: Mapping[str, Any], notes: str
         feedback = problem.judged(found["value"])
     except ValueError as refused:
         return Mark(name, 0.0, f"{refused}{because}{notes}")
-    return Mark(name, 1.0 if feedback.right else 0.0, f"{feedback!r}{because}{'' if feedback.right else notes}")
+    return Mark(
+        name, 1.0 if feedback.right else feedback.share, f"{feedback!r}{because}{'' if feedback.right else notes}"
+    )
 
 
 def _calculated(

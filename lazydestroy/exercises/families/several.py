@@ -6,6 +6,7 @@ about one page of a story asks about all four of them, and who shows one broken 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -16,20 +17,27 @@ PAGES = 4
 
 TRACES = 2
 
+_TRIES = 200
+"""Stories that are drawn at most; about every third will do."""
+
 
 def of_all_pages(family: Family) -> Family:
     """Ask a question about a page for every page that the story tells of."""
+    fates = ("touch", "share", "io") if family.name == "host-reads" else ("touch", "share", "io", "untouched")
+
+    def drawn_once(drawn: Draw) -> dict[str, Any]:
+        numbers = family.draw(drawn)
+        fate = {page: drawn.choose(f"fate of {page}", fates) for page in numbers["fates"]}
+        return {**numbers, "fates": fate, "asked": tuple(sorted(fate))}
 
     def draw(drawn: Draw) -> dict[str, Any]:
-        numbers = family.draw(drawn)
-        if family.name == "host-reads":  # nothing can be read of a page that is not there
-            fates = {page: drawn.choose(f"fate of {page}", ("touch", "share", "io")) for page in numbers["fates"]}
-            return {**numbers, "fates": fates, "asked": tuple(sorted(fates))}
-        if numbers.get("then") and drawn.number("then, too", 2):
-            numbers["then"] = False  # a guest that touches every page in question would own them all
-        if numbers["when"] == "done" and drawn.number("done, too", 2):
-            numbers["when"] = "waits"  # and after the thread all pages are alike
-        return {**numbers, "asked": tuple(sorted(numbers["fates"]))}
+        """A story whose four answers are not one word, nor one word but for one page."""
+        for attempt in range(_TRIES):
+            numbers = drawn_once(drawn.apart(f"story {attempt}"))
+            answers = Counter(family.solve({**numbers, "asked": page}).answer for page in numbers["asked"])
+            if max(answers.values()) <= PAGES // 2:
+                return numbers
+        raise RuntimeError(f"{family.name}: {_TRIES} stories were drawn, and in each a word is there three times")
 
     def state(numbers: Numbers) -> str:
         first, *others = numbers["asked"]
@@ -44,7 +52,7 @@ def of_all_pages(family: Family) -> Family:
         steps = [f"Page {page}: {' '.join(solved.steps)}" for page, solved in zip(numbers["asked"], each, strict=True)]
         return _together(each, steps)
 
-    return replace(family, draw=draw, state=state, solve=solve, words=PAGES)
+    return replace(family, draw=draw, state=state, solve=solve, words=PAGES, blind=PAGES // 2)
 
 
 def of_two_traces(family: Family) -> Family:

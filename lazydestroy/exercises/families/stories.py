@@ -135,9 +135,10 @@ _OWNERS = {"A": ("guest a",), "B": ("guest b",), "nobody": ("none", "no one", "t
 def _owner(numbers: Numbers) -> Solved:
     page = numbers["asked"]
     machine = _played(numbers)
-    then = (f"{machine.touch(page)}.",) if numbers["then"] else ()
+    accesses = {each: machine.touch(each) for each in numbers["then"]}
+    then = (f"{accesses[page]}.",) if page in accesses else ()
     answer = machine.rows()[page]["owner"] or "nobody"
-    touched = f"m.touch({page})\n" if numbers["then"] else ""
+    touched = "".join(f"m.touch({each})\n" for each in numbers["then"])
     return Solved(
         answer,
         (*_path(numbers), *then, f"The model says: {answer}."),
@@ -155,8 +156,12 @@ def _owner(numbers: Numbers) -> Solved:
 
 def _draw_owner(draw: Draw) -> dict[str, Any]:
     numbers = _draw_story(draw, ("no", "waits", "waits", "done"))
-    then = numbers["next"] != "" and draw.choose("then", (True, False))
-    return {**numbers, "then": then}
+    touches = numbers["next"] != "" and draw.number("then", 3)
+    return {**numbers, "then": tuple(sorted(draw.order("touched", tuple(numbers["fates"]))[:2])) if touches else ()}
+
+
+def _touched(numbers: Numbers) -> str:
+    return f"This guest touches pages {' and '.join(map(str, numbers['then']))}." if numbers["then"] else ""
 
 
 WHO_OWNS = Family(
@@ -165,7 +170,7 @@ WHO_OWNS = Family(
     lesson="course/02-meet-the-ultravisor.ipynb",
     draw=_draw_owner,
     state=lambda numbers: (
-        _story(numbers, f"This guest touches page {numbers['asked']}." if numbers["then"] else "")
+        _story(numbers, _touched(numbers))
         + f"\n\nWho owns page {numbers['asked']} now, by the Ultravisor's books?\n\n{_SETTING}"
     ),
     solve=_owner,

@@ -26,6 +26,7 @@ def _draw_reboot(draw: Draw) -> dict[str, Any]:
         "used": draw.choose("used", (0.25, 0.5, 0.75, 1.0)),
         "destroy": draw.choose("destroy", _DESTROYS),
         "walk": draw.choose("walk", ("20 ns", "40 ns", "100 ns", "200 ns")),
+        "vcpus": draw.choose("vcpus", (2, 3, 4, 6, 8)),
     }
 
 
@@ -38,8 +39,9 @@ def _share(numbers: Numbers) -> str:
 
 
 def _guest(numbers: Numbers) -> str:
+    vcpus = f" and {numbers['vcpus']} vCPUs" if "vcpus" in numbers else ""
     return (
-        f"A guest of {numbers['memory']} has made {_share(numbers)} of its memory secure, from address 0 up. To "
+        f"A guest of {numbers['memory']}{vcpus} has made {_share(numbers)} of its memory secure, from address 0 up. To "
         f"destroy a page takes {numbers['destroy']}, to look at an entry of the page table, whether a page is there "
         f"or not, {numbers['walk']}. (Both are assumptions, like all times here. What else there is to do is small "
         "beside it.)"
@@ -47,12 +49,16 @@ def _guest(numbers: Numbers) -> str:
 
 
 def _reboot(numbers: Numbers, kernel: Series) -> Run:
-    return reboot(numbers["memory"], used=numbers["used"], kernel=kernel, costs=_costs(numbers), touch="none")
+    vcpus = numbers.get("vcpus", 2)
+    return reboot(
+        numbers["memory"], used=numbers["used"], kernel=kernel, costs=_costs(numbers), touch="none", vcpus=vcpus
+    )
 
 
 def _code(numbers: Numbers, kernel: str) -> str:
+    vcpus = f" vcpus={numbers['vcpus']}," if "vcpus" in numbers else ""
     return (
-        f'ld.reboot("{numbers["memory"]}", used={numbers["used"]}, kernel={kernel}, touch="none",\n'
+        f'ld.reboot("{numbers["memory"]}", used={numbers["used"]}, kernel={kernel}, touch="none",{vcpus}\n'
         f'          costs=ld.Costs(destroy="{numbers["destroy"]}", walk="{numbers["walk"]}")).downtime'
     )
 
@@ -68,18 +74,28 @@ def _reboot_before(numbers: Numbers) -> Solved:
         (
             f"The memory has {format_count(pages)} entries; {format_count(run.pages)} pages are secure (4 KiB each).",
             (
-                f"Each of these is destroyed: {format_count(run.pages)} × {numbers['destroy']}. Each entry is looked "
-                f"at: {format_count(pages)} × {numbers['walk']}. Together {exactly(work)}."
+                "Before the next guest runs, the kernel looks at each entry, and destroys each secure page: entries × "
+                f"look + secure × destroy = {format_count(pages)} × {numbers['walk']} + {format_count(run.pages)} × "
+                f"{numbers['destroy']} = {exactly(work)}."
             ),
+            f"One task does that, so it takes no less with {numbers['vcpus']} vCPUs than with one.",
             f"The model computes {exactly(run.downtime_ns)}: the rest is vCPUs and the configuration.",
         ),
         (
+            *(
+                [
+                    Slip(
+                        pages * (costs.destroy + costs.walk),
+                        "How many of the pages are secure? A page that the guest never used needs no destroy.",
+                    )
+                ]
+                if run.pages < pages
+                else []
+            ),
             Slip(
-                pages * (costs.destroy + costs.walk),
-                "How many of the pages are secure? A page that the guest never used needs no destroy.",
-            )
-            if run.pages < pages
-            else Slip(work // 2, "Who destroys? One thread does it, however many vCPUs the guest has."),
+                work // numbers["vcpus"],
+                "Who destroys? One task of the kernel does it, however many vCPUs the guest has.",
+            ),
             Slip(run.pages * costs.destroy, "Almost: what is done for each entry, besides destroying?"),
             Slip(work * 1000 // 1024, "Almost: 1 GiB is not 1,000,000,000 bytes, and a page is not 4,000 bytes."),
             Slip(
@@ -286,45 +302,51 @@ SHUTDOWN_WAIT = Family(
 def _draw_hold(draw: Draw) -> dict[str, Any]:
     return {
         "memory": draw.choose("memory", ("4 GiB", "8 GiB", "16 GiB", "32 GiB")),
+        "used": draw.choose("used", (0.25, 0.5, 0.75, 1.0)),
         "destroy": draw.choose("destroy", _DESTROYS),
         "walk": draw.choose("walk", ("20 ns", "40 ns", "100 ns")),
         "batch": draw.choose("batch", (8, 16, 64, 128, 256, 1024)),
-        "kernel": draw.choose("kernel", ("before", "with")),
     }
 
 
 def _hold(numbers: Numbers) -> Solved:
-    batch, costs = numbers["batch"], _costs(numbers)
-    runs = {
-        name: reboot(
-            numbers["memory"],
-            kernel=kernel,
-            costs=costs,
-            destroy_loop_threshold=batch,
-            touch="none",
-            new_guest="normal",
+    batch, costs, entries = numbers["batch"], _costs(numbers), _pages(numbers)
+    run = reboot(
+        numbers["memory"],
+        used=numbers["used"],
+        kernel=v1.upto(5),
+        costs=costs,
+        destroy_loop_threshold=batch,
+        touch="none",
+        new_guest="normal",
+    )
+    hole = entries - run.pages
+    collected = (
+        f"The walk collects {batch} pages under the lock, drops it, and destroys them. While it is held, {batch} "
+        f"entries are looked at: {batch} × {numbers['walk']} = {exactly(batch * costs.walk)}."
+    )
+    longest = (
+        (
+            "A batch is full when that many pages are there. Above what the guest has used nothing is, so the walk "
+            f"looks at {format_count(hole)} entries with the lock held, and finds nothing to collect: "
+            f"{format_count(hole)} × {numbers['walk']} = {exactly(hole * costs.walk)}. That is longer."
         )
-        for name, kernel in (("before", BEFORE), ("with", v1.upto(5)))
-    }
-    run, other = runs[numbers["kernel"]], runs["with" if numbers["kernel"] == "before" else "before"]
-    pages, last = run.pages, 0 if numbers["kernel"] == "before" else 5
-    both = f"to destroy {numbers['destroy']}, to walk {numbers['walk']}"
-    steps = {
-        "before": (
-            f"Before patch 5 the walk destroys as it goes, under the lock: {format_count(pages)} pages, {both} each.",
-        ),
-        "with": (
-            (
-                f"With patch 5 only {batch} pages are collected under the lock, and destroyed when it has been "
-                f"dropped: {batch} × {numbers['walk']}."
-            ),
-        ),
-    }[numbers["kernel"]]
+        if hole
+        else "All pages are there, so each batch is full after as many entries."
+    )
     return Solved(
         run.longest_hold_ns,
-        (*steps, f"The model measures {exactly(run.longest_hold_ns)}."),
+        (collected, longest, f"The model measures {exactly(run.longest_hold_ns)}."),
         (
-            Slip(other.longest_hold_ns, "That is the other kernel. What is done while the lock is held, in this one?"),
+            *(
+                [Slip(batch * costs.walk, "When is a batch full, if there are no pages for a long while?")]
+                if hole
+                else []
+            ),
+            Slip(
+                run.pages * costs.destroy + entries * costs.walk,
+                "That is the kernel before patch 5. When does patch 5 drop the lock?",
+            ),
             Slip(
                 batch * (costs.walk + costs.destroy),
                 "With patch 5, is a page destroyed while the lock is held, or after?",
@@ -332,11 +354,10 @@ def _hold(numbers: Numbers) -> Solved:
             Slip(
                 DESTROY_LOOP_THRESHOLD * costs.walk,
                 "How many pages are collected at a time? Here it is not the usual 32.",
-            )
-            if numbers["kernel"] == "with"
-            else Slip(pages * costs.destroy, "Almost: the walk itself takes time, too."),
+            ),
+            Slip(entries * costs.walk, "Is the lock held during the whole walk? When is it dropped?"),
         ),
-        f'ld.reboot("{numbers["memory"]}", kernel=ld.series.v1.upto({last}), touch="none",\n'
+        f'ld.reboot("{numbers["memory"]}", used={numbers["used"]}, kernel=ld.series.v1.upto(5), touch="none",\n'
         f'          costs=ld.Costs(destroy="{numbers["destroy"]}", walk="{numbers["walk"]}"), new_guest="normal",\n'
         f"          destroy_loop_threshold={batch}).longest_hold_ns",
     )
@@ -348,17 +369,16 @@ LOCK_HOLD = Family(
     lesson="side/short-holds.ipynb",
     draw=_draw_hold,
     state=lambda numbers: (
-        f"A guest of {numbers['memory']}, all of it secure, is rebooted. To destroy a page takes "
-        f"{numbers['destroy']}, to look at an entry {numbers['walk']}. "
-        + (
-            "The kernel is the one before the series"
-            if numbers["kernel"] == "before"
-            else f"The kernel has the patches 1 to 5, and collects {numbers['batch']} pages at a time"
-        )
-        + ". What is the longest time for which mmap_lock is held at a stretch?"
+        f"A guest of {numbers['memory']} has made {_share(numbers)} of its memory secure, from address 0 up, and is "
+        f"rebooted. To destroy a page takes {numbers['destroy']}, to look at an entry of the page table, whether a "
+        f"page is there or not, {numbers['walk']}. The kernel has the patches 1 to 5, and collects {numbers['batch']} "
+        "pages at a time. What is the longest time for which mmap_lock is held at a stretch?"
     ),
     solve=_hold,
-    hints=("What is done between taking the lock and dropping it, and for how many pages?",),
+    hints=(
+        "What is done between taking the lock and dropping it, and for how many entries?",
+        "Has the guest used all its memory? Think of the walk where it has not.",
+    ),
     kind=TIME,
     tolerance=Fraction(1, 100),
 )
