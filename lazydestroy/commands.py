@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._core import Task
+from .actors import HELPER, QEMU
 from .kernel.structs import Answer
 from .units import shown
-from .userspace.async_cleanup import HELPER
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -28,7 +28,7 @@ class AsyncCommands:
             does not know the command answers -ENOTTY.
         """
         self._need(self.alive, "the process has exited")
-        answer: Answer = self._do(self.qemu.preparing(), "QEMU")
+        answer: Answer = self._do(self.qemu.preparing(), QEMU)
         return answer
 
     def perform(self: Machine) -> Task:
@@ -49,7 +49,7 @@ class AsyncCommands:
         """
         self._need(self.alive, "the process has exited")
         flow = self.resetting() if self.kvm.pv.handle else self.kernel.kvm_pv_disable(self.kvm)
-        answer: Answer = self._do(flow, "QEMU")
+        answer: Answer = self._do(flow, QEMU)
         return answer
 
     def kill_thread(self: Machine, task: Task | None = None) -> None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from . import showing, units
 from ._core import DeferredList, Engine, Lock, Memory, Table, Task, TooManyKinds, step, visit
 from .access import Access
+from .actors import CLEAN_UP, QEMU, VCPU, numbered
 from .commands import AsyncCommands
 from .costs import Costs
 from .host import Host
@@ -39,8 +40,6 @@ LOW_MEMORY = 2 << 30
 
 SEGMENT_TABLE = 2 << 30
 """Guests up to this size have two levels of page tables: the top-level table is a segment table."""
-
-CLEAN_UP = "clean-up thread"
 
 
 class Machine(AsyncCommands, Host):
@@ -300,7 +299,7 @@ class Machine(AsyncCommands, Host):
     def start_thread(self, flow: Flow) -> Task:
         """Start a kernel thread."""
         self.threads += 1
-        return self.engine.spawn(flow, CLEAN_UP if self.threads == 1 else f"{CLEAN_UP} {self.threads}")
+        return self.engine.spawn(flow, numbered(CLEAN_UP, self.threads))
 
     def guest_runs(self, kvm: Kvm) -> bool:
         """Whether the guest of a VM runs."""
@@ -376,7 +375,7 @@ class Machine(AsyncCommands, Host):
             "model cannot tell apart the pages of more; run() lets the clean-up threads destroy old ones",
         )
         self.uv.refused, logged = "", len(self.events)
-        if not self._do(self.protecting(0, min(image, self.guest_pages)), "QEMU"):
+        if not self._do(self.protecting(0, min(image, self.guest_pages)), QEMU):
             why = self.uv.refused or ", ".join(event.text for event in self.events[logged:]) or "it was stopped"
             self._need(False, f"the guest could not be made protected: {why}")
         return self.names[self.kvm.pv.handle]
@@ -385,7 +384,7 @@ class Machine(AsyncCommands, Host):
         """Let the guest touch one of its pages."""
         self._need(self.guest_up, "the guest is not running: boot() first")
         page = self._number(page)
-        return self._access("vCPU", page, self._visiting(page))
+        return self._access(VCPU, page, self._visiting(page))
 
     def _visiting(self, page: int) -> Flow:
         self._saw = ""
@@ -454,13 +453,13 @@ class Machine(AsyncCommands, Host):
         A clean-up thread, the kernel's or QEMU's, has not begun yet.
         """
         self._need(self.guest_up, "the guest is not running: boot() first")
-        self._do(self.qemu.unprotecting(), "QEMU")
+        self._do(self.qemu.unprotecting(), QEMU)
 
     def exit(self) -> None:
         """End the process. A clean-up thread or a helper, if any, goes on when you step() or run()."""
         self._need(self.alive, "the process has exited")
         self.guest_up = False
-        self._do(self.exiting(), "QEMU")
+        self._do(self.exiting(), QEMU)
 
     def step(self, task: Task | None = None) -> str:
         """Let the clean-up thread, or `task`, do one step. Says what happened."""

@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .machine import CLEAN_UP
+from .actors import ASYNC_CLEANUP, CLEAN_UP, IO, QEMU, VCPU, is_a, is_waiting, waits_for
 from .page import PAGE_SIZE
-from .userspace.async_cleanup import ASYNC_CLEANUP
 
 if TYPE_CHECKING:
     from .run import Run
 
-OF_QEMU = ("QEMU", "vCPU", ASYNC_CLEANUP, "I/O")
-"""How the names of actors begin that are threads of QEMU. A thread of the kernel belongs to the kernel; all others are
+OF_QEMU = (QEMU, VCPU, ASYNC_CLEANUP, IO)
+"""Kinds of actors that are threads of QEMU. A thread of the kernel belongs to the kernel; all others are
 processes of their own."""
 
 KERNEL, ULTRAVISOR, MEMORY, DOWNTIME = "kernel", "Ultravisor", "memory", "downtime"
 
-LOCKS = ("waits for mmap_lock", "waits for kvm->lock")
+LOCKS = (waits_for("mmap_lock"), waits_for("kvm->lock"))
 
 USES = ("free", "guest", "set_aside", "donated", "other", "leaked")
 """Columns of `Run.memory` that add up to the host's memory."""
@@ -82,9 +81,9 @@ def _metadata(kind: str, pid: int, tid: int, **args: Any) -> Event:
 
 
 def _process_of(actor: str) -> str:
-    if actor.startswith(OF_QEMU):
-        return "QEMU"
-    return KERNEL if actor.startswith(CLEAN_UP) else actor
+    if is_a(actor, *OF_QEMU):
+        return QEMU
+    return KERNEL if is_a(actor, CLEAN_UP) else actor
 
 
 def _slices(run: Run, tracks: _Tracks) -> Iterator[Event]:
@@ -95,7 +94,7 @@ def _slices(run: Run, tracks: _Tracks) -> Iterator[Event]:
         yield _slice(DOWNTIME, DOWNTIME, start, end, tracks.of(DOWNTIME, "the guest"))
     for row in run.timeline:
         actor, activity = str(row["actor"]), str(row["activity"])
-        kind = "lock" if activity in LOCKS else "wait" if activity.startswith("waits") else "work"
+        kind = "lock" if activity in LOCKS else "wait" if is_waiting(activity) else "work"
         pages = {"pages": int(row["pages"])}
         yield _slice(activity, kind, int(row["start"]), int(row["end"]), tracks.of(actor)) | {"args": pages}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..actors import ASYNC_CLEANUP, is_a
 from ..kernel.kvm import KVM_CAP_S390_PROTECTED_ASYNC_DISABLE
 from ..machine import Machine
 from ..page import PAGE_SIZE
@@ -13,7 +14,6 @@ from ..run import Run
 from ..scenarios import reboot
 from ..series import Series
 from ..units import exact_size, format_size, size
-from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import UVC
 from .comparison import Compared, demonstrates, low_memory, uncleaned
 from .ending import HOW_FAST
@@ -95,7 +95,7 @@ def reboot_with_a_thread(
 
 def by_thread(run: Run) -> int:
     """Destroys by QEMU's threads that clean up."""
-    return sum(made[UVC.DESTR_SEC_STOR] for actor, made in run.by_actor.items() if actor.startswith(ASYNC_CLEANUP))
+    return sum(made[UVC.DESTR_SEC_STOR] for actor, made in run.by_actor.items() if is_a(actor, ASYNC_CLEANUP))
 
 
 @demonstrates(None, reboot, ("new_guest",), merged=15)

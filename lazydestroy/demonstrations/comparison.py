@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..actors import VCPU, is_a
 from ..page import PAGE_SIZE
 from ..rounded import counted
 from ..run import Event, Run
@@ -219,7 +220,7 @@ def event(run: Run, kind: str, *words: str) -> Event | None:
 
 def by_vcpus(run: Run) -> Counter[UVC]:
     """Calls that were made on behalf of the new guest's accesses."""
-    return sum((calls for actor, calls in run.by_actor.items() if actor.startswith("vCPU")), Counter())
+    return sum((calls for actor, calls in run.by_actor.items() if is_a(actor, VCPU)), Counter())
 
 
 def low_memory(run: Run) -> int:

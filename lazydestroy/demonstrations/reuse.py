@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ..machine import CLEAN_UP
+from ..actors import CLEAN_UP, QEMU_EXITS, VCPU, is_a, numbered
 from ..page import PAGE_SIZE
 from ..rounded import about, about_count, about_duration, counted
 from ..run import Event, Run
@@ -177,7 +177,7 @@ _CLEANED = {True: ("exported or set aside", "exports or sets aside"), False: ("d
 
 def _made_accessible_at_exit(run: Run) -> int:
     """Pages that the end of the process exports or destroys itself, or sets aside for the second thread to destroy."""
-    exits, thread = (run.by_actor.get(actor, Counter()) for actor in ("QEMU exits", f"{CLEAN_UP} 2"))
+    exits, thread = (run.by_actor.get(actor, Counter()) for actor in (QEMU_EXITS, numbered(CLEAN_UP, 2)))
     return exits[UVC.CONV_FROM_SEC_STOR] + exits[UVC.DESTR_SEC_STOR] + thread[UVC.DESTR_SEC_STOR]
 
 
@@ -346,8 +346,4 @@ def feature_bit(
 
 def _used_after(run: Run) -> int | None:
     """When the last vCPU had done all that it was to do."""
-    return (
-        max((ns for actor, ns in run.finished_ns.items() if actor.startswith("vCPU")), default=None)
-        if run.booted
-        else None
-    )
+    return max((ns for actor, ns in run.finished_ns.items() if is_a(actor, VCPU)), default=None) if run.booted else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..actors import VCPU, is_a
 from ..costs import Costs
 from ..kernel.structs import Flow
 from ..machine import Machine
@@ -218,7 +219,7 @@ def one_call(compared: Compared, *, memory: int | str = "4 GiB", touch: str = "r
 
 def _used_after(run: Run) -> int | None:
     """When the last vCPU had done all that it was to do."""
-    ends = [ns for actor, ns in run.finished_ns.items() if actor.startswith("vCPU")]
+    ends = [ns for actor, ns in run.finished_ns.items() if is_a(actor, VCPU)]
     return max(ends, default=None) if run.booted else None
 
 

@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from ..actors import HELPER, is_a
 from ..live import Exit
 from ..page import PAGE_SIZE
 from ..rounded import about_duration, about_size
 from ..run import Run
 from ..units import bad_value, format_size
-from ..userspace.async_cleanup import HELPER
 from .lanes import run_end
 from .memories import mark_moment
 from .picture import HEAD, LANE, LEFT, PALETTE, Look, Picture, styled
@@ -120,7 +120,7 @@ def _of_exit(measured: Exit) -> _Story:
 
 def _of_run(run: Run) -> _Story:
     size = int(run.memory["guest"][0]) * PAGE_SIZE
-    helped = any(str(actor).startswith(HELPER) for actor in run.timeline["actor"])
+    helped = any(is_a(str(actor), HELPER) for actor in run.timeline["actor"])
     bars = [_Bar("process", PALETTE["QEMU"], run.downtime_ns or 0)]
     bars += [_Bar("helper", PALETTE["clean-up thread"], run_end(run))] if helped else []
     taken = (run.memory["guest"] + run.memory["set_aside"]) * PAGE_SIZE

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..machine import CLEAN_UP
+from ..actors import ASYNC_CLEANUP, CLEAN_UP, HELPER, OTHER_PROCESS, QEMU, QEMU_EXITS, VCPU, is_a, is_waiting
 from ..run import Run, expect_run
-from ..userspace.async_cleanup import ASYNC_CLEANUP, HELPER
 from .picture import PALETTE, Look
 
 
@@ -26,7 +25,7 @@ class Stretch(NamedTuple):
 class Lane(NamedTuple):
     """What one party did: what all of its tasks did, then a row for each.
 
-    `actors` is how its tasks' names begin; `idle` is what to write if it did nothing.
+    `actors` is the kind of its tasks; `idle` is what to write if it did nothing.
     """
 
     name: str
@@ -47,18 +46,18 @@ def lanes_of(run: Run) -> list[Lane]:
     rows: dict[str, list[Stretch]] = {}
     columns = (run.timeline[name].tolist() for name in ("actor", "activity", "start", "end"))
     for actor, activity, start, end in zip(*columns, strict=True):
-        rows.setdefault(actor, []).append(Stretch(start, end, activity, activity.startswith("waits")))
+        rows.setdefault(actor, []).append(Stretch(start, end, activity, is_waiting(activity)))
 
     def lane(name: str, actors: str, idle: str, common: tuple[Stretch, ...] = ()) -> Lane:
-        found = [list(_merged(row)) for actor, row in rows.items() if actor.startswith(actors)]
+        found = [list(_merged(row)) for actor, row in rows.items() if is_a(actor, actors)]
         return Lane(name, actors, PALETTE[_LOOKS.get(actors, actors)], found, idle, common)
 
-    lanes = [lane("QEMU", "QEMU", "does nothing")]
+    lanes = [lane(QEMU, QEMU, "does nothing")]
     if run.scenario != "shutdown":
-        lanes.append(lane("guest's vCPUs", "vCPU", "never run", tuple(_standing_still(run, "vCPU 0" in rows))))
+        lanes.append(lane("guest's vCPUs", VCPU, "never run", tuple(_standing_still(run, "vCPU 0" in rows))))
     lanes += [lane(name, name, "there is none") for name in _cleaners(run)]
     if run.parameters.get("demand"):
-        lanes.append(lane("other process", "other process", "does nothing"))
+        lanes.append(lane(OTHER_PROCESS, OTHER_PROCESS, "does nothing"))
     return lanes
 
 
@@ -71,7 +70,7 @@ def _cleaners(run: Run) -> list[str]:
     return helped if in_userspace else [*helped, CLEAN_UP]
 
 
-_LOOKS = {"vCPU": "guest", ASYNC_CLEANUP: CLEAN_UP, HELPER: CLEAN_UP}
+_LOOKS = {VCPU: "guest", ASYNC_CLEANUP: CLEAN_UP, HELPER: CLEAN_UP}
 """All that clean up in the background have one colour."""
 
 
@@ -80,7 +79,7 @@ def _standing_still(run: Run, busy: bool) -> Iterator[Stretch]:
     end = 0
     for start, end in downtimes_of(run):
         yield Stretch(start, end, "wait for QEMU", waits=True)
-    exits: list[int] = run.timeline["start"][run.timeline["actor"] == "QEMU exits"].tolist()
+    exits: list[int] = run.timeline["start"][run.timeline["actor"] == QEMU_EXITS].tolist()
     last = min([*exits, run_end(run) if run.exited_ns is None else run.exited_ns])
     if run.booted and not busy and end < last:
         yield Stretch(end, last, "may run, touch nothing")

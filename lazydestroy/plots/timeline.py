@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from ..actors import is_a
 from ..run import Run, expect_run
 from ..units import expect, flag, whole_number
 from .artists import box
@@ -58,7 +59,7 @@ class TimelinePanel(Panel):
             self.end = end
             self._prepare([lane.name for lane in lanes], self.since or START[run.scenario], room)
             for place, lane in enumerate(lanes):
-                marks = [event.time_ns for event in marked_events(run) if event.actor.startswith(lane.actors)]
+                marks = [event.time_ns for event in marked_events(run) if is_a(event.actor, lane.actors)]
                 self._lane(place, lane, marks, [self._label(mark) for mark in self._marks(run, lanes, place)])
             self._downtime(run, len(lanes))
             for place in range(len(lanes)):
@@ -178,7 +179,7 @@ class TimelinePanel(Panel):
         return [
             event
             for event in first.values()
-            if place == next((i for i, begins in enumerate(actors) if event.actor.startswith(begins)), 0)
+            if place == next((i for i, kind in enumerate(actors) if is_a(event.actor, kind)), 0)
         ]
 
     def _is_late(self, event: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..actors import ASYNC_CLEANUP
 from ..page import PAGE_SHIFT
 from ..rounded import about, about_duration, about_size, counted
 from ..run import Run, expect_run, runs_of
@@ -12,7 +13,6 @@ from ..scenarios import zombies_over_time
 from ..series import Series
 from ..units import format_duration, format_size
 from ..units import size as read_size
-from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import UVC
 from .lanes import bands_of, lanes_of, run_end
 from .picture import TITLE_CHARACTERS, ratio

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..actors import VCPU, is_a
 from ..machine import DESTROY_LOOP_THRESHOLD
 from ..rounded import about, about_count, about_duration
 from ..run import Run
@@ -136,7 +137,7 @@ def busy(run: Run) -> int:
     """How often a vCPU met -EBUSY: exceptions 0x3E beyond the imports that were called."""
     found = 0
     for actor, raised in run.interruptions.items():
-        if actor.startswith("vCPU"):
+        if is_a(actor, VCPU):
             calls = run.by_actor[actor][UVC.CONV_TO_SEC_STOR]
             found += max(0, raised[Interruption.NON_SECURE_STORAGE_ACCESS] - calls)
     return found

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ..actors import ASYNC_CLEANUP, is_a
 from ..rounded import about, about_count, about_duration, counted
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import Series, v1
 from ..units import format_count, format_duration
-from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import BIT_UVC_FEAT_MISC_0, UVC
 from .answer import Answer, Table, resting_on
 from .common import cleans_up, kernel_words
@@ -91,7 +91,7 @@ def _verdict(
     else:
         short = "No: the clean-up thread makes no call that does something."
     sentences = [short, f"That holds for an Ultravisor {_misc(runs)} the misc feature."]
-    if any(actor.startswith(ASYNC_CLEANUP) for run in runs.values() for actor in run.by_actor):
+    if any(is_a(actor, ASYNC_CLEANUP) for run in runs.values() for actor in run.by_actor):
         sentences.append("The thread is one of QEMU's own, which sits in an ioctl (PERFORM).")
     for name, run in runs.items():
         before, total = sum(run.foreground.values()), sum(by_thread[name].values())

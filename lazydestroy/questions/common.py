@@ -6,11 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..machine import CLEAN_UP
+from ..actors import ASYNC_CLEANUP, IN_BACKGROUND, is_a
 from ..page import PAGE_SHIFT
 from ..run import Run
 from ..series import Series, v1
-from ..userspace.async_cleanup import ASYNC_CLEANUP
 from .pictures import Line
 
 BEFORE = v1.upto(0)
@@ -44,7 +43,7 @@ def prepares(kernel: Series) -> bool:
 
 def cleans_up(actor: str) -> bool:
     """Whether an actor is a thread that cleans up in the background: the kernel's, or QEMU's with PERFORM."""
-    return actor.startswith((CLEAN_UP, ASYNC_CLEANUP))
+    return is_a(actor, *IN_BACKGROUND)
 
 
 def named(actor: str) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import units
-from ..machine import CLEAN_UP
+from ..actors import CLEAN_UP, IN_BACKGROUND, QEMU_EXITS, is_a
 from ..rounded import about, about_count, about_duration
 from ..run import Run
 from ..scenarios import reboot
 from ..series import Series, v1
 from ..units import exact_duration, format_count, format_duration
-from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import UVC
 from .answer import Answer, Table, resting_on
 from .common import cleans_up, kernel_words, named
@@ -26,7 +25,7 @@ SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Moments of the exit, as shares of the clean-up without one, if none is given."""
 
 
-FIRST = (CLEAN_UP, ASYNC_CLEANUP)
+FIRST = IN_BACKGROUND
 """The thread that is at work when the process is killed."""
 
 
@@ -139,7 +138,7 @@ def left_by(run: Run, moment: int) -> Left:
     destroys: Counter[str] = Counter()
     in_vain = 0
     for actor, calls in run.by_actor.items():
-        if not (cleans_up(actor) or actor == "QEMU exits"):
+        if not (cleans_up(actor) or actor == QEMU_EXITS):
             continue
         if calls[UVC.CONV_FROM_SEC_STOR]:
             exports[actor] = calls[UVC.CONV_FROM_SEC_STOR]
@@ -161,7 +160,7 @@ def left_by(run: Run, moment: int) -> Left:
 
 
 def _by_thread(left: Left) -> int:
-    return sum(pages for actor, pages in left.exports.items() if actor.startswith(CLEAN_UP))
+    return sum(pages for actor, pages in left.exports.items() if is_a(actor, CLEAN_UP))
 
 
 def _stopped(run: Run, left: Left) -> bool:
@@ -169,7 +168,7 @@ def _stopped(run: Run, left: Left) -> bool:
     if not left.walked or left.walked >= run.pages:
         return False
     walks = run.timeline[[str(row["actor"]) in FIRST and row["activity"] == "destroys pages" for row in run.timeline]]
-    begun = run.timeline["start"][run.timeline["actor"] == "QEMU exits"]
+    begun = run.timeline["start"][run.timeline["actor"] == QEMU_EXITS]
     at = max(left.exit_ns, int(begun.min()) if len(begun) else 0)
     costs, batch = run.parameters["costs"], int(run.parameters["destroy_loop_threshold"])
     one = batch * (max(costs.destroy, costs.noop, costs.refused) + costs.walk + costs.free)

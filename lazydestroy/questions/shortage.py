@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .. import units
+from ..actors import OTHER_PROCESS
 from ..page import PAGE_SHIFT, PAGE_SIZE
 from ..rounded import about_duration
 from ..scenarios import shutdown
@@ -61,7 +62,7 @@ def outcome(memory: int, rate: int, given: Given) -> Outcome:
     """Shut a guest down; another process takes memory at that pace."""
     run = shutdown(memory, demand=rate, **given)
     killed = next((event.time_ns for event in run.events if event.kind == "oom"), None)
-    return Outcome(memory, rate, killed, run.finished_ns["other process"], run.oom_wait_ns)
+    return Outcome(memory, rate, killed, run.finished_ns[OTHER_PROCESS], run.oom_wait_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ..actors import QEMU_EXITS
 from ..machine import Machine
 from ..page import PAGE_SIZE, Holder, Record, State
 from ..rounded import counted
@@ -37,8 +38,6 @@ MOMENTS = (
 OFF, ON = "turned off", "turned on"
 
 BAD = ("warning", "leak", "use after free", "bug", "endless fault", "signal", "refused", "addressing exception", "oom")
-
-_GONE = "QEMU exits"
 
 _STRANDED = "pages set aside forever"
 
@@ -206,8 +205,8 @@ def left_wrong(machine: Machine) -> dict[str, int]:
     for event in machine.events:
         if event.kind in BAD:
             found[event.kind] += 1
-        if event.kind == "userspace" and event.text.endswith(_GONE):
-            found[_GONE] += 1
+        if event.kind == "userspace" and event.text.endswith(QEMU_EXITS):
+            found[QEMU_EXITS] += 1
     for record, pages in machine.memory.records().items():
         if record.holder == Holder.SET_ASIDE:
             found[_STRANDED] += pages

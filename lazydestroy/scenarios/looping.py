@@ -12,14 +12,14 @@ from typing import Any
 
 from .. import units
 from .._core import TooManyKinds
+from ..actors import ASYNC_CLEANUP, QEMU, QEMU_EXITS, is_a
 from ..costs import Costs
-from ..kernel.structs import Answer, Flow
+from ..kernel.structs import Flow
 from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
 from ..page import Record, State
 from ..run import Run, expect_run
 from ..series import Series, v1
 from ..ultravisor import RC_CONF_LIMIT
-from ..userspace.async_cleanup import ASYNC_CLEANUP
 from .parameters import (
     HABITS,
     IMAGE,
@@ -113,7 +113,7 @@ def reboot_loop(
     """
     scenario = Looping(read(locals()))
     try:
-        return scenario.stage.play(scenario.qemu(), "QEMU")
+        return scenario.stage.play(scenario.qemu(), QEMU)
     except TooManyKinds as error:
         complaint = f"more is left at a time than the model can tell apart ({error})"
         raise ValueError(f"times={times!r}: {complaint}; use fewer") from None
@@ -175,10 +175,7 @@ class Looping(Rebooting):
         self.stage.show_jump()
         began = machine.now
         self.stage.resets_ns.append(began - machine.time_zero)
-        answer: Answer = yield from machine.qemu.unprotecting()
-        if answer.r and machine.alive:
-            machine.event("userspace", "KVM_PV_DISABLE fails: QEMU exits")
-            machine.kill()
+        yield from self.unprotects()
         if machine.alive:
             self.stage.downtimes_ns.append(machine.now - began)
             yield from self.new_guest_boots()
@@ -213,7 +210,7 @@ class Looping(Rebooting):
 
     def gone(self) -> Flow:
         """Wait until the process is gone, with all its threads."""
-        for task in [task for task in self.machine.tasks if task.name.startswith(("QEMU exits", ASYNC_CLEANUP))]:
+        for task in [task for task in self.machine.tasks if is_a(task.name, QEMU_EXITS, ASYNC_CLEANUP)]:
             yield task.finished
 
     def why(self, heard: int) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..machine import CLEAN_UP
+from ..actors import ASYNC_CLEANUP, CLEAN_UP, HELPER, QEMU, QEMU_EXITS, is_a, is_waiting
 from ..run import Run, expect_run
 from ..units import expect
-from ..userspace.async_cleanup import ASYNC_CLEANUP, HELPER
 
 
 def cpu_time(run: Run, *actors: str) -> int:
@@ -19,16 +18,22 @@ def cpu_time(run: Run, *actors: str) -> int:
     ----------
     run : Run
     *actors : str
-        How the actors' names begin, such as "clean-up thread"; without any, all actors count.
+        Names or kinds of actors: "clean-up thread" is all of these, and "vCPU 1" is that one alone. Without any, all
+        actors count.
     """
     expect_run(run)
     for name in actors:
         expect(str, name, "actors", "how an actor's name begins, such as 'clean-up thread'")
     rows = run.timeline
-    busy = ~np.char.startswith(rows["activity"], "waits")
+    busy = _works(rows)
     if actors:
-        busy &= np.any([np.char.startswith(rows["actor"], name) for name in actors], axis=0)
+        busy &= np.array([is_a(actor, *actors) for actor in rows["actor"].tolist()], bool)
     return int((rows["end"] - rows["start"])[busy].sum())
+
+
+def _works(rows: np.ndarray) -> np.ndarray:
+    """In which rows of a timeline an actor does not wait: shape (rows,)."""
+    return np.array([not is_waiting(activity) for activity in rows["activity"].tolist()], bool)
 
 
 def cpu_time_of_process(run: Run) -> int:
@@ -40,9 +45,9 @@ def cpu_time_of_process(run: Run) -> int:
     expect_run(run)
     rows = run.timeline
     end = run.end_ns if run.downtime_ns is None else run.downtime_ns
-    tearing = (rows["actor"] == "QEMU") & (rows["start"] < end) & ~np.char.startswith(rows["activity"], "waits")
+    tearing = (rows["actor"] == QEMU) & (rows["start"] < end) & _works(rows)
     own = int((rows["end"] - rows["start"])[tearing].sum())
-    return own + cpu_time(run, "QEMU exits", ASYNC_CLEANUP, HELPER)
+    return own + cpu_time(run, QEMU_EXITS, ASYNC_CLEANUP, HELPER)
 
 
 def cpu_time_of_nobody(run: Run) -> int:

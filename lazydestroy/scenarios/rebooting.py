@@ -7,13 +7,13 @@ from typing import Any
 
 from .. import units
 from .._core import step, visit
+from ..actors import IN_BACKGROUND, IO, QEMU, QEMU_EXITS, VCPU, is_a, waits_for
 from ..costs import Costs
 from ..kernel.structs import Answer, Flow
-from ..machine import CLEAN_UP, DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
+from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
 from ..page import PAGE_SHIFT, PAGE_SIZE, Page
 from ..run import Run
 from ..series import Series, v1
-from ..userspace.async_cleanup import ASYNC_CLEANUP
 from .parameters import (
     BYSTANDER,
     DEMAND_FROM,
@@ -151,7 +151,7 @@ def reboot(
         If this computer has not the memory for it. Both figures are given, before anything is started.
     """
     scenario = Rebooting(read(locals()))
-    return scenario.stage.play(scenario.qemu(), "QEMU", scenario.others())
+    return scenario.stage.play(scenario.qemu(), QEMU, scenario.others())
 
 
 class Rebooting:
@@ -193,54 +193,60 @@ class Rebooting:
     def qemu(self) -> Flow:
         """The main thread: resets the guest, and has the new one run."""
         machine = self.machine
-        answer: Answer = yield from machine.qemu.unprotecting()
-        if answer.r and machine.alive:
-            # s390_pv_cmd_exit in QEMU's hw/s390x/pv.c
-            machine.event("userspace", "KVM_PV_DISABLE fails: QEMU exits")
-            machine.kill()
+        yield from self.unprotects()
         if not machine.alive:
             return
         self.stage.downtime_ends()
         yield from self.new_guest_boots()
         if self.exit_at == END and machine.alive:
-            machine.engine.doing("waits for the guest")
+            machine.engine.doing(waits_for("the guest"))
             yield from self.cleaned()
+            machine.kill()
+
+    def unprotects(self) -> Flow:
+        """QEMU resets the guest, and exits if even DISABLE is refused (``s390_pv_cmd_exit`` in hw/s390x/pv.c)."""
+        machine = self.machine
+        answer: Answer = yield from machine.qemu.unprotecting()
+        if answer.r and machine.alive:
+            machine.event("userspace", f"KVM_PV_DISABLE fails: {QEMU_EXITS}")
             machine.kill()
 
     def cleaned(self) -> Flow:
         """Wait until no clean-up thread is left, the kernel's or QEMU's."""
-        for thread in [task for task in self.machine.tasks if task.name.startswith((CLEAN_UP, ASYNC_CLEANUP))]:
+        for thread in [task for task in self.machine.tasks if is_a(task.name, *IN_BACKGROUND)]:
             yield thread.finished
 
     def new_guest_boots(self) -> Flow:
         """The boot loader, perhaps the way to a protected guest, then what the guest does with its memory."""
         machine = self.machine
         machine.guest_up = True
-        machine.engine.doing("waits for the guest")
+        machine.engine.doing(waits_for("the guest"))
         if self.protected:
             if self.loader:
-                yield from self.vcpus_touch(self.loader, "runs the boot loader", alone=True)
+                yield from self.vcpus_touch(self.loader, "runs the boot loader", "sequential", alone=True)
             if not machine.guest_up or not (yield from machine.protecting(self.first_of_image, self.image)):
                 return
-        machine.engine.doing("waits for the guest")
+        machine.engine.doing(waits_for("the guest"))
         if self.given["wait_for_cleanup"]:
             yield from self.cleaned()
-        did_all = yield from self.vcpus_touch(self.touches, "uses its memory")
+        did_all = yield from self.vcpus_touch(self.touches, "uses its memory", self.touch)
         self.stage.booted = did_all and machine.guest_up
         if self.io and self.stage.booted:
-            machine.engine.doing("waits for I/O")
-            task = machine.engine.spawn(self.does_io(), "I/O")
+            machine.engine.doing(waits_for(IO))
+            task = machine.engine.spawn(self.does_io(), IO)
             machine.qemu.threads.append(task)
             yield task.finished
 
-    def vcpus_touch(self, count: int, activity: str, alone: bool = False) -> Flow:
-        """Returns whether all of them came to their end."""
+    def vcpus_touch(self, count: int, activity: str, touch: str, alone: bool = False) -> Flow:
+        """They touch so many pages, in the order that `touch` names. Returns whether all of them came to their end."""
         machine, parts = self.machine, 1 if alone else self.vcpus
         if not machine.guest_up:
             return False
         bounds = [count * part // parts for part in range(parts + 1)]
         machine.qemu.vcpu_tasks = [
-            machine.engine.spawn(self.one_vcpu(number, bounds[number], bounds[number + 1], activity), f"vCPU {number}")
+            machine.engine.spawn(
+                self.one_vcpu(number, bounds[number], bounds[number + 1], activity, touch), f"{VCPU} {number}"
+            )
             for number in range(parts)
             if bounds[number + 1] > bounds[number]
         ]
@@ -251,7 +257,7 @@ class Rebooting:
             yield machine.qemu.killed_at - machine.now
         return all(task.value for task in machine.qemu.vcpu_tasks)
 
-    def one_vcpu(self, number: int, first: int, end: int, activity: str) -> Flow:
+    def one_vcpu(self, number: int, first: int, end: int, activity: str, touch: str) -> Flow:
         """One vCPU touches its part of the guest's memory."""
         machine = self.machine
         machine.engine.doing(activity)
@@ -260,7 +266,7 @@ class Rebooting:
             first,
             end - first,
             step(machine.kernel.guest_access, machine.kvm),
-            "sequential" if activity == "runs the boot loader" else self.touch,
+            touch,
             seed=self.seed * 1009 + number,
             lock=machine.mm.mmap_lock,
         )

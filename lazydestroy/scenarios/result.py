@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._core import Task
+from ..actors import is_waiting
 from ..run import MEMORY, timeline_table
 from ..ultravisor import Interruption
 from ..uvcb import UVC
@@ -77,7 +78,7 @@ def timeline_of(tasks: list[Task], samples: np.ndarray, zero: int) -> np.ndarray
         for (start, activity, done), following in zip(moments, [*moments[1:], None], strict=True):
             if activity is None:
                 doing = doing[:1]
-            elif activity.startswith("waits for"):
+            elif is_waiting(activity):
                 doing = [*doing[:1], activity]
             else:
                 doing = [activity]

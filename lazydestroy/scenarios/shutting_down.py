@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..actors import QEMU
 from ..costs import Costs
 from ..kernel.structs import Flow
 from ..machine import DESTROY_LOOP_THRESHOLD, LOW_MEMORY, PV_MAX_LAZY_COUNT, SEGMENT_TABLE
@@ -78,4 +79,4 @@ def shutdown(
         yield from stage.machine.exiting()
         stage.downtime_ends()
 
-    return stage.play(process_ends(), "QEMU")
+    return stage.play(process_ends(), QEMU)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import units
 from .._core import Lock, Memory, Task, step, take_free
+from ..actors import OTHER_PROCESS, waits_for
 from ..kernel.structs import Flow
 from ..limits import require_memory
 from ..machine import LOW_MEMORY, Machine
@@ -173,7 +174,7 @@ class Stage:
     def begin_demand(self, moment: str) -> None:
         """Another process begins to allocate, if that is its moment."""
         if self.pace is not None and moment == self.given.get("demand_from", "wait"):
-            self.machine.engine.spawn(self.other_process(self.pace), "other process")
+            self.machine.engine.spawn(self.other_process(self.pace), OTHER_PROCESS)
 
     def other_process(self, pace: int) -> Flow:
         """Allocates memory until it has enough, or there is none."""
@@ -187,7 +188,7 @@ class Stage:
                 return
             left, before = left - (task.done - before), task.done
             began = machine.now
-            machine.engine.doing("waits for memory")
+            machine.engine.doing(waits_for("memory"))
             freed = machine.kernel.try_to_free_pages(machine.mm) or (yield from machine.kernel.out_of_memory())
             self.oom_wait_ns += machine.now - began
             if not freed:

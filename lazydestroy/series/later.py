@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ..actors import waits_for
 from ..kernel.structs import Answer, DeferredPriv, Flow, Kvm, Mm
 from ..layers import Layer
 
@@ -46,7 +47,7 @@ class OnePrepared(Layer):
     def kvm_s390_pv_destroy_vm_thread(self: Any, priv: DeferredPriv) -> Flow:
         """The place is free as soon as the clean-up begins."""
         if self.begins_after:
-            self.machine.engine.doing("waits for userspace")
+            self.machine.engine.doing(waits_for("userspace"))
             yield self.begins_after
         self.taken.remove(priv.mm)
         yield from super().kvm_s390_pv_destroy_vm_thread(priv)

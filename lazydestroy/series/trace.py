@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from ..actors import ASYNC_CLEANUP, IN_BACKGROUND, VCPU, is_a
 from ..layers import Series
-from ..machine import CLEAN_UP
 from ..page import Holder
-from ..userspace.async_cleanup import ASYNC_CLEANUP
 from ..uvcb import UVC
 from .bounds import Bounds
 from .failures import failure_of
@@ -135,7 +134,7 @@ class _Told:
     @property
     def text(self) -> str:
         words = ", ".join(self.done)
-        actor = f"thread {self.actor}" if self.actor.startswith(ASYNC_CLEANUP) else self.actor
+        actor = f"thread {self.actor}" if is_a(self.actor, ASYNC_CLEANUP) else self.actor
         if not self.intent and not words:
             return f"{actor} goes on"
         return ": ".join(part for part in (self.intent or actor, words) if part)
@@ -165,14 +164,14 @@ class _Teller:
         """One step has been done."""
         machine = self.world.machine
         done = [f"0x{number:X}" for number in machine._raised] + [short_call(call) for call in machine._log]
-        if done and actor.startswith((CLEAN_UP, ASYNC_CLEANUP)):
+        if done and is_a(actor, *IN_BACKGROUND):
             word, bracket, outcome = done[-1].partition(" (")
             done[-1] = word + self._where() + bracket + outcome
         machine._raised.clear()
         machine._log.clear()
         last = self.told[-1] if self.told else None
         goes_on = last is not None and last.actor == actor and last.intent
-        if actor.startswith(self.world.program) and not self.world.wrong and not self.world.story.late:
+        if is_a(actor, self.world.program) and not self.world.wrong and not self.world.story.late:
             new = sorted(set(machine.names.values()) - self.named)
             self.named.update(new)
             if self.intent or goes_on:
@@ -243,7 +242,7 @@ class _Teller:
         for told in worth:
             if told.intent:
                 began[told.actor] = told
-            elif told.actor in began and told.actor.startswith("vCPU"):
+            elif told.actor in began and is_a(told.actor, VCPU):
                 # others have acted meanwhile: say which of the vCPUs it was that began
                 first = began.pop(told.actor)
                 first.intent += f" ({first.actor})"

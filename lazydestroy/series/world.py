@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..actors import HELPER, QEMU, QEMU_EXITS, VCPU
 from ..costs import Costs
 from ..layers import Series
 from ..ours import is_answer, is_ours
 from ..page import PAGE_SHIFT, PAGE_SIZE, Holder
-from ..userspace.async_cleanup import HELPER
 from .bounds import Bounds
 from .failures import failure_of
 from .holding import HELD
@@ -70,7 +70,7 @@ class World:
         self.machine._log = _Calls()
         sets_aside = self.machine.qemu.sets_aside
         self.pictures = pictures or Pictures(bounds, self._kernel_pages(), sets_aside)
-        self.program = "userspace" if self.pictures.any_order else "QEMU"
+        self.program = "userspace" if self.pictures.any_order else QEMU
         self.machine.boot()
         if bounds.helper:
             self.machine.qemu.start_helper()
@@ -108,15 +108,15 @@ class World:
     def _actor(self, action: Action) -> str:
         """The name of who acts."""
         if action[0] == "step":
-            return self.machine.engine.tasks[action[1]].name.replace("QEMU", self.program)
+            return self.machine.engine.tasks[action[1]].name.replace(QEMU, self.program)
         if action[0] == "touch":
             return self._vcpu()
         if action[0] == "exit":
-            return f"{self.program} exits"
+            return QEMU_EXITS.replace(QEMU, self.program)
         return _ACTORS.get(action[0], self.program)
 
     def _vcpu(self) -> str:
-        return f"vCPU {sum(role == 'vCPU' for role, _ in self.roles.values())}"
+        return f"{VCPU} {sum(role == 'vCPU' for role, _ in self.roles.values())}"
 
     def do(self, action: Action, noting: dict[Any, tuple[int, int]] | None = None) -> Said:
         """Let one thing happen, and no more: one step, or what begins something. Returns what was logged of it.

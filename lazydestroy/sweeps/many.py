@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..actors import VCPU, is_a
 from ..costs import Costs
 from ..run import Run
 from ..scenarios import reboot, shutdown
@@ -45,7 +46,7 @@ def downtime(run: Run) -> int | None:
 
 def all_touched(run: Run) -> int:
     """Until the new guest has touched all its memory."""
-    return max(end for name, end in run.finished_ns.items() if name.startswith("vCPU"))
+    return max(end for name, end in run.finished_ns.items() if is_a(name, VCPU))
 
 
 class Story(NamedTuple):

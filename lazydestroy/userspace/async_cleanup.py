@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..actors import ASYNC_CLEANUP, HELPER, QEMU_EXITS, numbered
 from ..errnos import EBADF, ENOTTY, errorcode
 from ..kernel.structs import Answer, Flow, Kvm, Mm
 from .process import Process
@@ -21,11 +22,6 @@ from .process import Process
 if TYPE_CHECKING:
     from .._core import Task
     from ..machine import Machine
-
-ASYNC_CLEANUP = "async_cleanup"
-"""QEMU's name for the thread that performs a clean-up."""
-
-HELPER = "helper"
 
 
 class ThreadedProcess(Process):
@@ -100,7 +96,7 @@ class ThreadedProcess(Process):
         self.machine.kernel.mmget(self.mm)
         self.sharing_files += 1
         self.performed += 1
-        name = ASYNC_CLEANUP if self.performed == 1 else f"{ASYNC_CLEANUP} {self.performed}"
+        name = numbered(ASYNC_CLEANUP, self.performed)
         task = self.machine.engine.spawn(self._perform(exits_on_error), name, self.machine.now)
         self.performing.append(task)
         return task
@@ -119,7 +115,7 @@ class ThreadedProcess(Process):
         self.performing.remove(task)
         if answer.r and exits_on_error and self.alive:
             name = errorcode[-answer.r]
-            self.machine.event("userspace", f"KVM_PV_ASYNC_CLEANUP_PERFORM answers -{name}: QEMU exits")
+            self.machine.event("userspace", f"KVM_PV_ASYNC_CLEANUP_PERFORM answers -{name}: {QEMU_EXITS}")
             self.kill()
         yield from self.leaving()
         return answer
@@ -189,4 +185,4 @@ class ThreadedProcess(Process):
         yield from self._destroy_vm_if_unused()
 
 
-__all__ = ["ASYNC_CLEANUP", "HELPER", "ThreadedProcess"]
+__all__ = ["ThreadedProcess"]

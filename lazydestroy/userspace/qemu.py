@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._core import Task
+from ..actors import QEMU
 from ..errnos import EINTR, errorcode
 from ..kernel.kvm import KVM_CAP_S390_PROTECTED_ASYNC_DISABLE
 from ..kernel.structs import Answer, Flow
@@ -37,7 +38,7 @@ class Qemu(ThreadedProcess):
         If the host has no memory for it.
     """
 
-    name = "QEMU"
+    name = QEMU
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine, address_space(machine))
