@@ -27,6 +27,10 @@ class State(IntEnum):
     DONATED = 3
 
 
+HELD = (State.SECURE, State.SHARED)
+"""States of a page that belongs to a secure configuration. A shared one is open to the host, and still the guest's."""
+
+
 class Content(IntEnum):
     """What kind of bytes a page holds. ``Record.content_of`` says whose."""
 

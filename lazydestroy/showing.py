@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from . import units
-from .page import Holder, Record, State
+from .page import HELD, Holder, Record
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -31,7 +31,7 @@ def _record_of(machine: Machine, page: int) -> Record:
 
 def _row(machine: Machine, page: int | str, record: Record) -> dict[str, Any]:
     present = record.holder in (Holder.MAPPED, Holder.SET_ASIDE) and record.mm == machine.mm.number
-    held = record.state in (State.SECURE, State.SHARED)
+    held = record.state in HELD
     return {
         "page": page,
         "state": record.state.name.lower().replace("_", "-") if present else "not present",

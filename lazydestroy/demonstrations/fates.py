@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..access import Access
 from ..machine import Machine
-from ..page import PAGE_SIZE, Holder, Page, State
+from ..page import HELD, PAGE_SIZE, Holder, Page, State
 from ..series import Series
 from ..series.trace import short_call
 
@@ -161,7 +161,7 @@ class _Followed(Machine):
     def _station(self, after: str) -> Station:
         assert self.frame is not None
         record = self.frame.record
-        held = record.state in (State.SECURE, State.SHARED)
+        held = record.state in HELD
         return Station(
             after,
             record.state.name.lower().replace("_", "-"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..page import Content, Record, State
+from ..page import HELD, Content, Record
 from ..uvcb import UVC
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ class HostConfigurations:
 
         After DESTROY_SEC_CONF_FAST a configuration is gone, and its pages are still secure.
         """
-        held = (State.SECURE, State.SHARED)
-        if any(record.owner in self.old and record.state in held for record in self.memory.records()):
+        if any(record.owner in self.old and record.state in HELD for record in self.memory.records()):
             return None
         destroyed = self.destroyed_at
         return None if destroyed is None else max(destroyed, self.engine.cleaned_at)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errnos import errorcode
 from ..machine import Machine
-from ..page import PAGE_SIZE, State
+from ..page import HELD, PAGE_SIZE
 from ..rounded import counted
 from ..series import Series, linux_6_2
 from .answer import Answer, Table, resting_on
@@ -150,7 +150,7 @@ def _now(machine: Machine, moment: str) -> Found:
         sum(
             pages
             for record, pages in machine.memory.records().items()
-            if record.owner in machine.old and record.state in (State.SECURE, State.SHARED)
+            if record.owner in machine.old and record.state in HELD
         ),
     )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..actors import QEMU_EXITS
 from ..machine import Machine
-from ..page import PAGE_SIZE, Holder, Record, State
+from ..page import HELD, PAGE_SIZE, Holder, Record, State
 from ..rounded import counted
 from ..series import Series, v1, v1_fixed
 from ..series.fixes import ReturnWhenOff
@@ -167,7 +167,7 @@ def life(machine: Machine, hurried: bool) -> Iterator[None]:
         yield
         yield
     else:
-        _until(machine, lambda record: record.owner in machine.old and record.state in (State.SECURE, State.SHARED))
+        _until(machine, lambda record: record.owner in machine.old and record.state in HELD)
         yield
         machine.run()
         yield

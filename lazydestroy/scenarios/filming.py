@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from ..machine import Machine
-from ..page import Content, Holder, Record, State
+from ..page import HELD, Content, Holder, Record, State
 from ..run import KINDS, Film
 
 GUEST_CELLS = 64 * 16
@@ -47,7 +47,7 @@ def watched(base: int, guest: int, host: int) -> tuple[int, ...]:
 
 def kind_of(record: Record, old: frozenset[int]) -> str:
     """What a page is for a reader: one of `KINDS`. `old`: configurations whose guests are gone."""
-    unclean = record.state in (State.SECURE, State.SHARED) and record.owner in old
+    unclean = record.state in HELD and record.owner in old
     if record.holder == Holder.FREE and unclean:
         return "old guest"
     if record.holder != Holder.MAPPED:

@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Hashable
 
 from ..kernel.gmap import CRST_PAGES
-from ..page import Content, Holder, Record, State
+from ..page import HELD, Content, Holder, Record, State
 from ..units import format_count
 from .failures import failure_of
 from .possible import Possible
 from .state import FLAGS, FRAMES, FREED, LOCKS, MARKS, PAGES, SWAP, UV, VM, Flags, Frames, Picture, Standing, Vm
 from .story import BUSY
-
-HELD = (State.SECURE, State.SHARED)
 
 MANY = 100_000
 """States of which it is remembered what is wrong with them: those that were met lately."""
@@ -135,4 +133,4 @@ def _state(record: Record) -> str:
     return record.state.name.lower().replace("_", "-")
 
 
-__all__ = ["HELD", "Holding"]
+__all__ = ["Holding"]

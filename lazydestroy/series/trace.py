@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..actors import ASYNC_CLEANUP, IN_BACKGROUND, VCPU, is_a
 from ..layers import Series
-from ..page import Holder
+from ..page import HELD, Holder
 from ..uvcb import UVC
 from .bounds import Bounds
 from .failures import failure_of
-from .holding import HELD
 from .program import in_words
 from .story import Action, failure_in
 from .world import World, errors_as_findings

@@ -19,7 +19,6 @@ from ..ours import is_answer, is_ours
 from ..page import PAGE_SHIFT, PAGE_SIZE, Holder
 from .bounds import Bounds
 from .failures import failure_of
-from .holding import HELD
 from .picture import Pictures
 from .plain import a_part
 from .program import SearchedMachine
@@ -338,4 +337,4 @@ def _is_ours(frame: traceback.FrameSummary) -> bool:
     return not name.endswith((".py", ">")) or (is_ours(name) and not is_answer(name))
 
 
-__all__ = ["HELD", "Listener", "Said", "World", "errors_as_findings", "machine_of", "raised_in", "trouble"]
+__all__ = ["Listener", "Said", "World", "errors_as_findings", "machine_of", "raised_in", "trouble"]

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from .._core import Memory
-from ..page import PAGE_SHIFT, PAGE_SIZE, State
+from ..page import HELD, PAGE_SHIFT, PAGE_SIZE, State
 from ..ultravisor import DictTable, Ultravisor
 from ..units import shown
 from ..uvcb import (
@@ -181,7 +181,7 @@ class ModelSide:
         records = [self.memory.record(_FIRST_OF_GUEST + page) for page in range(PAGES)]
         return tuple(
             names.get(record.owner, "") + (", shared" if record.state == State.SHARED else "")
-            if record.state in (State.SECURE, State.SHARED)
+            if record.state in HELD
             else ""
             for record in records
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..page import PAGE_SIZE, Record, State
+from ..page import HELD, PAGE_SIZE, Record, State
 from ..uvcb import (
     UVC,
     UVC_CC_ERROR,
@@ -32,7 +32,7 @@ from .codes import (
 )
 from .command import Refused
 from .faults import Faults
-from .records import HELD, cleared, imported
+from .records import cleared, imported
 from .structs import Configuration, Storage
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..page import Record, State
+from ..page import HELD, Record, State
 from ..uvcb import UVC, UVC_CC_BUSY, uv_cb_share
 from .codes import DONE, NOOP, RC_OTHER_OWNER, RC_UNSHARE_OUTSIDE
 from .command import Refused
 from .pages import Pages
-from .records import HELD, imported
+from .records import imported
 
 
 class GuestCalls(Pages):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..page import PAGE_SHIFT, Content, Record, State
+from ..page import HELD, PAGE_SHIFT, Content, Record, State
 from ..uvcb import BIT_UVC_FEAT_MISC_0, UVC, uv_cb_cfs, uv_cb_cts, uv_cb_unp
 from .codes import (
     ASCE_ORIGIN,
@@ -23,7 +23,7 @@ from .codes import (
 )
 from .command import Refused
 from .configurations import Configurations
-from .records import HELD, cleared, exported, imported
+from .records import cleared, exported, imported
 from .structs import Configuration
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ..page import Content, Record, State
 
-HELD = (State.SECURE, State.SHARED)
-
 
 def cleared(record: Record) -> Record:
     """The page after a destroy, or after donated storage has been given back."""

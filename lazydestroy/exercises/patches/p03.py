@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...layers import Layer
+from ...page import HELD
 from ...series import Series, v1_fixed
-from ...series.world import HELD
 from ...units import format_duration
 from ..patching import PatchExercise
 from .by_hand import calls, handle, next_guest, zombie

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .accessors import ACCESSORS, NEW_GUESTS, ZOMBIE
 from .answer import SCENARIO_WORDS, reached
-from .attempt import ADDRESS, HELD, PAGE, PAGES, SCENARIOS, STATES, Accessor, Attempt, PageState, Scenario
+from .attempt import ADDRESS, PAGE, PAGES, SCENARIOS, STATES, Accessor, Attempt, PageState, Scenario
 from .experiment import Recorder, reach, reach_matrix
 from .outcome import ELSEWHERE, LEFT, PLACES, THE_PAGE, Reach
 
@@ -19,7 +19,6 @@ __all__ = [
     "ACCESSORS",
     "ADDRESS",
     "ELSEWHERE",
-    "HELD",
     "LEFT",
     "NEW_GUESTS",
     "PAGE",

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from ...kernel.structs import Flow, Mm
 from ...machine import Machine, Process
-from ...page import PAGE_SHIFT, Holder, Record, State
+from ...page import HELD, PAGE_SHIFT, Holder, Record, State
 from .outcome import ELSEWHERE, LEFT, THE_PAGE
 
 Scenario = Literal["reboot", "shutdown"]
@@ -24,8 +24,6 @@ PAGE = 3
 """The guest page that it is about."""
 
 ADDRESS = PAGE << PAGE_SHIFT
-
-HELD = (State.SECURE, State.SHARED)
 
 
 @dataclass(slots=True)
