@@ -26,6 +26,11 @@ class AsyncCommands:
         Answer
             What the kernel answers: r (0, or a negative error number), and the Ultravisor's rc and rrc. A kernel that
             does not know the command answers -ENOTTY.
+
+        Raises
+        ------
+        RuntimeError
+            If the process has exited.
         """
         self._need(self.alive, "the process has exited")
         answer: Answer = self._do(self.qemu.preparing(), QEMU)
@@ -38,6 +43,11 @@ class AsyncCommands:
         -------
         Task
             It has not run yet: `step` or `run` it. Its ``value`` becomes the kernel's answer.
+
+        Raises
+        ------
+        RuntimeError
+            If the process has exited.
         """
         self._need(self.alive, "the process has exited")
         return self.qemu.start_perform()
@@ -46,6 +56,11 @@ class AsyncCommands:
         """End the guest's configuration, and all that is set aside or left over: KVM_PV_DISABLE.
 
         For a guest that isn't protected the kernel answers -EINVAL, and ends nothing. `reboot` doesn't ask then.
+
+        Raises
+        ------
+        RuntimeError
+            If the process has exited.
         """
         self._need(self.alive, "the process has exited")
         flow = self.resetting() if self.kvm.pv.handle else self.kernel.kvm_pv_disable(self.kvm)
@@ -77,13 +92,25 @@ class AsyncCommands:
         self.qemu.kill_thread(task or performing[-1])
 
     def start_helper(self: Machine) -> None:
-        """Start QEMU's helper, a process that shares the memory, and removes it when QEMU has exited."""
+        """Start QEMU's helper, a process that shares the memory, and removes it when QEMU has exited.
+
+        Raises
+        ------
+        RuntimeError
+            If the process has exited, or has a helper already.
+        """
         self._need(self.alive, "the process has exited")
         self._need(not self.qemu.helper, "there is a helper already")
         self.qemu.start_helper()
 
     def kill_helper(self: Machine) -> None:
-        """Kill the helper. If QEMU is still there, nothing happens yet: QEMU removes the memory when it exits."""
+        """Kill the helper. If QEMU is still there, nothing happens yet: QEMU removes the memory when it exits.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no helper that could be killed.
+        """
         self._need(self.alive and self.qemu.helper, "there is no helper, or it is exiting already")
         self._do(self.qemu.helper_exiting(), HELPER)
 

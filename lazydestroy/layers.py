@@ -231,6 +231,11 @@ class Series:
 
     Iterating gives the `Patch` objects in order. Two series with the same layers are equal.
 
+    Raises
+    ------
+    ValueError
+        If `layers` is no tuple of layers, or a name is no text.
+
     Examples
     --------
     >>> from lazydestroy.series import v1

@@ -272,12 +272,23 @@ class Machine(AsyncCommands, Host):
         """Start another QEMU, with a VM of its own, beside the one that is there.
 
         What is done by hand is done to the new one from now on. Returns the one before, for `turn_to`.
+
+        Raises
+        ------
+        RuntimeError
+            If the host has no memory for another process.
         """
         before, self.qemu = self.qemu, self._started()
         return before
 
     def turn_to(self, process: Process) -> Qemu:
-        """Do to another process what is done by hand from now on. Returns the one before."""
+        """Do to another process what is done by hand from now on. Returns the one before.
+
+        Raises
+        ------
+        ValueError
+            If it is no process with a VM of this machine.
+        """
         if not isinstance(process, Qemu) or process.machine is not self:
             raise ValueError(
                 f"process={units.shown(process)}: use what this machine's start_another() or turn_to() returned"
@@ -360,12 +371,26 @@ class Machine(AsyncCommands, Host):
         return [task for task in self.engine.tasks if task.alive]
 
     def boot(self) -> None:
-        """Start the guest, as a normal one."""
+        """Start the guest, as a normal one.
+
+        Raises
+        ------
+        RuntimeError
+            If the process has exited.
+        """
         self._need(self.alive, "the process has exited")
         self.guest_up = True
 
     def protect(self, image: int = 1) -> str:
-        """Let the guest go protected; its image has `image` pages from page 0 up. Returns its name."""
+        """Let the guest go protected; its image has `image` pages from page 0 up. Returns its name.
+
+        Raises
+        ------
+        ValueError
+            If `image` is no number of pages.
+        RuntimeError
+            If the guest does not run, is protected already, or cannot be made protected: says why.
+        """
         self._need(self.guest_up, "the guest is not running: boot() first")
         self._need(not self.kvm.pv.handle, "the guest is protected already")
         image = units.whole_number(image, "image", 1)
@@ -381,7 +406,15 @@ class Machine(AsyncCommands, Host):
         return self.names[self.kvm.pv.handle]
 
     def touch(self, page: int) -> Access:
-        """Let the guest touch one of its pages."""
+        """Let the guest touch one of its pages.
+
+        Raises
+        ------
+        ValueError
+            If the guest has no such page.
+        RuntimeError
+            If the guest does not run, or the machine can tell no more pages apart.
+        """
         self._need(self.guest_up, "the guest is not running: boot() first")
         page = self._number(page)
         return self._access(VCPU, page, self._visiting(page))
@@ -392,7 +425,13 @@ class Machine(AsyncCommands, Host):
         return self._saw
 
     def read(self, page: int, as_: str = "host") -> Access:
-        """Let the host read a guest's page: as "host" (userspace), "kernel", or "io"."""
+        """Let the host read a guest's page: as "host" (userspace), "kernel", or "io".
+
+        Raises
+        ------
+        ValueError
+            If there is no such page or way to read, or the page is not present.
+        """
         as_ = units.plain(as_, "as_")
         if as_ not in ("host", "kernel", "io"):
             raise ValueError(f"as_={units.shown(as_)}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
@@ -400,7 +439,13 @@ class Machine(AsyncCommands, Host):
         return self._access(as_, page, self.reading(self._frame(page), as_))
 
     def io(self, page: int) -> Access:
-        """Let a device read a guest's page: the kernel makes it accessible first."""
+        """Let a device read a guest's page: the kernel makes it accessible first.
+
+        Raises
+        ------
+        ValueError
+            As `read`.
+        """
         return self.read(page, "io")
 
     def reading(self, frame: Page, as_: str) -> Flow:
@@ -423,11 +468,27 @@ class Machine(AsyncCommands, Host):
         return self.describe(frame.record)
 
     def share(self, page: int) -> None:
-        """Let the guest open one of its pages to the host (UVC 0x1000)."""
+        """Let the guest open one of its pages to the host (UVC 0x1000).
+
+        Raises
+        ------
+        ValueError
+            If the guest has no such page, or it is not present.
+        RuntimeError
+            If the guest is not protected, or the page is not its own.
+        """
         self._guest_call(self.uv.share, page, "share")
 
     def unshare(self, page: int) -> None:
-        """Let the guest close a page that it shared (UVC 0x1001)."""
+        """Let the guest close a page that it shared (UVC 0x1001).
+
+        Raises
+        ------
+        ValueError
+            If the guest has no such page, or it is not present.
+        RuntimeError
+            If the guest is not protected, the page is not its own, or the host still uses it for I/O.
+        """
         self._guest_call(self.uv.unshare, page, "unshare")
 
     def _guest_call(self, call: Any, page: int, name: str) -> None:
@@ -442,7 +503,13 @@ class Machine(AsyncCommands, Host):
         self._need(cc == 0, f"page {page} cannot be {name}d: it is not the guest's own; let it touch() the page first")
 
     def swap_out(self, page: int) -> bool:
-        """Let the host write a page to swap and use its frame for something else. False if it cannot."""
+        """Let the host write a page to swap and use its frame for something else. False if it cannot.
+
+        Raises
+        ------
+        ValueError
+            If the guest has no such page, or it is not present.
+        """
         page = self._number(page)
         self._frame(page)
         return self.kernel.swap_out(self.mm, page << PAGE_SHIFT)
@@ -451,18 +518,37 @@ class Machine(AsyncCommands, Host):
         """Reset the guest, as QEMU does: it starts again as a normal one.
 
         A clean-up thread, the kernel's or QEMU's, has not begun yet.
+
+        Raises
+        ------
+        RuntimeError
+            If the guest does not run.
         """
         self._need(self.guest_up, "the guest is not running: boot() first")
         self._do(self.qemu.unprotecting(), QEMU)
 
     def exit(self) -> None:
-        """End the process. A clean-up thread or a helper, if any, goes on when you step() or run()."""
+        """End the process. A clean-up thread or a helper, if any, goes on when you step() or run().
+
+        Raises
+        ------
+        RuntimeError
+            If the process has exited.
+        """
         self._need(self.alive, "the process has exited")
         self.guest_up = False
         self._do(self.exiting(), QEMU)
 
     def step(self, task: Task | None = None) -> str:
-        """Let the clean-up thread, or `task`, do one step. Says what happened."""
+        """Let the clean-up thread, or `task`, do one step. Says what happened.
+
+        Raises
+        ------
+        ValueError
+            If it is no task of this machine.
+        RuntimeError
+            If the machine can tell no more pages apart.
+        """
         if task is not None and not (isinstance(task, Task) and task in self.engine.tasks):
             raise ValueError(f"task={units.shown(task)}: use one of m.tasks, or None")
         if task is None and not self.tasks:
@@ -483,7 +569,13 @@ class Machine(AsyncCommands, Host):
         return ""
 
     def run(self) -> None:
-        """Let everything that is under way come to its end."""
+        """Let everything that is under way come to its end.
+
+        Raises
+        ------
+        RuntimeError
+            If the machine can tell no more pages apart.
+        """
         with _told_apart():
             self.engine.run()
 
@@ -504,7 +596,13 @@ class Machine(AsyncCommands, Host):
         return Told("\n".join(line for line in told if not line.endswith(": walks on")))
 
     def observe(self, accessor: str, page: int, flow: Flow) -> Access:
-        """Let somebody do something about a guest's page, and tell what came of it; the flow returns what it read."""
+        """Let somebody do something about a guest's page, and tell what came of it; the flow returns what it read.
+
+        Raises
+        ------
+        ValueError
+            If `accessor` is no name, `flow` no generator, or the guest has no such page.
+        """
         if not isinstance(accessor, str):
             raise ValueError(f"accessor={units.shown(accessor)}: use the name of who does it")
         if not isinstance(flow, Generator):

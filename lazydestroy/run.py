@@ -97,7 +97,13 @@ class Film:
     rest_pages: int
 
     def at(self, time_ns: int) -> tuple[np.ndarray, np.ndarray]:
-        """The guest's memory and the rest of the host at a moment: numbers of `KINDS`, one a cell."""
+        """The guest's memory and the rest of the host at a moment: numbers of `KINDS`, one a cell.
+
+        Raises
+        ------
+        ValueError
+            If it is no number.
+        """
         at = moment_of(time_ns, int(self.times_ns[-1]))
         frame = self.kinds[max(0, int(np.searchsorted(self.times_ns, at, side="right")) - 1)]
         return frame[: self.guest_cells], frame[self.guest_cells :]
@@ -217,6 +223,8 @@ class Run:
         Longest time for which ``mmap_lock`` was held at a stretch, and ``kvm->lock``.
     parameters : dict
         All inputs, and the version of the package.
+    call : str
+        The Python that makes the run again.
     seconds : float
         What it took to compute, on this computer.
     steps : int

@@ -18,7 +18,13 @@ REFUSED = 0x111
 
 
 def booted(kernel: Series, memory: int | str, costs: Costs | None, **options: Any) -> Machine:
-    """A machine whose guest runs, and is not protected."""
+    """A machine whose guest runs, and is not protected.
+
+    Raises
+    ------
+    ValueError
+        If a value is not accepted, or the guest does not fit into the host.
+    """
     if costs is not None and not isinstance(costs, Costs):
         raise ValueError(f"costs={shown(costs)}: use ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
     memory = size(memory, "memory", multiple_of=PAGE_SIZE)

@@ -76,7 +76,13 @@ def reboot_time(
 
 
 def sizes_of(memory: int | str | Iterable[int | str]) -> list[int]:
-    """The sizes of memory to measure, in bytes, the largest last."""
+    """The sizes of memory to measure, in bytes, the largest last.
+
+    Raises
+    ------
+    ValueError
+        If one is no size of memory, or there is none.
+    """
     memory = plain(memory, "memory")
     if isinstance(memory, str) or not isinstance(memory, Iterable):
         pages = size(memory, "memory", multiple_of=PAGE_SIZE) // PAGE_SIZE

@@ -50,6 +50,11 @@ def poisoned_table(
     vms : int
         How many VMs follow, one after the other.
     costs : Costs
+
+    Raises
+    ------
+    ValueError
+        If a value is not accepted.
     """
     vms, memory = whole_number(vms, "vms", 1, 1000), size(memory, "memory", multiple_of=PAGE_SIZE)
     if costs is not None and not isinstance(costs, Costs):

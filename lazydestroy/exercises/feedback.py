@@ -78,7 +78,13 @@ class Feedback:
         return plain(of, "of") if self.right else round(float(worth) * self.share, 2)
 
     def plot(self) -> Any:
-        """Draw the trace. There must be one."""
+        """Draw the trace. There must be one.
+
+        Raises
+        ------
+        ValueError
+            If the answer was no layer, or does not break.
+        """
         if self.trace is None:
             raise ValueError(f"{self.exercise}: there is no trace to draw; only a layer that breaks has one")
         return self.trace.plot()

@@ -40,7 +40,13 @@ _KNOWN = inspect.signature(Ultravisor).parameters.keys() - _GIVEN
 
 
 def features_of(features: Any) -> str | tuple[str | int, ...]:
-    """Feature bits, read to the end: an iterator serves one Ultravisor only."""
+    """Feature bits, read to the end: an iterator serves one Ultravisor only.
+
+    Raises
+    ------
+    ValueError
+        If one is no bit of the feature word.
+    """
     entries = units.plain(features, "features")
     if isinstance(entries, bytes | bytearray | Series) or not isinstance(entries, Iterable):
         entries = (features,)
@@ -52,7 +58,13 @@ def features_of(features: Any) -> str | tuple[str | int, ...]:
 
 
 def hole_of(hole: Any, pages: int) -> tuple[int, int] | None:
-    """Where a guest's memory of so many pages has a hole, and how many pages are missing there."""
+    """Where a guest's memory of so many pages has a hole, and how many pages are missing there.
+
+    Raises
+    ------
+    ValueError
+        If it is no pair of numbers, or not inside the guest's memory.
+    """
     if hole is None:
         return None
     if not isinstance(hole, tuple | list) or len(hole) != 2:
@@ -61,7 +73,13 @@ def hole_of(hole: Any, pages: int) -> tuple[int, int] | None:
 
 
 def ultravisor_of(given: Any, small_storage: bool) -> tuple[dict[str, Any], Ultravisor]:
-    """The arguments for a machine's Ultravisor, and one that was made with them: it tells how much storage it wants."""
+    """The arguments for a machine's Ultravisor, and one that was made with them: it tells how much storage it wants.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset or argument, or `Ultravisor` does not accept a value.
+    """
     small = SMALL_STORAGE if small_storage else {}
     if given is None:
         given = {}
@@ -92,7 +110,13 @@ def storage_of(uv: Ultravisor, guest_len: int, vcpus: int) -> int:
 
 
 def host_of(host_memory: Any, guest_len: int, needed: int) -> int:
-    """Bytes of a host; `needed` is what its first process and the Ultravisor take."""
+    """Bytes of a host; `needed` is what its first process and the Ultravisor take.
+
+    Raises
+    ------
+    ValueError
+        If it is no size of memory, or too little.
+    """
     if host_memory is None:
         host_len = 2 * needed
     else:

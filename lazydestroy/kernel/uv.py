@@ -33,7 +33,13 @@ class KernelUv:
     """Ultravisor Calls on pages."""
 
     def uv_call(self: Kernel, uvcb: Any) -> int:
-        """Hand a control block to the Ultravisor, again as long as it is busy or has done a part. Returns cc."""
+        """Hand a control block to the Ultravisor, again as long as it is busy or has done a part. Returns cc.
+
+        Raises
+        ------
+        RuntimeError
+            If the Ultravisor is busy `MAX_BUSY` times in a row: a loop without an end, in the model.
+        """
         for _ in range(MAX_BUSY):
             cc = self.machine.uv.call(uvcb)
             if cc not in (UVC_CC_BUSY, UVC_CC_PARTIAL):
@@ -51,6 +57,11 @@ class KernelUv:
 
         The kernel had this before the series, for calls on handles. But the model's functions of that time do without
         these waiting points: only what was merged later uses them.
+
+        Raises
+        ------
+        RuntimeError
+            As `uv_call`.
         """
         for _ in range(MAX_BUSY):
             cc = self.machine.uv.call(uvcb)

@@ -53,6 +53,11 @@ def plot_answer(answer: Answer) -> Picture:
     -------
     Picture
         Its words are the verdict, and what each panel shows.
+
+    Raises
+    ------
+    ValueError
+        If it is no `Answer`.
     """
     expect(Answer, answer, "answer", "what ld.ask(...) returned")
     number, about = answer.question.number, answer.question.title

@@ -35,6 +35,11 @@ def plot_fates(fates: Fates) -> Picture:
     Returns
     -------
     Picture
+
+    Raises
+    ------
+    ValueError
+        If these are no `Fates`.
     """
     expect(Fates, fates, "fates", "such as ld.series.v1[3].demonstrate().fates")
     both = ((f"without patch {fates.number}", fates.without), (f"with patch {fates.number}", fates.with_))

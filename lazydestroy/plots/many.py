@@ -35,6 +35,11 @@ def plot_many(many: Many) -> Picture:
     -------
     Picture
         A bar has nine in ten of the draws of costs, its mark the one in the middle.
+
+    Raises
+    ------
+    ValueError
+        If it is no `Many`.
     """
     expect(Many, many, "many", "what lazydestroy.sweeps.many.kept() returns")
     bars = {story.name: np.percentile(many.sooner(story.name), MIDDLE, axis=1).T for story in STORIES}

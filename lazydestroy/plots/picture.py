@@ -321,7 +321,13 @@ class Picture(Figure):
 
 
 def png_of(image: Image.Image) -> bytes:
-    """An image as a small PNG file."""
+    """An image as a small PNG file.
+
+    Raises
+    ------
+    ValueError
+        If it is no image.
+    """
     expect(Image.Image, image, "image", "an image of Pillow, such as run.plot().image()")
     return _written(_few_colours(image.convert("RGB")), "png", dpi=(DPI, DPI), optimize=True)
 
@@ -347,7 +353,13 @@ def _written(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def words_html(words: str) -> str:
-    """A picture in words, to be unfolded."""
+    """A picture in words, to be unfolded.
+
+    Raises
+    ------
+    ValueError
+        If it is no text.
+    """
     expect(str, words, "words", "a text")
     return (
         f'<details style="opacity: 0.75; margin: 0"><summary>The picture in words</summary>'

@@ -45,6 +45,11 @@ def plot_run(run: Run) -> Picture:
     Returns
     -------
     Picture
+
+    Raises
+    ------
+    ValueError
+        If it is no `Run`.
     """
     expect_run(run)
     lanes = _lanes_height(run)
@@ -107,7 +112,13 @@ def _lanes_height(run: Run) -> float:
 
 
 def write_name(picture: Picture, name: str, top: float) -> Text:
-    """Write what was run, above its panel, `top` inches from the upper edge."""
+    """Write what was run, above its panel, `top` inches from the upper edge.
+
+    Raises
+    ------
+    ValueError
+        If a value is not accepted.
+    """
     expect(Picture, picture, "picture", "a picture, such as run.plot()")
     expect(str, name, "name", "a text")
     top = inches(top, "top")

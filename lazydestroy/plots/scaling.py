@@ -49,6 +49,11 @@ def downtimes(
     Returns
     -------
     list of int
+
+    Raises
+    ------
+    ValueError
+        If a value is not accepted.
     """
     scenario = one_of(scenario, ("reboot", "shutdown"), "scenario")
     expect(Series, kernel, "kernel", "a kernel such as ld.series.v1 or ld.series.v1.upto(0)")
@@ -118,7 +123,13 @@ class ScalingPanel(Panel):
         dot: tuple[int, int] | None = None,
         scales: tuple[tuple[int, int], tuple[int, int]] | None = None,
     ) -> None:
-        """Show `lines` over `sizes` (bytes to nanoseconds), and a dot, on `scales` (from and to, of each) that stay."""
+        """Show `lines` over `sizes` (bytes to nanoseconds), and a dot, on `scales` (from and to, of each) that stay.
+
+        Raises
+        ------
+        ValueError
+            If there are no lines, or a value is not accepted.
+        """
         sizes = _expect_lines(lines, sizes)
         dot = None if dot is None else _pair(dot, "dot")
         if scales is not None:
@@ -235,6 +246,11 @@ def plot_scaling(
     Returns
     -------
     Picture
+
+    Raises
+    ------
+    ValueError
+        If there is no size, or a value is not accepted.
     """
     kernels = kernels or (v1.upto(0), v1)
     for kernel in kernels:

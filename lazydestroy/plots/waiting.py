@@ -161,7 +161,13 @@ def _rows_height(runs: int) -> float:
 
 
 def waiting_height(runs: int) -> float:
-    """Inches of the rows of so many runs, without what is below."""
+    """Inches of the rows of so many runs, without what is below.
+
+    Raises
+    ------
+    ValueError
+        If it is no number of runs that fit into a picture.
+    """
     return _rows_height(whole_number(runs, "runs", 1, KERNELS))
 
 

@@ -86,6 +86,11 @@ def sizes_of_batches(
         As for `lazydestroy.reboot`. With ``used`` below 1 there is a hole above what the old guest used.
     batches : sequence of int
         Sizes to try; 32 is tried in any case.
+
+    Raises
+    ------
+    ValueError
+        If the kernel has no batches, or a value is not accepted.
     """
     if not has(kernel, "s390_uv_destroy_range"):
         raise ValueError(f"kernel={kernel!r}: there are no batches before patch 5")

@@ -59,6 +59,11 @@ def notified(
     question : Question
     memory, kernel, costs, rates, sizes, **more
         As for question 3. Linux 6.2 has no list that a notifier could wait for: it is run as it is.
+
+    Raises
+    ------
+    ValueError
+        If the kernel sets no pages aside or has the notifier already, or a value is not accepted.
     """
     guest, paces = units.size(memory, "memory", multiple_of=PAGE_SIZE), rates_of(rates)
     lists = number_in(kernel, 9) is not None

@@ -134,7 +134,13 @@ def sizes_of(sizes: int | str | Sequence[int | str] | None, memory: int) -> list
 
 
 def rates_of(rates: int | str | Sequence[int | str]) -> list[int]:
-    """Paces in bytes a second, ascending."""
+    """Paces in bytes a second, ascending.
+
+    Raises
+    ------
+    ValueError
+        If one is no pace, or there is none.
+    """
     found = sorted({units.rate(rate, "rates") for rate in _several(rates)})
     if not found:
         raise ValueError(f"rates={units.shown(rates)}: use one pace or several, such as ('1 GiB/s', '4 GiB/s')")

@@ -67,6 +67,11 @@ def writable(question: Question, *, kernel: Series = v1) -> Answer:
     kernel : Series
         Version 1 is tried as it is, with the ``return`` that patch 10 forgot, and with all its bugs fixed. Linux 6.2
         has a parameter of its own, ``async_destroy``, and is tried as it is.
+
+    Raises
+    ------
+    ValueError
+        If the kernel has no parameter.
     """
     if not kernel.parameters:
         raise ValueError(f"kernel={kernel!r}: there is no parameter before patch 10")

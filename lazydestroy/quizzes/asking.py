@@ -114,14 +114,26 @@ def _choice(where: str, given: Any) -> Choice:
 
 
 def answers_in(where: str, given: Any) -> Sequence[Any]:
-    """See that there is something to choose from."""
+    """See that there is something to choose from.
+
+    Raises
+    ------
+    ValueError
+        If there are not two answers.
+    """
     if not isinstance(given, Sequence) or isinstance(given, str) or len(given) < 2:
         raise ValueError(f"{where}: 'answers' must be at least two")
     return given
 
 
 def different(where: str, labels: Sequence[str]) -> None:
-    """See that no two answers are the same."""
+    """See that no two answers are the same.
+
+    Raises
+    ------
+    ValueError
+        If two are the same.
+    """
     if len(set(labels)) < len(labels):
         raise ValueError(f"{where}: two answers are the same")
 

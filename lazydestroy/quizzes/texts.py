@@ -14,7 +14,13 @@ TAGS = ("b", "code", "i")
 
 
 def marked(where: str, text: Any) -> str:
-    """Turn a text with marks into HTML. `where` says in errors what the text belongs to."""
+    """Turn a text with marks into HTML. `where` says in errors what the text belongs to.
+
+    Raises
+    ------
+    ValueError
+        If it is no text, or empty.
+    """
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{where}: {shown(text)}: use a text that says something")
     escaped = escape(unescape(text), quote=False)
@@ -33,14 +39,26 @@ def unfolding(answers: Iterable[tuple[str, str]]) -> str:
 
 
 def word(where: str, given: Any) -> str:
-    """See that a name is there."""
+    """See that a name is there.
+
+    Raises
+    ------
+    ValueError
+        If it is no text, or empty.
+    """
     if not isinstance(given, str) or not given.strip():
         raise ValueError(f"{where}: {shown(given)}: use a word")
     return given
 
 
 def table(where: str, given: Any, required: Collection[str], optional: Collection[str] = ()) -> Mapping[str, Any]:
-    """See that a table has the keys it needs, and no others."""
+    """See that a table has the keys it needs, and no others.
+
+    Raises
+    ------
+    ValueError
+        If it is no table, lacks a key, or has another one.
+    """
     if not isinstance(given, Mapping) or not set(required) <= set(given) <= {*required, *optional}:
         more = f"; there may also be {_listed(optional)}" if optional else ""
         raise ValueError(f"{where}: use a table with {_listed(required)}{more}")

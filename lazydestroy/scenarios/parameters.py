@@ -95,7 +95,13 @@ def read(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def host_memory_of(value: int | str | None, guest: int, process: int) -> int:
-    """Size of the host in bytes; by default an eighth more than the guest, and 4 GiB."""
+    """Size of the host in bytes; by default an eighth more than the guest, and 4 GiB.
+
+    Raises
+    ------
+    ValueError
+        If it is no size of memory, or smaller than the guest.
+    """
     if value is None:
         roomy = guest + process + guest // 8 + 4 * GIB
         return roomy >> PAGE_SHIFT << PAGE_SHIFT
@@ -109,7 +115,13 @@ def host_memory_of(value: int | str | None, guest: int, process: int) -> int:
 
 
 def costs_of(costs: Costs | None) -> Costs:
-    """The costs, or their defaults."""
+    """The costs, or their defaults.
+
+    Raises
+    ------
+    ValueError
+        If these are no `Costs`.
+    """
     if costs is None:
         return _usual_costs()
     if not isinstance(costs, Costs):
@@ -123,7 +135,13 @@ def _usual_costs() -> Costs:
 
 
 def fits_into_time(costs: Costs, pages: int, latest: int) -> None:
-    """Virtual time ends after 2^62 nanoseconds, 146 years: the core says so, but only after a long run."""
+    """Virtual time ends after 2^62 nanoseconds, 146 years: the core says so, but only after a long run.
+
+    Raises
+    ------
+    ValueError
+        If the run could take longer.
+    """
     units.expect(Costs, costs, "costs", "ld.Costs(...), such as ld.Costs(destroy='1.5 us')")
     pages = units.whole_number(pages, "pages", 0, units.LARGEST)
     latest = units.whole_number(latest, "latest", 0, 8 * units.LARGEST)
@@ -141,7 +159,13 @@ def part(share: Fraction, pages: int) -> int:
 
 
 def bystanders_of(value: Any) -> tuple[int, ...]:
-    """The moments at which a bystander maps memory."""
+    """The moments at which a bystander maps memory.
+
+    Raises
+    ------
+    ValueError
+        If one is no time, or there are too many.
+    """
     if value is None:
         return ()
     moments = tuple(value) if isinstance(value, list | tuple) else (value,)
@@ -152,7 +176,13 @@ def bystanders_of(value: Any) -> tuple[int, ...]:
 
 
 def exit_of(value: Any) -> int | str | None:
-    """When the process is killed: nanoseconds after time 0, `END`, or never."""
+    """When the process is killed: nanoseconds after time 0, `END`, or never.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a time nor `END`.
+    """
     if value is None or (isinstance(value, str) and value == END):
         return value
     try:
@@ -162,14 +192,26 @@ def exit_of(value: Any) -> int | str | None:
 
 
 def helper_of(value: Any) -> bool | str:
-    """Whether QEMU has a helper process, or had one."""
+    """Whether QEMU has a helper process, or had one.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
     if isinstance(value, bool) or (isinstance(value, str) and value == KILLED_FIRST):
         return value
     raise ValueError(f"helper={units.shown(value)}: use True, False or {KILLED_FIRST!r}")
 
 
 def demand_of(pace: Any, total: Any, guest: int) -> tuple[int | None, int]:
-    """Bytes a second that another process allocates, if it does, and how many."""
+    """Bytes a second that another process allocates, if it does, and how many.
+
+    Raises
+    ------
+    ValueError
+        If one is not accepted, or `total` comes without a pace.
+    """
     if pace is None and total is not None:
         raise ValueError(f"demand_total={units.shown(total)}: say how fast, too: demand='2 GiB/s'")
     if total is not None:

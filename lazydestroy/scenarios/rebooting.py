@@ -155,7 +155,13 @@ def reboot(
 
 
 class Rebooting:
-    """The actors of a reboot: QEMU, the new guest's vCPUs, other threads of QEMU, and who kills it."""
+    """The actors of a reboot: QEMU, the new guest's vCPUs, other threads of QEMU, and who kills it.
+
+    Raises
+    ------
+    ValueError
+        If a parameter of the scenario is not accepted.
+    """
 
     def __init__(self, given: dict[str, Any], scenario: Callable[..., Run] = reboot) -> None:
         units.one_of(given["new_guest"], NEW_GUESTS, "new_guest")

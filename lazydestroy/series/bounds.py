@@ -85,7 +85,13 @@ class Bounds:
 
 
 def bounds_of(kernel: Series, given: Mapping[str, Any]) -> Bounds:
-    """Bounds from their fields, each checked; the kernel is checked, too."""
+    """Bounds from their fields, each checked; the kernel is checked, too.
+
+    Raises
+    ------
+    ValueError
+        If a value is not accepted, there is no such bound, or `kernel` is no kernel.
+    """
     if not isinstance(kernel, Series):
         raise ValueError(f"kernel={shown(kernel)}: use a kernel such as ld.series.v1 or ld.series.v1.without(3)")
     for name in given:

@@ -70,7 +70,13 @@ class Verdict:
         return len(self.trace.moments) if self.trace else 0
 
     def plot(self) -> Any:
-        """Draw the trace. There must be one."""
+        """Draw the trace. There must be one.
+
+        Raises
+        ------
+        ValueError
+            If nothing broke.
+        """
         if self.trace is None:
             raise ValueError(f"{self.kernel!r} was not broken: there is no trace to draw")
         return self.trace.plot()

@@ -105,6 +105,12 @@ def costs_in_a_range(costs: Costs | None = None) -> Costs:
 
 
 def longest_call_ns(pages: int, costs: Costs | None = None) -> int:
-    """Nanoseconds for which the firmware has a CPU, without a break, for a full range."""
+    """Nanoseconds for which the firmware has a CPU, without a break, for a full range.
+
+    Raises
+    ------
+    ValueError
+        If it is no number of pages that fits into a range, or these are no costs.
+    """
     inside = costs_in_a_range(costs)
     return inside.noop + whole_number(pages, "pages", 1, PAGES_MAX) * inside.destroy

@@ -26,6 +26,11 @@ class Access(Remembered):
         -------
         Interruption or None
             None: the access is allowed.
+
+        Raises
+        ------
+        TypeError
+            If `page` is neither a page nor a record.
         """
         try:
             state, mine = page.state, page.owner == handle

@@ -36,7 +36,13 @@ def command(perform: Callable[..., tuple[str, int]], block: type[Structure], nee
 
 
 def header_of(uvcb: Any) -> uv_cb_header:
-    """The header of a control block, or of the bytes that hold one."""
+    """The header of a control block, or of the bytes that hold one.
+
+    Raises
+    ------
+    ValueError
+        If it can't be read and written like a control block.
+    """
     if isinstance(uvcb, uv_cb_header):
         return uvcb
     header = getattr(uvcb, "header", None)
@@ -54,7 +60,13 @@ _ACCEPTED = "a control block of lazydestroy.uvcb, or a writable buffer of bytes 
 
 
 def view(uvcb: Any, kind: Any) -> Any:
-    """The same bytes, as a block of another kind."""
+    """The same bytes, as a block of another kind.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer bytes than the header says.
+    """
     try:
         return kind.from_buffer(uvcb)
     except ValueError:

@@ -43,6 +43,11 @@ class Faults(Remembered):
             How many calls; None for all to come.
         cc : int
             1, or 2 or 3 to let the caller execute again.
+
+        Raises
+        ------
+        ValueError
+            If there is no such command, or a number is not accepted.
         """
         if not isinstance(cmd, int) or (cmd not in self._installed and cmd not in self._GUEST):
             names = ", ".join(NUMBERS[number].name for number in {**self._installed, **self._GUEST})

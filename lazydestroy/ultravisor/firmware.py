@@ -93,6 +93,11 @@ class Ultravisor(GuestCalls, Cpus, Query):
     calls : frozenset of UVC
         Calls of later machines that this one has.
 
+    Raises
+    ------
+    ValueError
+        If a value is not accepted.
+
     Examples
     --------
     >>> uv = Ultravisor("4 GiB")
@@ -210,6 +215,11 @@ class Ultravisor(GuestCalls, Cpus, Query):
         """Execute an Ultravisor Call of a protected guest, once: the query, share, unshare.
 
         Observers do not hear of it, as it is not the host's time. Parameters, result and errors are those of `call`.
+
+        Raises
+        ------
+        ValueError
+            If no configuration has the handle, or `uvcb` is no control block.
         """
         if handle not in self.configurations:
             raise ValueError(f"handle={handle:#x}: no configuration has it; there are {_list(self.configurations)}")

@@ -21,6 +21,11 @@ class Chooser(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
     ----------
     slider : ipywidgets.SelectionSlider
     shown : ipywidgets.HTML
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to choose from, or a value is not accepted.
     """
 
     def __init__(self, label: str, values: Iterable[Any], of: Callable[[Any], Any]) -> None:

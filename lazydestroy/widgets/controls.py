@@ -67,7 +67,13 @@ def choice(label: str, options: Any, value: Any) -> ipywidgets.Dropdown:
 
 
 def memory_slider(memory: int | str) -> ipywidgets.SelectionSlider:
-    """The size of the guest, in powers of two."""
+    """The size of the guest, in powers of two.
+
+    Raises
+    ------
+    ValueError
+        If it is not one of the sizes.
+    """
     sizes = memory_sizes()
     chosen = read_size(memory, "memory")
     if chosen not in sizes:
@@ -96,7 +102,13 @@ def kernel_choice(kernels: Mapping[str, Series], kernel: str) -> ipywidgets.Drop
 
 
 def kernels_to_choose(kernels: Any) -> dict[str, Series]:
-    """Kernels by name, at least one."""
+    """Kernels by name, at least one.
+
+    Raises
+    ------
+    ValueError
+        If these are no kernels by name, or none.
+    """
     right = isinstance(kernels, Mapping) and all(isinstance(kernel, Series) for kernel in kernels.values())
     if not right or not kernels or not all(isinstance(name, str) for name in kernels):
         raise ValueError(f"kernels={shown(kernels)}: use a dict of kernels by name, such as {{'v1': ld.series.v1}}")
@@ -104,7 +116,13 @@ def kernels_to_choose(kernels: Any) -> dict[str, Series]:
 
 
 def checked(names: Iterable[str], known: Iterable[str], parameter: str) -> list[str]:
-    """Names, each of which must be known."""
+    """Names, each of which must be known.
+
+    Raises
+    ------
+    ValueError
+        If one is not known.
+    """
     accepted = list(known)
     given = several(names, parameter, f"several of {', '.join(map(repr, accepted))}")
     for name in given:

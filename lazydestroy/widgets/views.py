@@ -132,7 +132,13 @@ class View:
         return run_end(seen.run)
 
     def show(self, seen: Seen, prepared: Any, end: int) -> None:
-        """Draw, on a time axis that ends at `end` (nanoseconds) if there is one."""
+        """Draw, on a time axis that ends at `end` (nanoseconds) if there is one.
+
+        Raises
+        ------
+        NotImplementedError
+            In this base class.
+        """
         raise NotImplementedError
 
     def publish(self, title: str, below: str, words: Callable[[], str]) -> None:
