@@ -353,7 +353,8 @@ def test_an_answer_that_is_copied_or_guessed_blindly_is_right_for_few(name, stud
 def test_of_two_traces_no_pair_of_patches_is_frequent():
     drawn = [ld.exercise("missing-patch", seed=seed).numbers for seed in range(800)]
     pairs = Counter((numbers["first"]["missing"], numbers["second"]["missing"]) for numbers in drawn)
-    assert max(pairs.values()) < 0.15 * 800 and len(pairs) == 16
+    assert max(pairs.values()) < 0.15 * 800 and len(pairs) == 12
+    assert all(first != second for first, second in pairs)
 
 
 @pytest.mark.parametrize("name", ["who-owns", "which-exception", "host-reads"])
@@ -426,6 +427,43 @@ def test_the_missing_patch_cannot_be_mistaken(seeds):
         ends.setdefault(re.sub(r"0x\w{4,}|\b0x0\b", "", trace.violation), set()).add(missing)
     assert len(told) >= seeds * 2 // 3
     assert all(len(missing) == 1 for missing in (*told.values(), *ends.values()))
+
+
+def test_the_last_line_does_not_tell_the_patch():
+    """What came of it is not shown, and who does what in it is the same for different patches."""
+    last = {}
+    for seed in range(12):
+        problem = NumberExercise(MISSING_PATCH, seed)
+        trace = searching._trace(problem.numbers)
+        shown = searching.shown(trace)
+        assert shown in problem.text and trace.violation not in problem.text
+        for told in ("0x3F", "SIGSEGV", "refused", "addressing"):
+            assert told not in shown.splitlines()[-2]
+        last.setdefault(re.sub(r"\d", "#", shown.splitlines()[-2][5:]), set()).add(problem.numbers["missing"])
+    assert any({"3", "7"} <= missing for missing in last.values())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_line_to_blame_is_where_the_page_came_to_its_owner(seed):
+    problem = NumberExercise(MISSING_PATCH, seed)
+    trace, missing = searching._trace(problem.numbers), problem.numbers["missing"]
+    line = searching.blamed(trace, missing)
+    assert 1 < line < len(trace.moments) and problem._solved.answer == f"{missing}, line {line}"
+    assert problem.check([missing, line]).right and not problem.check([missing, line - 1]).right
+    if missing == "6":
+        assert "DESTROY_SEC_CONF" in trace.moments[line - 1].text
+        return
+    page = searching._page(trace)
+    before, *since = (moment.rows[page]["owner"] for moment in trace.moments[line - 2 :])
+    assert since[0] and len(set(since)) == 1 and before != since[0]
+
+
+def test_of_two_traces_each_is_worth_half():
+    problem = ld.exercise("missing-patch", seed=1)
+    patch, line, *second = problem._solved.answer.split(", ")
+    assert problem.check([patch, line, "3", "60"]).points(4) == 2
+    assert problem.check([patch, "60", *second]).points(4) == 2
+    assert problem.check([patch, "60", second[0], "60"]).points(4) == 0
 
 
 @pytest.mark.parametrize("seed", range(4))

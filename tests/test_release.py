@@ -106,7 +106,8 @@ def test_the_solutions_solve_the_problems_of_every_student(notebook, seed):
     scope = {"ld": ld}
     solved = 0
     for cell in source.cells:
-        if cell.cell_type != "code" or cell.id.startswith(("break-even", "missing-patch")):
+        slow = ("break-even", "missing-patch") if seed > 3 else ("break-even",)
+        if cell.cell_type != "code" or cell.id.startswith(slow):
             continue  # these take seconds
         if cell.id.endswith("-points"):
             continue  # they are for nbgrader

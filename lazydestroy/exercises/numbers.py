@@ -160,6 +160,10 @@ class Family:
         How many of the choices an answer has, one after the other.
     blind : int
         How many of them are right if somebody writes the same word each time: these earn nothing.
+    seconds : dict of str to tuple of str
+        The choices of every second word, if they are others. Such a pair is right only together.
+    asks : str
+        What an answer is, where the choices do not say it.
     hidden : tuple of str
         What is drawn and is the answer: it is not told when a notebook is graded.
     """
@@ -176,6 +180,8 @@ class Family:
     choices: Mapping[str, tuple[str, ...]] | None = None
     words: int = 1
     blind: int = 0
+    seconds: Mapping[str, tuple[str, ...]] | None = None
+    asks: str = ""
     hidden: tuple[str, ...] = ()
 
 
@@ -224,6 +230,8 @@ class NumberExercise(Exercise):
 
     @property
     def _accepted(self) -> str:
+        if self.family.asks:
+            return f"Answer: {self.family.words} words with commas between them: {self.family.asks}."
         if self.family.kind is None:
             words = f"{self.family.words} words with commas between them, each one" if self.family.words > 1 else "one"
             return f"Answer: {words} of {', '.join(map(repr, self._choices))}."
@@ -242,12 +250,11 @@ class NumberExercise(Exercise):
         if self.family.kind is not None:
             return self.family.kind.read(answer, f"{self.name}: answer")
         given = self._parts(answer) if self.family.words > 1 else [answer]
-        found = [self._choice(part) for part in given]
+        found = [self._choice(part, place) for place, part in enumerate(given)]
         if len(found) != self.family.words or not all(found):
             count = f"{self.family.words} words with commas, and for each " if self.family.words > 1 else ""
-            raise ValueError(
-                f"{self.name}: check({units.shown(answer)}): {count}use one of {', '.join(map(repr, self._choices))}"
-            )
+            use = self.family.asks or f"one of {', '.join(map(repr, self._choices))}"
+            raise ValueError(f"{self.name}: check({units.shown(answer)}): {count}use {use}")
         return ", ".join(found)
 
     def _parts(self, answer: object) -> list[object]:
@@ -255,16 +262,18 @@ class NumberExercise(Exercise):
         if not isinstance(answer, str):
             return list(answer) if isinstance(answer, list | tuple) else [answer]
         parts = re.split("[,;]", answer)
-        names = sorted({each for name, others in self._choices.items() for each in (name, *others)}, key=len)
+        every = {**self._choices, **(self.family.seconds or {})}
+        names = sorted({each for name, others in every.items() for each in (name, *others)}, key=len)
         word = "|".join(map(re.escape, reversed(names)))
         if len(parts) == 1 and re.fullmatch(rf"\s*(?:(?:{word})(?:\s+|$))+", answer, re.IGNORECASE):
             return list(re.findall(rf"(?:{word})(?=\s|$)", answer, re.IGNORECASE))
         return list(parts)
 
-    def _choice(self, part: object) -> str:
+    def _choice(self, part: object, place: int) -> str:
         """The choice that is meant; empty if it is none."""
         meant = _written(part).strip().casefold()
-        names = ((name, (name, *others)) for name, others in self._choices.items())
+        choices = self.family.seconds if self.family.seconds and place % 2 else self._choices
+        names = ((name, (name, *others)) for name, others in choices.items())
         return next((name for name, all_names in names if meant in map(str.casefold, all_names)), "")
 
     def _judge(self, given: Any) -> Feedback:
@@ -276,10 +285,11 @@ class NumberExercise(Exercise):
         pairs = list(zip(found.split(", "), str(self._solved.answer).split(", "), strict=True))
         wrong = next(mine for mine, right in pairs if mine != right)
         slip = next((slip for slip in self._solved.slips if slip.value == wrong), None)
-        held = sum(mine == right for mine, right in pairs)
-        said = f"It is not {found}." if len(pairs) == 1 else f"{held} of {len(pairs)} are right."
+        each = 2 if self.family.seconds else 1
+        parts = [all(mine == right for mine, right in pairs[at : at + each]) for at in range(0, len(pairs), each)]
+        said = f"It is not {found}." if len(pairs) == 1 else f"{sum(parts)} of {len(parts)} are right."
         blind = self.family.blind
-        return replace(self._wrong(said, slip), share=max(held - blind, 0) / (len(pairs) - blind))
+        return replace(self._wrong(said, slip), share=max(sum(parts) - blind, 0) / (len(parts) - blind))
 
     def _judge_number(self, given: Fraction, kind: Kind) -> Feedback:
         assert isinstance(self._solved.answer, int)

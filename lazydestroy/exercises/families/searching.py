@@ -7,10 +7,12 @@ rows that do not, and each seed has its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+from ...page import PAGE_SHIFT
 from ...series import Series, Trace, v1_fixed
 from ...series.bounds import Bounds
 from ...series.check import bounds_of
@@ -59,10 +61,10 @@ def _draw_walk(draw: Draw) -> dict[str, Any]:
 
 
 def _bounds(kernel: Series, numbers: Numbers) -> Bounds:
-    """What may happen. Guests share pages only where patch 7 is missing: with a flag that patch does not act either."""
+    """What may happen. Guests share pages where patch 3 or 7 is missing: that they did tells nothing then."""
     names = ("low_pages", "host", "vcpus")
     given = {name: numbers[name] for name in names}
-    return bounds_of(kernel, {**given, "pages": PAGES, "sharing": numbers["missing"] == "7", "failures": ()})
+    return bounds_of(kernel, {**given, "pages": PAGES, "sharing": numbers["missing"] in "37", "failures": ()})
 
 
 def kernel_of(numbers: Numbers) -> Series:
@@ -198,19 +200,58 @@ def _state(numbers: Numbers) -> str:
     return (
         "One of the patches 3, 4, 6 and 7 is missing, with any patch that builds on it; version 1's own bugs are "
         f"fixed in it. {_LOW if numbers['low_pages'] else ''}A stress test has met this; not every line of it "
-        "matters:\n\n"
-        f"{_trace(numbers)}\n\nWhich patch is missing?"
+        "matters, and what came of the last one is left out:\n\n"
+        f"{shown(_trace(numbers))}\n\nWhich patch is missing? And which line is to blame? If the last line is about a "
+        "page: the line since which a guest has owned that page. If it is about no page: the line in which a "
+        "configuration was destroyed."
     )
+
+
+def shown(trace: Trace) -> str:
+    """The trace without what came of its last line, which would tell the patch at a glance."""
+    *before, last = (moment.text for moment in trace.moments)
+    intent, _, _ = last.partition(": ")
+    lines = [*before, intent if " " in intent else f"{intent} goes on"]
+    told = [f"{number:3}. {text}" for number, text in enumerate(lines, 1)]
+    return "\n".join([*told, "  => here it goes wrong"])
+
+
+def blamed(trace: Trace, missing: str) -> int:
+    """The number of the line without which the last one would have gone well.
+
+    That is the one in which the page in question came to its owner, or, without patch 6, the one that cleared the flag.
+    """
+    if missing == "6":
+        return max(number for number, each in enumerate(trace.moments, 1) if "DESTROY_SEC_CONF" in each.text)
+    owners = [moment.rows[_page(trace)]["owner"] for moment in trace.moments]
+    since = len(owners)
+    while since > 1 and owners[since - 2] == owners[-1]:
+        since -= 1
+    return since
+
+
+def _page(trace: Trace) -> int:
+    """The page that the harm is about; it tells the address, or the boot image is meant, which is in page 0."""
+    found = re.search(r"at 0x([0-9a-f]+)", trace.violation)
+    return int(found[1], 16) >> PAGE_SHIFT if found else 0
 
 
 def _missing(numbers: Numbers) -> Solved:
     trace = _trace(numbers)
     missing = numbers["missing"]
     patch = v1_fixed[int(missing)]
+    line = blamed(trace, missing)
+    why = (
+        f"Line {line} destroys a configuration, and with it goes the flag. The next guest's is still there."
+        if missing == "6"
+        else f"Since line {line}, {trace.moments[-1].rows[_page(trace)]['owner']} owns page {_page(trace)}: nothing "
+        "after it has destroyed or exported that page."
+    )
     return Solved(
-        missing,
+        f"{missing}, line {line}",
         (
             f"It ends with: {trace.violation}.",
+            why,
             _SAYS[missing].partition(". ")[0] + ".",
             f"So patch {missing} is missing: {patch.title}.",
             "The code finds the shortest way to such harm: compare, and you see which lines matter.",
@@ -227,8 +268,14 @@ MISSING_PATCH = Family(
     draw=_draw_walk,
     state=_state,
     solve=_missing,
-    hints=("Say of each line what is ordinary about it. What is not ordinary about the last one?",),
+    hints=(
+        "Say of each line what is ordinary about it. What is not ordinary about the last one?",
+        "Keep a list of who owns each page, and of which configurations there are. Since when is it as the end has it?",
+    ),
     choices=_PATCHES,
+    words=2,
+    seconds={f"line {number}": (str(number),) for number in range(1, 61)},
+    asks="the patch, one of '3', '4', '6' and '7', and the number of the line",
     hidden=("missing",),
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from ..numbers import Draw, Family, Numbers, Slip, Solved
@@ -59,12 +60,16 @@ def of_two_traces(family: Family) -> Family:
     """Ask a question about one broken kernel, and about another one."""
 
     def draw(drawn: Draw) -> dict[str, Any]:
-        return {name: family.draw(drawn.apart(name)) for name in ("first", "second")}
+        """Two that do not lack the same patch."""
+        first = family.draw(drawn.apart("first"))
+        others = (family.draw(drawn.apart("second").apart(f"other {attempt}")) for attempt in count())
+        return {"first": first, "second": next(each for each in others if each["missing"] != first["missing"])}
 
     def state(numbers: Numbers) -> str:
         return (
             f"{family.state(numbers['first'])}\n\nAnd once more, with another kernel:\n\n"
-            f"{family.state(numbers['second'])}\n\nAnswer for both, in this order, with a comma."
+            f"{family.state(numbers['second'])}\n\nAnswer for both, in this order, such as '3, 5, 7, 4': patch 3 and "
+            "line 5, then patch 7 and line 4."
         )
 
     def solve(numbers: Numbers) -> Solved:
@@ -73,7 +78,8 @@ def of_two_traces(family: Family) -> Family:
             each, [f"The {name}: {' '.join(solved.steps)}" for name, solved in zip(numbers, each, strict=True)]
         )
 
-    return replace(family, draw=draw, state=state, solve=solve, words=TRACES, hidden=("first", "second"))
+    asks = f"{family.asks}, and the same for the second"
+    return replace(family, draw=draw, state=state, solve=solve, words=2 * TRACES, asks=asks, hidden=("first", "second"))
 
 
 def _together(each: list[Solved], steps: list[str]) -> Solved:
