@@ -23,7 +23,7 @@ def cpu_time(run: Run, *actors: str) -> int:
     """
     expect_run(run)
     for name in actors:
-        expect(str, name, "actors", "how an actor's name begins, such as 'clean-up thread'")
+        expect(str, name, "actors", "an actor's name or kind, such as 'clean-up thread'")
     rows = run.timeline
     busy = _works(rows)
     if actors:

@@ -131,6 +131,9 @@ def check(
     was not shared; nothing freed is used; every task comes to an end; and after the end of everything all memory, the
     mm and the configurations are free.
 
+    What a layer keeps in attributes (``self.seen``) and in variables is part of a state. What it keeps in its class, or
+    in a variable of your notebook, is not: all machines of a search share it, so nothing may depend on it.
+
     Parameters
     ----------
     kernel : Series
@@ -160,7 +163,8 @@ def check(
     Raises
     ------
     ValueError
-        If a value is not accepted, or the executor's workers cannot load the kernel.
+        If a value is not accepted, the executor's workers cannot load the kernel, or a layer keeps something that the
+        search cannot look into, such as an open file.
 
     Examples
     --------
