@@ -82,7 +82,7 @@ def _amount(answer: object, name: str, unit: str) -> Fraction:
     try:
         return units.calculated(written, name, unit)
     except ValueError:
-        if written == answer:
+        if written is answer:
             raise
     return units.calculated(answer, name, unit)  # so that the error shows what was typed
 
