@@ -24,6 +24,7 @@ module is in files that are included at its end, in the order in which they are 
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.number cimport PyNumber_Index
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF, PyObject
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -32,12 +33,15 @@ from libc.string cimport memcpy, memset
 
 import inspect
 from collections import Counter, deque
+from collections.abc import Sequence
 
 import numpy as np
 
-from .page import Holder, Page, Record, State
+from .page import Content, Holder, Page, Record, State
 
 cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
+
     ctypedef enum PySendResult:
         PYGEN_RETURN
         PYGEN_ERROR

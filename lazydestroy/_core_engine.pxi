@@ -71,6 +71,15 @@ cdef struct Standing:
     int64_t horizon         # clock of the one furthest ahead
 
 
+cdef int64_t apart_of(ns) except? -1:
+    """How far samples, or frames of a film, are apart."""
+    cdef str accepted = f"nanoseconds from 1 to {MOST_APART}"
+    cdef int64_t apart = whole(ns, "ns", accepted)
+    if not 1 <= apart <= MOST_APART:
+        raise refused("ns", ns, accepted)
+    return apart
+
+
 cdef class Engine:
     """Runs tasks in virtual time over one memory.
 
@@ -273,20 +282,25 @@ cdef class Engine:
         self.usable()
         if self.memory.scratch is not None:
             raise NotTabled("a step that starts a task")
-        if clock is not None and not 0 <= clock <= LATEST:
-            raise ValueError(f"clock={clock!r}: {name} starts between 0 and {LATEST} ns, 146 years")
+        if not hasattr(generator, "send"):
+            raise refused("generator", generator, "a generator, such as m.resetting()")
+        if not isinstance(name, str):
+            raise refused("name", name, "what the task is called, a text")
+        cdef int64_t begins = self.now if clock is None else whole(clock, "clock", "a number of nanoseconds, or None")
+        if not 0 <= begins <= LATEST:
+            raise refused("clock", clock, f"nanoseconds from 0 to {LATEST}, 146 years")
         self.prune()
         if len(self.live) >= TASKS:
             raise OverflowError(f"more than {TASKS} tasks at once")
         cdef Task task = Task()
         task.memory = self.memory
-        task.name = name
+        task.name = str.__str__(name)
         task.generator = generator
         task.calls = Counter()
         task.history = []
         task.holds = {}
         task.finished = Signal()
-        task.a.clock = self.now if clock is None else clock
+        task.a.clock = begins
         if self.tabled:
             task.a.hits = <uint64_t *> calloc(ROWS * CLASSES, sizeof(uint64_t))
             if task.a.hits == NULL:
@@ -1071,13 +1085,12 @@ cdef class Engine:
     def sample_every(self, ns):
         """Begin to note memory and progress, at least every `ns` nanoseconds where things change page by page."""
         self.memory.mine()
-        if not 1 <= ns <= MOST_APART:
-            raise ValueError(f"ns={ns}: samples are at least one nanosecond apart, and at most {MOST_APART}")
+        cdef int64_t apart = apart_of(ns)
         if self.s.samples == NULL:
             self.s.samples = <int64_t *> malloc(SAMPLES * WIDTH * sizeof(int64_t))
             if self.s.samples == NULL:
                 raise MemoryError("no memory for the samples")
-        self.s.sample_every = ns
+        self.s.sample_every = apart
         self.s.sample_next = self.now
 
     def sample_now(self):
@@ -1101,13 +1114,16 @@ cdef class Engine:
             Frame numbers.
         ns : int
         """
-        cdef int64_t i, n = len(pages)
+        cdef int64_t i, n
+        cdef int64_t apart = apart_of(ns)
+        cdef str accepted = f"frame numbers from 0 to {self.s.m.pages - 1}, at least one"
         self.memory.mine()
-        numbers = [int(pfn) for pfn in pages]
+        if not isinstance(pages, Sequence) and not (isinstance(pages, np.ndarray) and pages.ndim):
+            raise refused("pages", pages, accepted)
+        numbers = [whole(pfn, "pages", accepted) for pfn in pages]
+        n = len(numbers)
         if n < 1 or min(numbers) < 0 or max(numbers) >= self.s.m.pages:
-            raise ValueError(f"pages={pages!r}: use frame numbers from 0 to {self.s.m.pages - 1}, at least one")
-        if not 1 <= ns <= MOST_APART:
-            raise ValueError(f"ns={ns}: frames are at least one nanosecond apart, and at most {MOST_APART}")
+            raise refused("pages", pages, accepted)
         if self.s.watched != NULL:
             raise RuntimeError("pages are watched already")
         self.s.watched = <int64_t *> malloc(n * sizeof(int64_t))
@@ -1117,7 +1133,7 @@ cdef class Engine:
         for i in range(n):
             self.s.watched[i] = numbers[i]
         self.s.watched_n = n
-        self.s.film_every = ns
+        self.s.film_every = apart
         self.s.film_next = self.now
 
     def film(self):

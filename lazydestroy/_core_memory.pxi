@@ -3,6 +3,59 @@
 from weakref import WeakSet
 
 
+cdef refused(str name, value, str accepted):
+    """The error for a parameter's value, in the words of `lazydestroy.units`."""
+    from .units import shown
+    return ValueError(f"{name}={shown(value)}: use {accepted}")
+
+
+cdef outside(str name, value, str why):
+    """The error for the number of a page that is not there."""
+    from .units import shown
+    return IndexError(f"{name}={shown(value)}: {why}")
+
+
+cdef int64_t whole(value, str name, str accepted) except? -1:
+    """The whole number that a value is. Neither text nor a float is one."""
+    cdef int too_long = 0
+    cdef int64_t number
+    if type(value) is int:
+        number = PyLong_AsLongLongAndOverflow(value, &too_long)
+        return too_long * (LATEST + 1) if too_long else number      # more than there is of anything here
+    return whole_of_another_kind(value, name, accepted)
+
+
+cdef int64_t whole_of_another_kind(value, str name, str accepted) except? -1:
+    try:
+        return PyNumber_Index(value)
+    except Exception:   # its __index__ may be somebody's own
+        raise refused(name, value, accepted) from None
+
+
+cdef dict FEW = {
+    **{name: frozenset(kind) for name, kind in (("state", State), ("content", Content), ("holder", Holder))},
+    **{name: frozenset((False, True)) for name in ("pinned", "arch_1", "charged")},
+}
+"""Fields of a record that have a few values only."""
+
+
+cdef object RECORD = Record     # found sooner than the name
+
+
+cdef int expect_record(record) except -1:
+    if not isinstance(record, RECORD):
+        raise refused("record", record, "a Record, such as memory.record(pfn)._replace(refs=1)")
+    return 0
+
+
+cdef expect_fields(record):
+    """Refuse a record that no page can have: it would be counted where nothing is."""
+    expect_record(record)
+    for name, values in FEW.items():
+        if getattr(record, name) not in values:
+            raise refused(name, getattr(record, name), " or ".join(map(str, sorted(values))))
+
+
 cdef inline void freed(MemoryState *m, int64_t pfn) noexcept nogil:
     """Note that frame `pfn` has just become free: it will be handed out again first."""
     m.recent[m.recent_at % RECENT] = pfn
@@ -259,6 +312,7 @@ cdef class Memory:
         found = self.classes.get(record)
         if found is not None:
             return found
+        expect_fields(record)
         cdef int cls
         for cls in range(CLASSES):
             if self.records_[cls] is None:
@@ -266,7 +320,6 @@ cdef class Memory:
         else:
             cls = self.reclaim()
         record = Record(*record)
-        Holder(record.holder)   # anything else would be counted where nothing is
         self.records_[cls] = record
         self.classes[record] = cls
         self.classify(record, cls)
@@ -290,20 +343,25 @@ cdef class Memory:
 
     cdef int bounds(self, start, count, int64_t *first, int64_t *last) except -1:
         """Find the first frame of a range, and the one behind its last: `count` frames from `start` on, None: all."""
-        end = self.pages if count is None else start + count
-        if not 0 <= start <= end <= self.pages:
-            raise IndexError(f"frames {start} to {end} are not in a memory of {self.pages} pages")
-        first[0], last[0] = start, end
+        first[0] = whole(start, "start", "the number of a frame")
+        cdef int64_t pages = self.pages - first[0]
+        if count is not None:
+            pages = whole(count, "count", "a number of pages, or None")
+        if first[0] < 0 or pages < 0 or pages > self.pages - first[0]:
+            raise outside("start", start, f"with a count of {pages} not in a memory of {self.pages} pages")
+        last[0] = first[0] + pages
         return 0
 
-    cdef check(self, pfn):
-        if not 0 <= pfn < self.pages:
-            raise IndexError(f"frame {pfn} is outside a memory of {self.pages} pages")
+    cdef int64_t check(self, pfn) except -1:
+        """The number of a frame that there is."""
+        cdef int64_t number = whole(pfn, "pfn", "the number of a frame")
+        if not 0 <= number < self.pages:
+            raise outside("pfn", pfn, f"frame {number} is outside a memory of {self.pages} pages")
+        return number
 
     def page(self, pfn):
         """The page with frame number `pfn`, as a `Page`."""
-        self.check(pfn)
-        return Page(self, pfn)
+        return Page(self, self.check(pfn))
 
     def record(self, pfn):
         """The `Record` of frame `pfn`."""
@@ -312,14 +370,14 @@ cdef class Memory:
             if pfn not in self.scratch:
                 raise NotTabled("a step that looks at another page")
             return self.scratch[pfn]
-        self.check(pfn)
-        found = self.records_[self.s.cls[<int64_t> pfn]]
+        found = self.records_[self.s.cls[self.check(pfn)]]
         return found if self.touched is None else self.touched.look(pfn, found)
 
     def set_record(self, pfn, record):
         """Replace the record of frame `pfn`."""
         self.mine()
-        self.check(pfn)
+        cdef int64_t number = self.check(pfn)
+        expect_record(record)
         if self.scratch is not None:
             before = self.record(pfn)
             self.scratch_free += (record.holder == Holder.FREE) - (before.holder == Holder.FREE)
@@ -327,7 +385,7 @@ cdef class Memory:
             return
         if self.touched is not None:
             record = self.touched.put(pfn, record)
-        put(&self.s, pfn, self.class_of(record))
+        put(&self.s, number, self.class_of(record))
 
     def change(self, function, start=0, count=None):
         """Apply ``function(record) -> record`` to a range of pages; called once for each different record.
@@ -343,6 +401,8 @@ cdef class Memory:
         cdef bint alike, any_change = False
         cdef int map_[CLASSES]
         self.mine()
+        if not callable(function):
+            raise refused("function", function, "a function of a Record that returns a Record")
         self.bounds(start, count, &first, &last)
         if first == last:
             return 0
@@ -360,7 +420,10 @@ cdef class Memory:
             for before in range(CLASSES):
                 map_[before] = before
             for before in present:
-                after = self.class_of(function(self.records_[before]))
+                record = function(self.records_[before])
+                if not isinstance(record, Record):
+                    raise refused("function", function, "a function of a Record that returns a Record")
+                after = self.class_of(record)
                 map_[before] = after
                 self.wanted.add(after)
                 any_change = any_change or after != before
@@ -449,14 +512,15 @@ cdef class Memory:
     def low(self, reserve):
         """Whether no page may be taken without going below `reserve` free pages."""
         self.mine()
+        cdef int64_t least = whole(reserve, "reserve", "a number of pages")
         if self.scratch is None:
-            return self.s.free <= reserve
-        if reserve != self.recording.reserve:
+            return self.s.free <= least
+        if least != self.recording.reserve:
             raise NotTabled("a step that compares free memory with another number than its engine's reserve")
         self.recording.guarded = True
-        if self.s.free - reserve <= NEAR and reserve - self.s.free <= NEAR:
+        if self.s.free - least <= NEAR and least - self.s.free <= NEAR:
             raise NotTabled("free memory is close to the reserve")
-        return self.s.free + self.scratch_free <= reserve
+        return self.s.free + self.scratch_free <= least
 
     cdef needs_guard(self):
         if self.scratch is not None:
@@ -469,8 +533,12 @@ cdef class Memory:
         """
         self.mine()
         cdef int64_t pfn
-        if prefer is not None and self.record(prefer).holder == Holder.FREE:
-            return prefer
+        if prefer is not None:
+            pfn = whole(prefer, "prefer", "the number of a frame, or None")
+            if not 0 <= pfn < self.pages:
+                raise outside("prefer", prefer, f"frame {pfn} is outside a memory of {self.pages} pages")
+            if self.record(pfn).holder == Holder.FREE:
+                return pfn
         if self.scratch is None:
             pfn = find_free(&self.s)
             return None if pfn < 0 else pfn
@@ -487,8 +555,9 @@ cdef class Memory:
 
         ``lowest`` is the lowest frame that is acceptable.
         """
-        cdef int64_t n = pages
-        cdef int64_t step = align
+        cdef int64_t n = whole(pages, "pages", "a number of pages")
+        cdef int64_t step = whole(align, "align", "a number of pages")
+        cdef int64_t lower = whole(lowest, "lowest", "the number of a frame")
         cdef int64_t start, pfn
         self.mine()
         if n < 0 or step < 1:
@@ -497,7 +566,7 @@ cdef class Memory:
         if n > self.pages:
             return None
         start = (self.pages - n) // step * step
-        while start >= <int64_t> lowest and start >= 0:
+        while start >= lower and start >= 0:
             pfn = start + n - 1
             while pfn >= start:
                 if self.s.holder[self.s.cls[pfn]] != 0:
@@ -577,10 +646,11 @@ cdef class Table:
     def slot(self, g):
         """The frame that the entry of guest page `g` points to, present or not."""
         self.memory.mine()
-        if not 0 <= g < self.pages:
-            raise IndexError(f"guest page {g} is outside a guest of {self.pages} pages")
-        self.own_entry(g)
-        return self.at(g)
+        cdef int64_t number = whole(g, "g", "the number of a guest page")
+        if not 0 <= number < self.pages:
+            raise outside("g", g, f"guest page {number} is outside a guest of {self.pages} pages")
+        self.own_entry(number)
+        return self.at(number)
 
     cdef own_entry(self, int64_t g):
         """While a step is learned: it may look at the entry of its own page, as it was when the step began."""
@@ -591,10 +661,11 @@ cdef class Table:
     def frame(self, page_number):
         """The frame that backs a guest page, or None."""
         self.memory.mine()
-        if not 0 <= page_number < self.pages:
+        cdef int64_t number = whole(page_number, "page_number", "the number of a guest page")
+        if not 0 <= number < self.pages:
             return None
-        self.own_entry(page_number)
-        pfn = self.at(page_number)
+        self.own_entry(number)
+        pfn = self.at(number)
         record = self.memory.record(pfn)
         return pfn if record.holder == Holder.MAPPED and record.mm == self.mm else None
 
@@ -614,9 +685,10 @@ cdef class Table:
         cdef Table other = None
         cdef int64_t before = self.slot(g)
         cdef int64_t h = -1
-        if before == pfn:
+        cdef int64_t there = whole(pfn, "pfn", "the number of a frame")
+        if before == there:
             return
-        self.memory.check(pfn)
+        self.memory.check(there)
         if self.memory.scratch is not None:
             self.learn_move(g, pfn)
             return

@@ -229,7 +229,7 @@ class Machine(AsyncCommands, Host):
 
     @alive.setter
     def alive(self, alive: bool) -> None:
-        self.qemu.alive = alive
+        self.qemu.alive = units.flag(alive, "alive")
 
     @property
     def guest_up(self) -> bool:
@@ -238,7 +238,7 @@ class Machine(AsyncCommands, Host):
 
     @guest_up.setter
     def guest_up(self, guest_up: bool) -> None:
-        self.qemu.guest_up = guest_up
+        self.qemu.guest_up = units.flag(guest_up, "guest_up")
 
     def protecting(self, first: int, pages: int) -> Flow:
         """QEMU makes the VM protected; see `Qemu.protecting`."""
@@ -432,9 +432,9 @@ class Machine(AsyncCommands, Host):
         ValueError
             If there is no such page or way to read, or the page is not present.
         """
-        as_ = units.plain(as_, "as_")
-        if as_ not in ("host", "kernel", "io"):
-            raise ValueError(f"as_={units.shown(as_)}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
+        given, as_ = as_, units.plain(as_, "as_")
+        if not isinstance(as_, str) or as_ not in ("host", "kernel", "io"):
+            raise ValueError(f"as_={units.shown(given)}: use 'host', 'kernel' or 'io'; touch() is the guest itself")
         page = self._number(page)
         return self._access(as_, page, self.reading(self._frame(page), as_))
 
@@ -685,6 +685,7 @@ class Told(str):
 
     def about(self, page: int) -> str:
         """Return the calls of the first step that worked on a page of the guest; "no call" if none did."""
+        page = units.whole_number(page, "page", 0, 1 << 40)
         found = (line.partition(f", page {page}: ")[2] for line in self.splitlines())
         return next(filter(None, found), "no call")
 

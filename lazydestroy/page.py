@@ -14,6 +14,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
+from .units import shown
+
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 
@@ -106,8 +108,11 @@ class Record(_Fields):
     def _replace(self, **fields: Any) -> Record:
         """The same with some fields replaced, five times as fast as a named tuple does it: a search lives on it."""
         values: list[Any] = list(self)
-        for name, value in fields.items():
-            values[_PLACES[name]] = value
+        try:
+            for name, value in fields.items():
+                values[_PLACES[name]] = value
+        except KeyError:
+            raise ValueError(f"{name}={shown(value)}: a page has no such field; use {', '.join(_PLACES)}") from None
         return tuple.__new__(Record, values)
 
 
@@ -150,6 +155,8 @@ class Page:
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in Record._fields:
             raise AttributeError(f"a page has no {name!r} to set")
+        if not isinstance(value, int):
+            raise ValueError(f"{name}={shown(value)}: use a whole number")
         self.update(**{name: value})
 
     def __eq__(self, other: object) -> bool:

@@ -14,10 +14,12 @@ uv_cb_cfs(len=0x20, cmd=DESTR_SEC_STOR, rc=0x0, rrc=0x0, paddr=0x1000)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ctypes import Array, BigEndianStructure, c_uint8, c_uint16, c_uint32, c_uint64, sizeof
 from enum import IntEnum
 from typing import Any, ClassVar, TypeVar
+
+from .units import shown
 
 # Condition codes of the instruction
 UVC_CC_OK = 0
@@ -145,23 +147,42 @@ class _Block(BigEndianStructure):
     header: uv_cb_header
 
     def __init__(self, *, cmd: UVC | int | None = None, header: uv_cb_header | None = None, **fields: Any) -> None:
-        super().__init__(**fields)
+        try:
+            super().__init__(**fields)
+        except Exception:
+            raise self._refusal(fields) from None
         if header is None:
             header = self._header(cmd)
         elif cmd is not None:
             raise TypeError(f"{type(self).__name__} takes either cmd or header, not both")
+        elif not isinstance(header, uv_cb_header):
+            raise ValueError(f"header={shown(header)}: use uv_cb_header(len=..., cmd=...)")
         self.header = header
 
     @classmethod
     def _header(cls, cmd: UVC | int | None) -> uv_cb_header:
         try:
             return cls._headers[cmd]  # type: ignore[index]  # a plain int finds its UVC
-        except KeyError:
+        except Exception:
             accepted = ", ".join(command.name for command in cls._headers if command is not None)
             raise ValueError(
-                f"cmd={cmd!r}: {cls.__name__} is the block of {accepted}; "
+                f"cmd={shown(cmd)}: {cls.__name__} is the block of {accepted}; "
                 "for any other command give header=uv_cb_header(len=..., cmd=...)"
             ) from None
+
+    @classmethod
+    def _refusal(cls, fields: Mapping[str, object]) -> Exception:
+        """The error for the first of some fields that the block does not have, or not with such a value."""
+        kinds = {name: kind for name, kind, *_ in cls._fields_ if name != "header"}
+        for name, value in fields.items():
+            if not hasattr(cls, name):
+                there = ", ".join(name for name in kinds if not name.startswith("reserved"))
+                return AttributeError(f"{name}={shown(value)}: {cls.__name__} has no such field; it has {there}")
+            array = issubclass(kinds.get(name, c_uint64), Array)
+            if not isinstance(value, tuple if array else int):
+                break
+        use = "a tuple of whole numbers, of which there is room for" if array else "a whole number"
+        return ValueError(f"{name}={shown(value)}: use {use}")
 
     def __repr__(self) -> str:
         names = [name for name, *_ in self._fields_[1:] if not name.startswith("reserved")]

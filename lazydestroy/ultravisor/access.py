@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..page import PAGE_SHIFT, PAGE_SIZE, Content, Page, Record, State
-from ..units import shown
+from ..units import shown, whole_number
 from .codes import TABLE_LEN, Interruption
 from .records import cleared
 from .state import Remembered
@@ -32,6 +32,8 @@ class Access(Remembered):
         TypeError
             If `page` is neither a page nor a record.
         """
+        if type(handle) is not int:
+            handle = whole_number(handle, "handle", 0)
         try:
             state, mine = page.state, page.owner == handle
         except AttributeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..page import HELD, PAGE_SIZE, Record, State
+from ..units import size
 from ..uvcb import (
     UVC,
     UVC_CC_ERROR,
@@ -41,7 +42,7 @@ class Configurations(Faults, Access):
 
     def variable_storage(self, guest_len: int) -> int:
         """Bytes of variable storage that a guest of `guest_len` bytes needs: by its whole MiB, then whole pages."""
-        per_mib = guest_len // MIB * self.conf_virt_var_stor_len
+        per_mib = size(guest_len, "guest_len", zero=True) // MIB * self.conf_virt_var_stor_len
         return -(-(per_mib + self.conf_base_virt_stor_len) // PAGE_SIZE) * PAGE_SIZE
 
     def _create_configuration(self, block: uv_cb_cgc) -> tuple[str, int]:

@@ -221,6 +221,7 @@ class Ultravisor(GuestCalls, Cpus, Query):
         ValueError
             If no configuration has the handle, or `uvcb` is no control block.
         """
+        handle = whole_number(handle, "handle")
         if handle not in self.configurations:
             raise ValueError(f"handle={handle:#x}: no configuration has it; there are {_list(self.configurations)}")
         header = header_of(uvcb)
@@ -228,11 +229,11 @@ class Ultravisor(GuestCalls, Cpus, Query):
 
     def share(self, handle: int, gaddr: int) -> int:
         """Let a protected guest share its page at `gaddr`, from 0 up, with the host. Returns the condition code."""
-        return self.guest_call(handle, uv_cb_share(cmd=UVC.SET_SHARED_ACCESS, paddr=gaddr))
+        return self.guest_call(handle, uv_cb_share(cmd=UVC.SET_SHARED_ACCESS, paddr=_address(gaddr)))
 
     def unshare(self, handle: int, gaddr: int) -> int:
         """Let a protected guest take back its page at `gaddr`, from 0 up. Returns cc: 2 while the page is pinned."""
-        return self.guest_call(handle, uv_cb_share(cmd=UVC.REMOVE_SHARED_ACCESS, paddr=gaddr))
+        return self.guest_call(handle, uv_cb_share(cmd=UVC.REMOVE_SHARED_ACCESS, paddr=_address(gaddr)))
 
     def _execute(self, command: Command | None, header: uv_cb_header, uvcb: Any, *caller: int) -> tuple[int, str, int]:
         try:
@@ -307,6 +308,10 @@ def _feature_bits(features: Iterable[int | str] | str) -> frozenset[int]:
         )
     except (KeyError, ValueError):
         raise ValueError(f"features={shown(features)}: use {accepted}") from None
+
+
+def _address(gaddr: object) -> int:
+    return whole_number(gaddr, "gaddr", 0, (1 << 64) - 1)
 
 
 def _list(handles: Iterable[int]) -> str:
