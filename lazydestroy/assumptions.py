@@ -20,7 +20,7 @@ from .kernel import gmap, mm, uv
 from .page import PAGE_SHIFT, PAGE_SIZE
 from .series.ranges import costs_in_a_range
 from .tables import html_table
-from .units import format_count, format_duration, format_size
+from .units import format_count, format_duration, format_size, one_of
 from .uvcb import UVC_RC_INV_CMD
 
 __all__ = ["NOT_MODELLED", "TOPICS", "Assumption", "Assumptions", "Omission", "Omissions", "assumptions"]
@@ -94,9 +94,8 @@ class Assumptions(tuple[Assumption, ...]):
         ValueError
             If there is no such topic.
         """
-        if topic not in TOPICS:
-            raise ValueError(f"topic={topic!r}: use one of {', '.join(map(repr, TOPICS))}")
-        return Assumptions(each for each in self if each.topic == topic)
+        wanted = one_of(topic, TOPICS, "topic")
+        return Assumptions(each for each in self if each.topic == wanted)
 
     def __repr__(self) -> str:
         return "\n".join(f"{each.what}: {each.value} [{each.where}]" for each in self)

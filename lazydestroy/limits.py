@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from .units import format_size
+from .units import expect, format_size, writable
 
 __all__ = ["NotEnoughMemory", "available_memory", "require_memory"]
 
@@ -59,7 +59,9 @@ def require_memory(needed: int, what: str, *, available: int | None = None) -> N
     NotEnoughMemory
         If the work needs more; a MemoryError and a ValueError. The message has both figures.
     """
-    there = available_memory() if available is None else available
+    needed = writable(needed, "needed")
+    expect(str, what, "what", "the work in words, such as 'a host of 4 TiB'")
+    there = available_memory() if available is None else writable(available, "available")
     if needed > there:
         raise NotEnoughMemory(needed, there, what)
 
@@ -82,6 +84,7 @@ def available_memory(root: str | os.PathLike[str] = "/") -> int:
     int
         Bytes, 0 or more. If nothing can be found out, the largest number there is: nothing is refused.
     """
+    expect((str, os.PathLike), root, "root", "a path")
     tree = Path(root)
     found = [*_meminfo(tree), *_cgroups_v2(tree), *_cgroups_v1(tree), *_address_space(tree)]
     return max(0, min(found or _sysconf(), default=sys.maxsize))
@@ -179,5 +182,5 @@ def _text(path: Path) -> str:
     """What a file says; nothing if it is not there or may not be read."""
     try:
         return path.read_bytes().decode("ascii", "replace")
-    except OSError:
+    except (OSError, ValueError):  # or no file can have that name
         return ""

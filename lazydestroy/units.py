@@ -34,6 +34,7 @@ __all__ = [
     "exact_duration",
     "exact_size",
     "expect",
+    "expect_function",
     "expect_progress",
     "factor",
     "flag",
@@ -326,7 +327,7 @@ def writable(value: object, name: str) -> int:
     ValueError
         For anything else. Names the parameter, the value and what is accepted.
     """
-    count = whole_number(value, name)
+    count = value if type(value) is int else whole_number(value, name)
     if count.bit_length() > 3 * _MOST_DIGITS:
         raise ValueError(f"{name}={shown(value)}: use a whole number of fewer than {_MOST_DIGITS:,} digits")
     return count
@@ -364,8 +365,8 @@ SEVERAL = 1000
 """Values that a parameter may have, at most: an iterator may have no end."""
 
 
-def expect(kind: type, value: object, name: str, accepted: str) -> None:
-    """Refuse a value that is no instance of a class.
+def expect(kind: type | tuple[type, ...], value: object, name: str, accepted: str) -> None:
+    """Refuse a value that is no instance of a class, or of any of several.
 
     Raises
     ------
@@ -392,8 +393,20 @@ def expect_progress(value: object, arguments: int, of: str) -> None:
     ValueError
         Names the parameter, ``progress``, the value and what is accepted.
     """
-    if value is not None and not (callable(value) and _takes(value, arguments)):
-        raise ValueError(f"progress={shown(value)}: use a function of {of}, or None")
+    if value is not None:
+        expect_function(value, "progress", arguments, f"a function of {of}, or None")
+
+
+def expect_function(value: object, name: str, arguments: int, accepted: str) -> None:
+    """Refuse what cannot be called with so many arguments, as far as it tells.
+
+    Raises
+    ------
+    ValueError
+        Names the parameter, the value and what is accepted.
+    """
+    if not (callable(value) and _takes(value, arguments)):
+        raise ValueError(f"{name}={shown(value)}: use {accepted}")
 
 
 def _takes(function: Callable[..., object], arguments: int) -> bool:
@@ -492,9 +505,15 @@ def code(value: Any) -> str:
             return repr(float(exact))
         return f"__import__('fractions').{exact!r}"
     if isinstance(value, list | tuple):
-        entries = ", ".join(map(code, value))
+        try:
+            entries = ", ".join(map(code, value))
+        except RecursionError:
+            raise bad_value("value", value, "is nested too deeply, or is in itself", "fewer brackets") from None
         return f"[{entries}]" if isinstance(value, list) else f"({entries}{',' * (len(value) == 1)})"
-    return repr(value)
+    try:
+        return repr(value)
+    except Exception:
+        raise bad_value("value", value, "cannot be written as Python", "what can") from None
 
 
 def bad_value(name: str, value: object, complaint: str, accepted: str) -> ValueError:

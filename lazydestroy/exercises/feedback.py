@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from fractions import Fraction
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 
 
 _MOST_POINTS = 1_000_000
+
+
+def worth_of(of: object) -> Fraction:
+    """Read how many points an exercise is worth."""
+    accepted = f"how many points the exercise is worth, such as 10; from 0 to {_MOST_POINTS:,}"
+    worth = number(of, "of", accepted)
+    if not 0 <= worth <= _MOST_POINTS:
+        raise bad_value("of", of, "is out of range", accepted)
+    return worth
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,10 +81,7 @@ class Feedback:
         ValueError
             If it is worth no such number.
         """
-        accepted = f"how many points the exercise is worth, such as 10; from 0 to {_MOST_POINTS:,}"
-        worth = number(of, "of", accepted)
-        if not 0 <= worth <= _MOST_POINTS:
-            raise bad_value("of", of, "is out of range", accepted)
+        worth = worth_of(of)
         return plain(of, "of") if self.right else round(float(worth) * self.share, 2)
 
     def plot(self) -> Any:

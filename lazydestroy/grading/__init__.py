@@ -37,9 +37,13 @@ def points(problem: str, of: float) -> float:
     ValueError
         If no notebook in this folder answers it.
     """
+    from ..exercises.feedback import worth_of
+    from ..units import expect, shown
     from .handed_in import read
     from .judge import judge
 
+    expect(str, problem, "problem", "the name of an exercise, such as 'flat-floor'")
+    worth = float(worth_of(of))
     folder = Path.cwd()
     for file in sorted(folder.glob("*.ipynb")):
         handed_in = read(file)
@@ -47,8 +51,8 @@ def points(problem: str, of: float) -> float:
             grading = os.environ.get("NBGRADER_EXECUTION") == "autograde"
             mark = judge(handed_in, [problem], folder.parent.name if grading else handed_in.student)[problem]
             print(mark.said)
-            return round(of * mark.share, 2)
-    raise ValueError(f"problem={problem!r}: no notebook in {folder} has a cell {problem}-answer")
+            return round(worth * mark.share, 2)
+    raise ValueError(f"problem={shown(problem)}: no notebook in {folder} has a cell {problem}-answer")
 
 
 __all__ = ["points"]

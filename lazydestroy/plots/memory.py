@@ -18,7 +18,7 @@ from ..units import format_size, whole_number
 from .artists import polygon
 from .axes import ticks_on_the_left
 from .lanes import bands_of, run_end
-from .panel import Panel
+from .panel import LATEST, Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, Look, styled
 from .timeline import START, brightness, time_axis
 
@@ -37,7 +37,7 @@ class MemoryPanel(Panel):
     def show(self, run: Run, end: int | None = None) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds)."""
         expect_run(run)
-        end = run_end(run) if end is None else whole_number(end, "end", 1)
+        end = run_end(run) if end is None else whole_number(end, "end", 1, LATEST)
         self._drawn.clear()
         with styled():
             host = int(run.parameters["host_memory"])

@@ -10,6 +10,9 @@ from matplotlib.axes import Axes
 from ..units import expect
 from .artists import Artists
 
+LATEST = 1 << 63
+"""Nanoseconds at which a time axis ends at the latest: twice the time that the model can count."""
+
 
 class Panel:
     """Axes that stay, and what is drawn in them, which is replaced.

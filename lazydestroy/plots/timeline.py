@@ -15,7 +15,7 @@ from ..run import Run, expect_run
 from ..units import expect, flag, whole_number
 from .artists import box
 from .lanes import Lane, Stretch, downtimes_of, lanes_of, run_end
-from .panel import Panel
+from .panel import LATEST, Panel
 from .picture import GREY, LEFT, PALETTE, RIGHT, WIDTH, Look, styled
 from .words import downtime_words, kind_of, marked_events
 
@@ -51,7 +51,7 @@ class TimelinePanel(Panel):
     def show(self, run: Run, end: int | None = None, room: int = 0) -> None:
         """Show a run, on an axis that ends at `end` (nanoseconds), with room for so many lanes."""
         expect_run(run)
-        end = run_end(run) if end is None else whole_number(end, "end", 1)
+        end = run_end(run) if end is None else whole_number(end, "end", 1, LATEST)
         room = whole_number(room, "room", 0, LANES)
         self._drawn.clear()
         with styled():

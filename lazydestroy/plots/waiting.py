@@ -14,7 +14,7 @@ from ..units import size as read_size
 from ..uvcb import UVC
 from .artists import box
 from .fitting import width
-from .panel import Panel
+from .panel import LATEST, Panel
 from .picture import HEAD, LEFT, PALETTE, RIGHT, WIDTH, Look, Picture, styled
 from .timeline import START, brightness, time_axis
 from .words import kernel_name
@@ -59,7 +59,7 @@ class WaitingPanel(Panel):
 
     def show(self, runs: Mapping[str, Run], end: int) -> None:
         """Show runs by the name of their kernel, on a time axis that ends at `end` (nanoseconds)."""
-        runs, self.end = _named(runs), whole_number(end, "end", 1)
+        runs, self.end = _named(runs), whole_number(end, "end", 1, LATEST)
         self._drawn.clear()
         with styled():
             self._prepare(list(runs), START[next(iter(runs.values())).scenario])

@@ -102,6 +102,7 @@ def host_memory_of(value: int | str | None, guest: int, process: int) -> int:
     ValueError
         If it is no size of memory, or smaller than the guest.
     """
+    guest, process = units.whole_number(guest, "guest", 1), units.whole_number(process, "process", 0)
     if value is None:
         roomy = guest + process + guest // 8 + 4 * GIB
         return roomy >> PAGE_SHIFT << PAGE_SHIFT

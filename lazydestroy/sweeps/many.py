@@ -25,6 +25,7 @@ from ..costs import Costs
 from ..run import Run
 from ..scenarios import reboot, shutdown
 from ..series import v1, v1_fixed
+from ..units import one_of, whole_number
 from .sweeping import sweep
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Many:
 
     def sooner(self, story: str) -> np.ndarray:
         """How many times as long it took before the series as with it; shape (5, draws)."""
-        before, after = self.times_ns[story]
+        before, after = self.times_ns[one_of(story, self.times_ns, "story")]
         return before / after
 
     def tenfold(self, story: str) -> np.ndarray:
@@ -130,7 +131,7 @@ class Many:
         used : int
             Place in `USED`.
         """
-        sooner = _ranks(self.sooner(story)[used])
+        sooner = _ranks(self.sooner(story)[whole_number(used, "used", -len(USED), len(USED) - 1)])
         costs = [asdict(each) for each in draws(len(sooner))]
         found = {name: float(np.corrcoef(_ranks([each[name] for each in costs]), sooner)[0, 1]) for name in costs[0]}
         return dict(sorted(found.items(), key=lambda each: -abs(each[1])))

@@ -112,8 +112,8 @@ def _page(page: object) -> int:
     return whole_number(page, "page", 0, PAGES - 1)
 
 
-def _guest(guest: object) -> str:
-    return one_of(guest, GUESTS, "guest")
+def _guest(guest: object, name: str = "guest") -> str:
+    return one_of(guest, GUESTS, name)
 
 
 class UltravisorBeside(Beside):
@@ -137,7 +137,7 @@ class UltravisorBeside(Beside):
 
     def touch(self, who: str | None, page: int) -> Row:
         """A guest, or None: the host or a normal guest, touches a page."""
-        return self._do(Operation("touch", "" if who is None else _guest(who), _page(page)))
+        return self._do(Operation("touch", "" if who is None else _guest(who, "who"), _page(page)))
 
     def stop(self, guest: str) -> Row:
         """A guest loses its CPUs."""

@@ -13,7 +13,7 @@ from typing import Any
 from ..exercises import session
 from ..exercises.feedback import Feedback
 from ..exercises.written import is_unwritten
-from ..units import format_count, shown
+from ..units import format_count, one_of, shown
 from .guard import Stopped, called
 from .hints import hint, what_differs
 from .kinds import HOST, ULTRAVISOR, Kind, Step, kind_of
@@ -61,9 +61,8 @@ def check(toy: type, method: str | None = None, *, uv: type | None = None) -> Fe
     if method is None:
         return _check_all(kind, toy, _ultravisor(kind, uv))
     names = [step.name for step in kind.steps]
-    if method not in names:
-        raise ValueError(f"method={shown(method)}: use one of {', '.join(map(repr, names))}")
-    return _noted(_check_step(kind, kind.step(method), toy, _ultravisor(kind, uv)))
+    step = kind.step(one_of(method, names, "method"))
+    return _noted(_check_step(kind, step, toy, _ultravisor(kind, uv)))
 
 
 class Unwritten(Feedback):

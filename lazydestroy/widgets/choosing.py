@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from ..units import expect, several, shown
+from ..units import expect, expect_function, several
 from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 from .outcome import as_html
@@ -34,8 +34,7 @@ class Chooser(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self.values = several(values, "values", "what the slider goes over, such as (1, 2, 4)")
         if not self.values:
             raise ValueError("values=(): use what the slider goes over, such as (1, 2, 4)")
-        if not callable(of):
-            raise ValueError(f"of={shown(of)}: use a function of the value, such as lambda pages: ...")
+        expect_function(of, "of", 1, "a function of the value, such as lambda pages: ...")
         self._found: dict[int, str] = {}
         self.slider = ipywidgets.SelectionSlider(
             options=[(str(value), place) for place, value in enumerate(self.values)],

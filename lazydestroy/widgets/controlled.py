@@ -7,13 +7,15 @@ import contextvars
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from html import escape
 from typing import Any, Protocol
 
 import ipywidgets
 
+from ..series import Series
+from ..units import plain, shown
 from .folded import LIVE, hides_text, show_still
 
 PATIENCE = 0.3
@@ -138,6 +140,10 @@ def _let_others_act() -> None:
         run_sync(asyncio.sleep(0))
 
 
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(map(repr, words))
+
+
 class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """Controls, and what is shown for what they say; base of the widgets here.
 
@@ -226,11 +232,37 @@ class Controlled(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         return {name: control.value for name, control in self.controls.items()}
 
     def set(self, **values: Any) -> None:
-        """Set several controls, and show what they say; returns when it is shown."""
+        """Set several controls, and show what they say; returns when it is shown.
+
+        Parameters
+        ----------
+        **values
+            For each control one of the values that it can have, or what it says for that: ``memory="4 GiB"``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such control, or it cannot have such a value; then none is set.
+        """
+        chosen = {name: self._value_of(name, value) for name, value in values.items()}
         with self._hold():
-            for name, value in values.items():
+            for name, value in chosen.items():
                 self.controls[name].value = value
         self._update()
+
+    def _value_of(self, name: str, given: Any) -> Any:
+        """Read a value of a control."""
+        if name not in self.controls:
+            raise ValueError(f"{name}={shown(given)}: there is no such control; use {_listed(self.controls)}")
+        options = self.controls[name].options
+        pairs = [each if isinstance(each, tuple) else (each, each) for each in options]
+        value = plain(given, name)
+        if not isinstance(value, str | int | float | Series):
+            value = object()  # which equals none
+        for said, meant in pairs:
+            if value in (said, meant):
+                return meant
+        raise ValueError(f"{name}={shown(given)}: use one of {_listed(said for said, _ in pairs)}")
 
     @contextmanager
     def _hold(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ import numpy as np
 from ..quizzes import Option, Predicted, prediction_named
 from ..quizzes.predicting import written
 from ..quizzes.texts import unfolding
-from ..units import shown
+from ..units import expect_function, shown
 from .controlled import KEEPS_KEYS, keeps_keys
 from .folded import LIVE, hides_text, show
 from .outcome import as_html, ran
@@ -109,6 +109,9 @@ class Prediction(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         show(self, self.html, self.text)
 
 
+_READS = "a function of what outcome= returns, such as lambda run: run.downtime; or None"
+
+
 def predict(name: str, outcome: Callable[[], Any], answer: Callable[[Any], Any] | None = None) -> Prediction:
     """Ask what will happen, and show what happens once the reader has chosen.
 
@@ -136,10 +139,9 @@ def predict(name: str, outcome: Callable[[], Any], answer: Callable[[Any], Any] 
         If there is no such prediction, or none of its options is what was measured.
     """
     asked = prediction_named(name)
-    if not callable(outcome):
-        raise ValueError(f"outcome={shown(outcome)}: use a function, such as lambda: ld.reboot('4 GiB')")
-    if not (answer is None or callable(answer)):
-        raise ValueError(f"answer={shown(answer)}: use a function, such as lambda run: run.downtime; or None")
+    expect_function(outcome, "outcome", 0, "a function of nothing, such as lambda: ld.reboot('4 GiB')")
+    if answer is not None:
+        expect_function(answer, "answer", 1, _READS)
     value, printed = ran(outcome)
     return Prediction(asked, value, printed, answer(value) if answer else _measured(asked, value))
 
