@@ -359,3 +359,12 @@ def test_an_answer_that_is_right_in_part_gets_a_part_of_the_points():
     assert mark.share == 0.5 and "3 of 4 are right" in mark.said
     refused = _number_judged(ld.exercise("donated-storage", seed="eve"), {"value": "129.25 MB"}, "")
     assert refused.share == 0 and "did you mean '129.25 MiB'" in refused.said
+
+
+def test_what_is_no_part_of_an_answer_is_left_out_and_an_import_that_is_the_answer_is_not():
+    text = "import time\n@print\nclass MyPatch:\n    pass\n\nfeedback = patch.check(MyPatch)\nfeedback"
+    assert needed((Cell("patch-4", text),), "patch-4") == "\n@print\nclass MyPatch:\n    pass\n\n\n"
+    imported = "from lazydestroy.exercises.patches.p04 import ModelAnswer as MyPatch"
+    assert needed((Cell("patch-4", imported),), "patch-4") == imported
+    assert "it imports ModelAnswer" in refusal(imported, p04.EXERCISE)
+    assert needed((Cell("patch-4", "import time; x = 1"),), "patch-4") == "import time; x = 1"
