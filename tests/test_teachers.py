@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -12,6 +14,7 @@ from refresh_notebooks import FOLDER
 import lazydestroy as ld
 from lazydestroy.quizzes import quiz_named
 from tools import slides, students, teachers
+from tools.experiments import SAMPLES
 
 
 class Loads(HTMLParser):
@@ -185,3 +188,28 @@ def test_nothing_of_this_is_for_students():
     given = {*students.package(), *students.notebooks()}
     assert not [name for name in given if "teachers" in name or "slides" in name or name.startswith("build")]
     assert teachers.BUILT.relative_to(teachers.ROOT).parts[0] == "build"
+
+
+def test_each_question_of_the_experiment_has_a_sample_result_with_its_figures_and_traps(key):
+    asked = next(
+        "".join(cell["source"])
+        for cell in json.loads(teachers.RUBRIC.read_text(encoding="utf-8"))["cells"]
+        if cell["id"] == "tasks"
+    )
+    questions = re.findall(r"^\d\. (.+)$", asked, re.MULTILINE)[:-1]
+    assert len(questions) == len(SAMPLES) == 7
+    for question, sample in zip(questions, SAMPLES, strict=True):
+        assert question.startswith(sample.begins) and len(sample.traps) >= 2
+        assert escape(sample.begins) in key and re.search(r"\d\.\d", sample.result())
+
+
+def test_what_the_samples_say_is_so():
+    """Each sentence that is not a figure is seen once more."""
+    ratios = [float(found) for found in re.findall(r"([\d.]+) with ", SAMPLES[0].result())]
+    assert len(ratios) == 5 and min(ratios) == ratios[1] < 2 < ratios[0] and ratios[-1] > 20
+    first, *later = (float(found) for found in re.findall(r"([\d.]+) s[,.]", SAMPLES[1].result()))
+    assert len(later) == 2 and max(later) < first
+    slow = re.findall(r"reboot ([\d.]+) s, next guest done after ([\d.]+) s", SAMPLES[3].result())
+    assert len(slow) == 2 and slow[0] == slow[1]
+    half = re.findall(r"after ([\d.]+) s", SAMPLES[4].result())
+    assert float(half[0]) == pytest.approx(float(half[1]), rel=1e-4)

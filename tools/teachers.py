@@ -20,6 +20,7 @@ from lazydestroy.exercises.numbers import NumberExercise
 from lazydestroy.exercises.patching import PatchExercise
 from lazydestroy.exercises.student import seed_of
 from lazydestroy.quizzes import Asked, quiz_named
+from tools.experiments import SAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / "build" / "teachers"
@@ -86,7 +87,15 @@ def rubric_html() -> str:
     texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
     judged = next(text for text in texts if text.startswith("## How it is judged"))
     table = markdown2html(judged.partition("\n")[2])
-    return f"{_head('experiment', 'design an experiment')}\n{table}"
+    samples = "".join(
+        f"<li>{escape(sample.begins)} …: {escape(sample.result())} What goes wrong:"
+        f"<ul>{''.join(f'<li>{escape(trap)}</li>' for trap in sample.traps)}</ul></li>\n"
+        for sample in SAMPLES
+    )
+    return (
+        f"{_head('experiment', 'design an experiment')}\n{table}\n<p>What comes out, question by question, and "
+        f"the usual traps. Other questions and other numbers are as good.</p>\n<ol>\n{samples}</ol>"
+    )
 
 
 def test_key_html() -> str:
