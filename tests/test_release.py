@@ -147,3 +147,44 @@ def test_a_patch_says_what_an_answer_may_use(name):
     text = " ".join(cell.source for cell in nbformat.read(RELEASE / name, as_version=4).cells)
     for module in ("errno", "itertools", "math", "typing"):
         assert f"`{module}`" in text and module in MODULES
+
+
+TERMS = (
+    *(
+        "0x3D",
+        "0x3E",
+        "0x3F",
+        r"PG_arch_1|\barch_1",
+        r"\breference",
+        r"\bzombie",
+        r"\b[Ll]azy reboot",
+        "clean-up thread",
+    ),
+    *(
+        r"\bshare[sd]?\b",
+        r"\b[Ss]et aside",
+        "mmap_lock",
+        "[Dd]onated storage",
+        r"\b[Pp]in\b",
+        "list page",
+        "noop",
+        "prefix",
+    ),
+)
+"""Words that the reader of an exercise must have met."""
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_what_an_exercise_asks_has_been_told_by_its_lessons_or_by_itself(name):
+    cells = [cell for cell in nbformat.read(SOURCE / name, as_version=4).cells if "BEGIN SOLUTION" not in cell.source]
+    needs = cells[0].source.partition("**You need before:**")[2]
+    lessons = re.findall(r"\((?:\.\./)+((?:course|side|reviewers)/[\w-]+\.ipynb)\)", needs)
+    told = [cell.source for lesson in lessons for cell in nbformat.read(FOLDER / lesson, as_version=4).cells]
+    told += [cell.source for cell in cells if cell.id == "know"]
+    asked = [cell.source for cell in cells if cell.id not in ("title", "know")]
+    for exercise in re.findall(r'ld\.exercise\("([\w-]+)"', "\n".join(asked)):
+        problem = ld.exercise(exercise)
+        asked.append(problem.title if exercise == "missing-patch" else problem.text)
+    for term in TERMS:
+        if re.search(term, "\n".join(asked)):
+            assert re.search(term, "\n".join(told)), (name, term, lessons)
