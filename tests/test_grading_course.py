@@ -84,6 +84,6 @@ def test_what_was_handed_in_is_left_as_it_is(graded):
 def test_each_problem_has_a_column_with_its_points(graded):
     folder, _ = graded
     head = (folder / "points.csv").read_text().splitlines()[0].split(",")
-    assert head[:4] == ["student_id", "last_name", "first_name", "email"] and head[-1] == "total"
+    assert head[:4] == ["student_id", "last_name", "first_name", "email"] and head[-2:] == ["total", "final (90)"]
     for name, most in {**submissions.COUNTS, "patch-4": 10, "patch-6": 10}.items():
         assert sum(column.endswith(f"/{name} ({most})") for column in head) == 1

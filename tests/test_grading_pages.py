@@ -11,8 +11,9 @@ from lazydestroy.exercises import NumberExercise
 from lazydestroy.exercises.patches import p06
 from lazydestroy.grading import pages
 from lazydestroy.grading.course import Submission, _to_know, main
-from lazydestroy.grading.for_nbgrader import _write
+from lazydestroy.grading.for_nbgrader import _final, _write
 from lazydestroy.grading.judge import Mark
+from lazydestroy.grading.sheets import WEIGHTS
 from tests import submissions
 
 PATCH = "write-the-patch"
@@ -149,3 +150,10 @@ def test_what_was_graded_again_is_told_again(tmp_path, capsys):
     after, said = grade(submissions.IDLE)
     assert re.search(r"\b0 of 10 points", after) and "10 of 10" not in after.replace("0 of 10", "", 1)
     assert "no points for patch-4: " in said
+
+
+def test_the_final_column_weighs_and_leaves_out_what_is_voluntary():
+    heads = ["w/patch-4 (10)", "w/patch-6 (10)", "m/patch-8 (20)", "p/who-owns (2)", "e/question (2)", "e/words (1)"]
+    assert _final(heads, [10, 10, "", 2, 2, 1]) == 90 == sum(WEIGHTS.values())
+    assert _final(heads, [10, 0, 20, "", "", ""]) == 20
+    assert _final(heads, ["", "", 20, 1, 2, ""]) == 30

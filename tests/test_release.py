@@ -130,7 +130,7 @@ def test_the_teachers_guide_says_how_many_points_there_are():
     assert f"| predict-and-compute | 1-pages, 2-times, 3-counts | {first} + {second} + {third} |" in text
     assert {points(f"write-the-patch/patch-{number}.ipynb") for number in (3, 4, 6, 7, 9)} == {10}
     assert points("write-the-patch/destroy-fast.ipynb") == 10
-    assert f"| patch-8 | {points('write-the-patch/patch-8.ipynb')} |" in text
+    assert f"| voluntary: patch-8 | {points('write-the-patch/patch-8.ipynb')} |" in text
     assert f"| design-an-experiment | experiment | {points('design-an-experiment/experiment.ipynb')} |" in text
 
 

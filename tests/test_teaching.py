@@ -9,6 +9,7 @@ import pytest
 from test_notebooks import committed, headings, markdown
 
 import lazydestroy as ld
+from lazydestroy.grading.sheets import VOLUNTARY, WEIGHTS
 from tests.refresh_notebooks import FOLDER, ROOT
 from tools import course, lessons
 
@@ -92,6 +93,48 @@ def test_a_session_after_homework_on_its_lesson_says_its_minutes():
     assert said == 1
 
 
+def test_the_minutes_of_each_session_add_up():
+    for number, row in enumerate(plan(1)[1:], 1):
+        minutes = [int(found) for found in re.findall(r"\b(\d+)\b(?= \+| minutes| for| to)", row[3])]
+        assert sum(minutes) == CLASS_MINUTES, row[3]
+        lessons_take = [in_class(number, measured(name)) for name in sessions()[number - 1]]
+        assert minutes[: len(lessons_take)] == lessons_take, row[3]
+
+
+def at_home(notebook: str) -> int:
+    """Minutes that an exercise's own notebook says."""
+    return int(re.search(r"\*\*Time:\*\* (\d+) minutes", committed(SOURCE / f"{notebook}.ipynb").cells[0].source)[1])
+
+
+def test_the_work_at_home_takes_what_the_exercises_take():
+    takes = {each.name: sum(map(at_home, each.notebooks)) for each in course.HANDOUTS}
+    assert (
+        f"{takes['week-1']} minutes after session 1, {takes['week-2']} after session 4, "
+        f"{takes['week-3']} after session 5, "
+        f"and {takes['experiment']} for the experiment"
+    ) in cell("plans")
+    assert f"Another {takes['more']} after session 2" in cell("plans")
+
+
+def test_the_weights_are_the_guides():
+    said = re.search(r"Patches (\d+) %, problems (\d+) %, the experiment (\d+) %, .* (\d+) %", cell("grading"))
+    assert [int(each) for each in said.groups()] == [*WEIGHTS.values(), 100 - sum(WEIGHTS.values())]
+    voluntary = {
+        f"patch-{each}" for each in re.search(r"Patches (\d) and (\d) are voluntary", cell("grading")).groups()
+    }
+    assert voluntary == set(VOLUNTARY)
+
+
+def test_each_goal_says_where_it_is_examined_and_names_the_lesson_of_its_problem():
+    for row in rows(cell("goals"))[1:]:
+        if len(row) < 4 or row[0].startswith("**") or not row[0]:
+            continue
+        assert row[3], row
+        for name in re.findall(r"`([a-z-]+)`", row[2]):
+            if name == "break-even":
+                assert ld.exercise(name).lesson in row[1], row
+
+
 def exercises_in(notebook: str) -> list[str]:
     text = "\n".join(each.source for each in committed(SOURCE / f"{notebook}.ipynb").cells if each.cell_type == "code")
     return re.findall(r'ld\.exercise\("([\w-]+)"', text)
@@ -107,7 +150,7 @@ def test_no_lesson_has_the_answer_before_an_exercise_is_due():
                 taught = Path(ld.exercise(name).lesson).stem
                 assert not any(taught in session for session in course.SESSIONS[: handout.due - 1]), name
                 patches += 1
-    assert patches == 6
+    assert patches == 7
 
 
 def test_what_an_exercise_needs_has_been_taught_before_it_is_handed_out():
@@ -123,12 +166,11 @@ def test_what_an_exercise_needs_has_been_taught_before_it_is_handed_out():
     assert asked > 15
 
 
-def test_every_exercise_is_handed_out_once_but_patch_7():
-    """The lesson on patch 7 is also that on 3 and 4, which are enough."""
+def test_every_exercise_is_handed_out_once():
     handed = [name for handout in course.HANDOUTS for name in handout.notebooks]
     there = {path.relative_to(SOURCE).with_suffix("").as_posix() for path in SOURCE.rglob("*.ipynb")}
     assert len(handed) == len(set(handed))
-    assert there - set(handed) == {"write-the-patch/patch-7"} and set(handed) <= there
+    assert there == set(handed)
 
 
 def test_the_plan_hands_out_what_the_courses_folder_has():
@@ -142,7 +184,7 @@ def test_the_courses_folder_has_an_assignment_for_each_hand_out(tmp_path, capsys
     assert course.main([str(tmp_path)]) == 0
     assert {path.name for path in (tmp_path / "source").iterdir()} == {each.name for each in course.HANDOUTS}
     assert (tmp_path / "source/week-1/patch-3.ipynb").exists() and (tmp_path / "nbgrader_config.py").exists()
-    assert "week-1: patch-4, patch-3\n    handed out after session 1" in capsys.readouterr().out
+    assert "week-1: patch-4, patch-3, patch-7\n    handed out after session 1" in capsys.readouterr().out
     assert course.main([str(tmp_path)]) == 1
     assert "there is a course already" in capsys.readouterr().err
 
@@ -158,10 +200,11 @@ def test_a_course_without_a_name_is_refused(tmp_path, monkeypatch, capsys):
 
 def test_the_notes_say_where_to_stop_in_every_lesson():
     noted = rows(cell("notes"))[1:]
+    assert all(len(row) == 5 and all(row) for row in noted)
     assert len(noted) == len(list((FOLDER / "course").glob("*.ipynb")))
     for row in noted:
         path = FOLDER / LESSON.search(row[0])["file"]
-        stop = re.fullmatch(r"\*(.+)\*", row[3])[1]
+        stop = re.fullmatch(r"\*(.+)\*", row[4])[1]
         assert stop.replace("`", "").replace(" ", "-") in headings(path), (path, stop)
 
 

@@ -49,7 +49,7 @@ class Handout:
 
 
 HANDOUTS = (
-    Handout("week-1", ("write-the-patch/patch-4", "write-the-patch/patch-3"), out=1, due=2),
+    Handout("week-1", ("write-the-patch/patch-4", "write-the-patch/patch-3", "write-the-patch/patch-7"), out=1, due=2),
     Handout("more", ("write-the-patch/patch-8", "write-the-patch/patch-9"), out=2, due=3),
     Handout(
         "week-2",

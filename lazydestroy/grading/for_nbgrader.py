@@ -22,6 +22,10 @@ from traitlets import Bool
 from ..exercises import EXERCISES
 from .handed_in import HandedIn, of_notebook, read
 from .judge import Mark, judge
+from .sheets import WEIGHTS, kind_of
+
+FINAL = f"final ({sum(WEIGHTS.values())})"
+"""Head of the column with the weighted points."""
 
 POINTS = "-points"
 """How the cell is called that holds the points for a problem: the problem's name, and this."""
@@ -158,7 +162,9 @@ class PointsPerProblem(ExportPlugin):
         columns = list(_columns(gradebook, self.assignment))
         with file.open("w", newline="", encoding="utf-8") as writing:
             table = csv.writer(writing)
-            table.writerow(["student_id", "last_name", "first_name", "email", *(head for head, *_ in columns), "total"])
+            table.writerow(
+                ["student_id", "last_name", "first_name", "email", *(head for head, *_ in columns), "total", FINAL]
+            )
             for student in gradebook.students:
                 if self.student and student.id not in self.student:
                     continue
@@ -169,7 +175,8 @@ class PointsPerProblem(ExportPlugin):
                     for _, assignment, notebook, cell in columns
                 ]
                 who = [student.id, student.last_name or "", student.first_name or "", student.email or ""]
-                table.writerow([*who, *points, round(sum(each for each in points if each != ""), 2)])
+                total = round(sum(each for each in points if each != ""), 2)
+                table.writerow([*who, *points, total, _final([head for head, *_ in columns], points)])
         self.log.info("Exporting grades to %s", file)
 
     def _was_graded(self, student: str, assignment: str, notebook: str) -> bool:
@@ -182,6 +189,17 @@ class PointsPerProblem(ExportPlugin):
         else:
             return True
         return (folder / f"{notebook}.ipynb").exists()
+
+
+def _final(heads: list[str], points: list[float | Literal[""]]) -> float:
+    """All points, weighted by their kinds; what is voluntary doesn't count."""
+    given, most = dict.fromkeys(WEIGHTS, 0.0), dict.fromkeys(WEIGHTS, 0.0)
+    for head, each in zip(heads, points, strict=True):
+        problem, _, worth = head.partition("/")[2].rpartition(" (")
+        if kind := kind_of(problem):
+            given[kind] += each or 0
+            most[kind] += float(worth.rstrip(")"))
+    return round(sum(weight * given[kind] / most[kind] for kind, weight in WEIGHTS.items() if most[kind]), 1)
 
 
 def _columns(gradebook: Gradebook, assignments: list[str]) -> Iterator[tuple[str, str, str, str]]:

@@ -36,10 +36,26 @@ SHEETS = (
 )
 
 
+WEIGHTS = {"patches": 40, "problems": 20, "experiment": 30}
+"""Of a hundred. The ten that are missing are for an explanation, which nothing here knows of."""
+
+VOLUNTARY = ("patch-8", "patch-9")
+"""What is for those who want more: it doesn't count."""
+
+
+def kind_of(problem: str) -> str:
+    """Which of the `WEIGHTS` a problem, or a part of an experiment, belongs to; empty if it doesn't count."""
+    if problem in VOLUNTARY:
+        return ""
+    if problem.startswith(("patch-", "destroy-fast")):
+        return "patches"
+    return "problems" if any(problem in sheet.worth for sheet in SHEETS) else "experiment"
+
+
 def sheet_with(problems: Iterable[str]) -> Sheet | None:
     """The sheet that has one of these problems: a file may have been renamed. None if there is none."""
     found = set(problems)
     return next((sheet for sheet in SHEETS if found & set(sheet.worth)), None)
 
 
-__all__ = ["SHEETS", "Sheet", "sheet_with"]
+__all__ = ["SHEETS", "VOLUNTARY", "WEIGHTS", "Sheet", "kind_of", "sheet_with"]
