@@ -213,8 +213,8 @@ LEFT_OUT = {
         | Machine\.(allocate_donation|bug|configuration_ended|configurations_set_aside|describe|event)
         | Machine\.(endless_fault|give_back|injected|leak|leak_page|may_swap|name|refused|take|warn|warn_once)
         | Outcome\.of""",
-    "a module of the package calls it: workers, commands, bars, Jupyter": r"""
-        (collecting|contents|executors|ours|saying|tables|waiting)\..* | Picture\.(draw|set)""",
+    "a module of the package calls it: workers, commands, bars, Jupyter, names": r"""
+        (actors|collecting|contents|executors|ours|saying|tables|waiting)\..* | Picture\.(draw|set)""",
     "another machine is needed: see test_surface_refusals": r"Machine\.(kill_thread|protect)",
     "made by a function that is tried itself": r"""
         widgets\.(Asker|Bench|Chooser|Explorer|PatchDropper|Prediction|Quiz|MeasuredExits)
