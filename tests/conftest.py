@@ -50,9 +50,8 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A JupyterLab with a copy of the notebooks."""
-    from refresh_notebooks import FOLDER
-
     from benchmarks.browser import server
+    from tests.refresh_notebooks import FOLDER
 
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(FOLDER, folder / "root" / "notebooks")

@@ -6,13 +6,13 @@ import os
 import re
 
 import pytest
-from forms import one_line, question_alone
-from lessons import asked
-from refresh_notebooks import ROOT, notebooks
 
 from benchmarks.browser import missing
 from lazydestroy.widgets.predicting import SEE
 from lazydestroy.widgets.quiz import DONE
+from tests.forms import one_line, question_alone
+from tests.lessons import asked
+from tests.refresh_notebooks import ROOT, notebooks
 
 BENCH = "notebooks/reference/lab.ipynb"
 WITH_WIDGETS = [path for path in notebooks() if "from lazydestroy.widgets import" in path.read_text(encoding="utf-8")]

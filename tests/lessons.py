@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
-from refresh_notebooks import FOLDER, notebooks
+
+from tests.refresh_notebooks import FOLDER, notebooks
 
 FOLDERS = ("course", "side", "reviewers")
 """Where lessons are. What else is in the folder of the notebooks is for reference, or an exercise of its own."""

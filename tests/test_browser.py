@@ -12,10 +12,10 @@ import contextlib
 import platform
 
 import pytest
-from in_browser import BENCH, MARKS, WITH_WIDGETS, see_questions_alone, try_everything
-from refresh_notebooks import FOLDER, ROOT
 
 from benchmarks.browser import Notebook
+from tests.in_browser import BENCH, MARKS, WITH_WIDGETS, see_questions_alone, try_everything
+from tests.refresh_notebooks import FOLDER, ROOT
 
 pytestmark = MARKS
 

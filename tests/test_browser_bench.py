@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from in_browser import BENCH, MARKS, try_everything
 
 from benchmarks.browser import Notebook
+from tests.in_browser import BENCH, MARKS, try_everything
 
 pytestmark = MARKS
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from in_browser import MARKS, SCREENSHOTS
-from refresh_notebooks import FOLDER, ROOT
 
 from benchmarks.browser import Notebook
+from tests.in_browser import MARKS, SCREENSHOTS
+from tests.refresh_notebooks import FOLDER, ROOT
 
 pytestmark = MARKS
 

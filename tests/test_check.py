@@ -7,9 +7,6 @@ import itertools
 import pickle
 
 import pytest
-from marks import long_unless
-from searches import same
-from wording import SENTENCE_WORDS, words_of
 
 import lazydestroy as ld
 import lazydestroy.series.learned as learned_module
@@ -25,6 +22,9 @@ from lazydestroy.series.picture import PARTS, Bounds, failure_in
 from lazydestroy.series.search import Search
 from lazydestroy.series.world import World
 from lazydestroy.uvcb import UVC
+from tests.marks import long_unless
+from tests.searches import same
+from tests.wording import SENTENCE_WORDS, words_of
 
 v1, v1_fixed, check = ld.series.v1, ld.series.v1_fixed, ld.series.check
 

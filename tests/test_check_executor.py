@@ -9,7 +9,6 @@ import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 
 import pytest
-from marks import long_unless
 
 import lazydestroy as ld
 import lazydestroy.series.ahead as ahead_module
@@ -18,6 +17,7 @@ from lazydestroy.kernel.structs import Kvm
 from lazydestroy.series.check import bounds_of
 from lazydestroy.series.picture import PARTS
 from lazydestroy.series.search import Search
+from tests.marks import long_unless
 
 v1, v1_fixed, linux_6_2, check = ld.series.v1, ld.series.v1_fixed, ld.series.linux_6_2, ld.series.check
 

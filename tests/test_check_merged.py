@@ -3,8 +3,6 @@
 import functools
 
 import pytest
-from marks import long_unless
-from searches import same
 
 import lazydestroy as ld
 from lazydestroy.kernel.structs import Answer
@@ -12,6 +10,8 @@ from lazydestroy.series import FINDINGS_6_2, linux_6_2, linux_latest, v1, v1_fix
 from lazydestroy.series.bounds import Bounds
 from lazydestroy.series.findings import INFERRED, OF_THE_KERNEL, READ
 from lazydestroy.series.world import World
+from tests.marks import long_unless
+from tests.searches import same
 
 EXHAUSTS = "a search that finds nothing goes through all there is, which takes seconds"
 

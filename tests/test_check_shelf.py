@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 import pytest
-from marks import long_unless
 
 from lazydestroy.series import BUGS, SecureStorageException, Series, check, v1, v1_fixed
 from lazydestroy.series.check import bounds_of
@@ -16,6 +15,7 @@ from lazydestroy.series.search import Search
 from lazydestroy.series.shelf import AT_MOST, Shelf
 from lazydestroy.series.world import World
 from lazydestroy.uvcb import uv_cb_cfs
+from tests.marks import long_unless
 
 check_module = import_module("lazydestroy.series.check")
 shelf_module = import_module("lazydestroy.series.shelf")

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from refresh_notebooks import ROOT
 from test_notebooks import NOTEBOOKS, markdown
 
 import lazydestroy as ld
+from tests.refresh_notebooks import ROOT
 from tools.lessons import texts_of
 
 TEXTS = [*NOTEBOOKS, ROOT / "README.md", *sorted((ROOT / "lazydestroy" / "quizzes").glob("*.toml"))]

@@ -7,8 +7,8 @@ import json
 import struct
 
 import pytest
-from refresh_notebooks import FOLDER
 
+from tests.refresh_notebooks import FOLDER
 from tools import contact_sheet as tool
 
 

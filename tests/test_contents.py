@@ -8,9 +8,9 @@ import platform
 
 import nbformat
 import pytest
-from refresh_notebooks import FOLDER, METADATA
 
 from lazydestroy.contents import CourseContents
+from tests.refresh_notebooks import FOLDER, METADATA
 
 
 @pytest.fixture

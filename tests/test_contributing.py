@@ -1,5 +1,6 @@
 """CONTRIBUTING.md speaks of what there is."""
 
+import ast
 import contextlib
 import io
 import re
@@ -50,6 +51,17 @@ def test_each_table_and_link_is_there():
     headings = re.findall(r"^#+ (.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     anchors = {heading.lower().replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\(README\.md#([\w-]+)\)", TEXT)) <= anchors
+
+
+def test_tests_know_what_they_share_by_one_name():
+    """A module that is imported by two names is there twice, and what is replaced in one stays in the other."""
+    files = (file.stem for file in (ROOT / "tests").glob("*.py") if not file.stem.startswith("test_"))
+    shared = set(files) - {"conftest"}  # pytest itself calls it so
+    for file in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert shared.isdisjoint(names), f"{file.name}: from tests.{names[0]} import ..."
 
 
 def test_its_search_runs_and_finds_nothing():

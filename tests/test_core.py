@@ -11,11 +11,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from marks import long_unless
 
 from lazydestroy import _core
 from lazydestroy._core import (
@@ -35,6 +33,8 @@ from lazydestroy._core import (
 )
 from lazydestroy.page import Content, Holder, Page, Record, State
 from lazydestroy.series.fields import BIT, EVERY, Touched, unnoted
+from tests import oracle
+from tests.marks import long_unless
 
 USED = Record(refs=1, holder=Holder.MAPPED, mm=1)
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
-from wording import SENTENCE_WORDS, TITLE_WORDS, words_of
 
 import lazydestroy as ld
 from lazydestroy import demonstrations, rounded
 from lazydestroy.demonstrations import Measure, accepted, demonstrate
 from lazydestroy.series.fixes import ReturnWhenOff
+from tests.wording import SENTENCE_WORDS, TITLE_WORDS, words_of
 
 PAGE = 4096
 LOW = 524_288

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from marks import long_unless
 
 import lazydestroy as ld
 from lazydestroy import exercises
@@ -25,6 +24,7 @@ from lazydestroy.exercises.families import FAMILIES, searching
 from lazydestroy.exercises.families.searching import MISSING_PATCH
 from lazydestroy.exercises.numbers import COUNT, SIZE, TIME, Draw
 from lazydestroy.series.world import World
+from tests.marks import long_unless
 
 SEEDS = (0, 1, 2, 3, "s1234567", "Eve")
 

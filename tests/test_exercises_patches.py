@@ -4,13 +4,13 @@ import re
 from html import escape
 
 import pytest
-from marks import long_unless
 
 import lazydestroy as ld
 from lazydestroy.exercises import bounded
 from lazydestroy.exercises.credit import breaks_when_idle
 from lazydestroy.exercises.patches import PATCHES, p03, p04, p07, p08
 from lazydestroy.series import Series
+from tests.marks import long_unless
 
 BY_NAME = {patch.name: patch for patch in PATCHES}
 MISTAKES = [(patch, mistake) for patch in PATCHES for mistake in patch.mistakes]

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from marks import long_unless
 
 import lazydestroy as ld
 from benchmarks.wide import BOUNDS, SEARCHES, levels_of, reached
 from lazydestroy.series.check import bounds_of
 from lazydestroy.series.far import Far, guesses, how_far
 from lazydestroy.series.search import Search
+from tests.marks import long_unless
 
 DEPTH = 5
 """So many levels are searched again here: seconds, not minutes."""

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from marks import few_and_many, tried
 
 import lazydestroy as ld
 from lazydestroy._core import Engine, Memory
 from lazydestroy.page import Content, Holder, Record, State
 from lazydestroy.run import KINDS
 from lazydestroy.scenarios.filming import GUEST_CELLS, REST_CELLS, kind_of, middles, watched
+from tests.marks import few_and_many, tried
 
 v1 = ld.series.v1
 SMALL = {"loader": "64 KiB", "image": "64 KiB", "image_at": 0}

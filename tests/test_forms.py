@@ -14,13 +14,13 @@ import shutil
 from itertools import pairwise
 
 import pytest
-from forms import exported, question_alone, raw, visible
-from in_browser import MARKS, WITH_WIDGETS, in_jupyterlab, see_questions_alone
-from lessons import asked, cells, name_of, with_questions
-from refresh_notebooks import ROOT
 
 from benchmarks.browser import Notebook, server
 from lazydestroy.quizzes import prediction_named
+from tests.forms import exported, question_alone, raw, visible
+from tests.in_browser import MARKS, WITH_WIDGETS, in_jupyterlab, see_questions_alone
+from tests.lessons import asked, cells, name_of, with_questions
+from tests.refresh_notebooks import ROOT
 from tools.lessons import WHY
 
 PICTURE_MAX = 150_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from refresh_notebooks import FOLDER
 
+from tests.refresh_notebooks import FOLDER
 from tools import hover
 
 KNOWN = hover.titles(hover.glossary(FOLDER))

@@ -6,10 +6,10 @@ import json
 import re
 
 import pytest
-from refresh_notebooks import FOLDER, ROOT
 
 import lazydestroy as ld
 from lazydestroy.units import size
+from tests.refresh_notebooks import FOLDER, ROOT
 from tools import lessons as tool
 from tools import texts
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import conftest
 import pytest
-from marks import long_unless
+
+from tests.marks import long_unless
 
 pytest_plugins = ["pytester"]
 

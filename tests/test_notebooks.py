@@ -10,8 +10,10 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
-from marks import long_unless
-from refresh_notebooks import (
+
+import lazydestroy as ld
+from tests.marks import long_unless
+from tests.refresh_notebooks import (
     FOLDER,
     MEASURED,
     METADATA,
@@ -24,8 +26,6 @@ from refresh_notebooks import (
     solutions,
     with_measurements_of,
 )
-
-import lazydestroy as ld
 
 MEMORY_MAX = 1 << 30
 """What a free Binder surely gives, in bytes."""

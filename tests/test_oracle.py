@@ -6,13 +6,13 @@ from collections import Counter
 from fractions import Fraction
 
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from marks import few_and_many, tried
 
 import lazydestroy as ld
+from tests import oracle
+from tests.marks import few_and_many, tried
 
 PAGE = 4096
 SAMPLED = ("memory", "timeline")

@@ -6,7 +6,6 @@ import io
 import itertools
 
 import pytest
-from marks import long_unless
 from matplotlib.patches import Arc, Rectangle
 from matplotlib.text import Annotation, Text
 from PIL import Image
@@ -19,6 +18,7 @@ from lazydestroy.plots.words import capital
 from lazydestroy.rounded import about_duration, about_size
 from lazydestroy.run import Event
 from lazydestroy.series.trace import Moment, Trace
+from tests.marks import long_unless
 
 FILE_MAX = 150_000
 

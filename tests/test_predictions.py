@@ -6,13 +6,13 @@ import re
 
 import numpy as np
 import pytest
-from lessons import asked, cells, lessons, name_of, with_questions
 
 import lazydestroy as ld
 from lazydestroy import quizzes
 from lazydestroy.quizzes import files, predictions
 from lazydestroy.quizzes.predicting import read_prediction, written
 from lazydestroy.widgets.outcome import as_html, ran
+from tests.lessons import asked, cells, lessons, name_of, with_questions
 
 SOON = {"answer": "soon", "most": 10, "feedback": "So fast? It took {measured} s."}
 LATE = {"answer": "<b>late</b>", "least": 10, "correct": True, "feedback": "It took {measured} s."}

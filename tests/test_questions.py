@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from wording import SENTENCE_WORDS, words_of
 
 import lazydestroy as ld
 from lazydestroy import questions as experiments
@@ -17,6 +16,7 @@ from lazydestroy.questions import ask as ask_from_package
 from lazydestroy.questions.again import touched, worked
 from lazydestroy.questions.answer import resting_on
 from lazydestroy.questions.calls import by_cleanup
+from tests.wording import SENTENCE_WORDS, words_of
 
 BEFORE = ld.series.v1.upto(0)
 SMALL = {"memory": "64 MiB", "low_memory": "16 MiB", "image": "1 MiB", "loader": "1 MiB"}

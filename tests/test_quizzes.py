@@ -6,15 +6,15 @@ import json
 import re
 
 import pytest
-from in_browser import MARKS, SCREENSHOTS, THEMES, WIDTHS
-from lessons import asked, cells, lessons, name_of, with_questions
-from refresh_notebooks import FOLDER, ROOT
 
 from lazydestroy import quizzes
 from lazydestroy.exercises import session
 from lazydestroy.quizzes import files, quiz_named, read
 from lazydestroy.quizzes.texts import TAGS
 from lazydestroy.widgets.quiz import quiz
+from tests.in_browser import MARKS, SCREENSHOTS, THEMES, WIDTHS
+from tests.lessons import asked, cells, lessons, name_of, with_questions
+from tests.refresh_notebooks import FOLDER, ROOT
 
 GOOD = {
     "question": "Who <b>owns</b> the page?",

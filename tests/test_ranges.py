@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from marks import long_unless
 
 import lazydestroy as ld
 from lazydestroy.plots import plot_ranges
 from lazydestroy.series import costs_in_a_range, longest_call_ns, range_call
 from lazydestroy.widgets import choose, measure_exits
 from lazydestroy.widgets.controlled import KEEPS_KEYS
+from tests.marks import long_unless
 
 SMALL = {"low_memory": "1 MiB", "loader": "64 KiB", "image": "64 KiB", "host_memory": "64 MiB"}
 SLOW = ld.series.v1.upto(5)

@@ -8,10 +8,10 @@ from functools import cache, partial
 
 import nbformat
 import pytest
-from marks import long_unless
 
 import lazydestroy as ld
 from lazydestroy.grading.allowed import MODULES
+from tests.marks import long_unless
 from tests.refresh_notebooks import FOLDER
 from tests.release_exercises import ASSIGNMENTS, RELEASE, SOURCE, course, generated, graded
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wording import words_of
 
 from lazydestroy import rounded
 from lazydestroy.rounded import about, about_count, about_duration, about_size, counted, short_of
+from tests.wording import words_of
 
 UNITS = {"s": 10**9, "ms": 10**6, "µs": 10**3, "ns": 1, "TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
 UNITS |= {"bytes": 1, "byte": 1, "million": 10**6, "": 1}

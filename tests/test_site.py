@@ -15,14 +15,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from in_browser import MARKS, SCREENSHOTS
-from refresh_notebooks import FOLDER, normalised
 from test_notebooks import committed, said
 
 import lazydestroy as ld
 from benchmarks.site import RUN, SiteNotebook, served, visitor
 from benchmarks.visit import press
 from lazydestroy.exercises.kept import OFF, VARIABLE
+from tests.in_browser import MARKS, SCREENSHOTS
+from tests.refresh_notebooks import FOLDER, normalised
 from tools.site import pages, runtime
 from tools.site.lite import KERNEL
 

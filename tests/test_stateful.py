@@ -3,7 +3,6 @@
 At the end, by hand indeed: what that did not find for a long time, and what one process alone cannot show.
 """
 
-import oracle
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ import lazydestroy as ld
 from lazydestroy import machine
 from lazydestroy.page import Content, Holder, Record, State
 from lazydestroy.uvcb import uv_cb_destroy_fast
+from tests import oracle
 
 PAGE = 4096
 PATIENCE = 400

@@ -19,15 +19,15 @@ from operator import itemgetter
 
 import numpy as np
 import pytest
-import surface
-from marks import long_unless
-from surface import TINY, TINY_REBOOT, V1
 
 import lazydestroy as ld
 from lazydestroy import demonstrations, questions, widgets
 from lazydestroy.exercises import PatchExercise
 from lazydestroy.page import Record
 from lazydestroy.quizzes import files
+from tests import surface
+from tests.marks import long_unless
+from tests.surface import TINY, TINY_REBOOT, V1
 
 
 class Unwritable:

@@ -8,11 +8,11 @@ from html import escape
 from html.parser import HTMLParser
 
 import pytest
-from in_browser import MARKS, SCREENSHOTS
-from refresh_notebooks import FOLDER
 
 import lazydestroy as ld
 from lazydestroy.quizzes import quiz_named
+from tests.in_browser import MARKS, SCREENSHOTS
+from tests.refresh_notebooks import FOLDER
 from tools import slides, students, teachers
 from tools.experiments import SAMPLES
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from wording import TITLE_WORDS, words_of
 
 import lazydestroy as ld
 from lazydestroy import plots
+from tests.wording import TITLE_WORDS, words_of
 
 V1 = ld.series.v1
 BEFORE = V1.upto(0)

@@ -6,12 +6,12 @@ import doctest
 import re
 
 import pytest
-from wrong_toys import WRONG, Books, Handlers
 
 import lazydestroy as ld
 from lazydestroy.exercises.session import Progress
 from lazydestroy.toy import beside, check, checking, keep, mine, ready
 from lazydestroy.toy.kinds import HOST, ULTRAVISOR, kind_of
+from tests.wrong_toys import WRONG, Books, Handlers
 
 STEPS = [(kind, step.name) for kind in (ULTRAVISOR, HOST) for step in kind.steps]
 

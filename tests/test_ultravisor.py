@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from plain_memory import PlainMemory
 
 from lazydestroy.costs import Costs
 from lazydestroy.page import Content, Holder, Record, State
@@ -39,6 +38,7 @@ from lazydestroy.uvcb import (
     uv_cb_ssc,
     uv_cb_unp,
 )
+from tests.plain_memory import PlainMemory
 
 try:
     from lazydestroy._core import Memory

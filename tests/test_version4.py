@@ -1,7 +1,6 @@
 """Version 4 as a series: what it shares with version 1, what a shutdown costs with it, and what breaks it."""
 
 import pytest
-from marks import long_unless
 
 import lazydestroy as ld
 from lazydestroy.errnos import EAGAIN
@@ -10,6 +9,7 @@ from lazydestroy.series import check
 from lazydestroy.series.failures import FAILURES
 from lazydestroy.series.fixes import GiveBackOnFailure
 from lazydestroy.uvcb import UVC, UVC_CC_BUSY, uv_cb_cts
+from tests.marks import long_unless
 
 EXHAUSTS = "a search that finds nothing goes through all there is; together they do so in another test"
 

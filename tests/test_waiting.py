@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import IPython.display
 import nbformat
 import pytest
-from refresh_notebooks import normalised
 
 import lazydestroy as ld
 from lazydestroy import waiting
+from tests.refresh_notebooks import normalised
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import io
 from html import escape
 
 import pytest
-from marks import long_unless
 from PIL import Image
 
 import lazydestroy as ld
@@ -15,6 +14,7 @@ from lazydestroy import widgets
 from lazydestroy.plots import run_end
 from lazydestroy.widgets import bench
 from lazydestroy.widgets.controls import PATCH_LEVELS
+from tests.marks import long_unless
 
 GIB = 1 << 30
 v1 = ld.series.v1
