@@ -496,7 +496,13 @@ def several(value: Any, name: str, accepted: str) -> tuple[Any, ...]:
 
 
 def code(value: Any) -> str:
-    """Python that makes the value of a parameter again, after ``import lazydestroy as ld``."""
+    """Python that makes the value of a parameter again, after ``import lazydestroy as ld``.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be written as Python.
+    """
     if isinstance(value, Fraction | Decimal):
         exact = number(value, "value", "a number")
         if exact.denominator == 1:

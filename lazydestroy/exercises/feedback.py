@@ -18,7 +18,13 @@ _MOST_POINTS = 1_000_000
 
 
 def worth_of(of: object) -> Fraction:
-    """Read how many points an exercise is worth."""
+    """Read how many points an exercise is worth.
+
+    Raises
+    ------
+    ValueError
+        If it is no number, or out of range.
+    """
     accepted = f"how many points the exercise is worth, such as 10; from 0 to {_MOST_POINTS:,}"
     worth = number(of, "of", accepted)
     if not 0 <= worth <= _MOST_POINTS:
