@@ -241,6 +241,8 @@ cdef class Engine:
             If it is not to be had: the engine has the task wait, and does the step again.
         """
         if self.memory.scratch is not None:
+            if lock is not self.memory.recording.lock:
+                raise NotTabled("a step that takes another lock than that of its loop")
             self.memory.recording.locks = True
         elif (lock.s.writer or lock.s.queued) and not self.acting().a.admitted:
             raise WouldBlock(lock)
@@ -365,7 +367,7 @@ cdef class Engine:
             lock.queue.popleft()
             if not task.retry:
                 task.holds[lock] = clock
-            elif task.a.batch:
+            elif task.a.batch and not task.a.working and not task.a.locked and lock is task.loop.lock:
                 task.a.locked, task.a.locked_since = True, clock
             else:
                 # a page step holds the lock only at its beginning, which is now
@@ -401,13 +403,13 @@ cdef class Engine:
 
     # -- learning ----------------------------------------------------------------------------------------------
 
-    cdef int row_of(self, function, bint guest, bint gathers, DeferredList deferred) except -1:
+    cdef int row_of(self, function, bint guest, tuple of_loop) except -1:
         """The row of a step; a new one if it was not seen before.
 
-        `guest`: it takes the guest address, too; `gathers`: its loop has a batch; `deferred`: the list of its loop.
-        What is learned of a step in one loop is never used in another one that has no batch, or has another list.
+        `guest`: it takes the guest address, too; `of_loop`: whether its loop has a batch; the loop's list, and lock.
+        What is learned of a step in one loop is never used in another one where one of these differs.
         """
-        key = (*_as_step(function), guest, gathers, deferred)
+        key = (*_as_step(function), guest, *of_loop)
         found = self.rows.get(key)
         if found is not None:
             return found
@@ -420,9 +422,9 @@ cdef class Engine:
 
     cdef int following_row(self, following, int row) except -1:
         """The row of the step that the one in `row` returned, in the same loop."""
-        _, _, guest, gathers, deferred = self.steps[row]
+        _, _, guest, *of_loop = self.steps[row]
         try:
-            return self.row_of(following, guest, gathers, deferred)
+            return self.row_of(following, guest, tuple(of_loop))
         except TypeError:
             raise TypeError(
                 f"{name_of(self.steps[row])} returned {following!r}: a page step returns None to leave the page, or "
@@ -504,12 +506,12 @@ cdef class Engine:
 
     cdef int kept(self, key) except -1:
         """The new row of a step that had another one."""
-        function, arguments, guest, gathers, deferred = key
-        return self.row_of((function, arguments), guest, gathers, deferred)
+        function, arguments, guest, *of_loop = key
+        return self.row_of((function, arguments), guest, tuple(of_loop))
 
     cdef call_step(self, int row, int64_t pfn, Task task):
         """Run a step's function in Python."""
-        function, arguments, guest, _, _ = self.steps[row]
+        function, arguments, guest, *_ = self.steps[row]
         page = Page(self.memory, pfn)
         if not guest:
             return function(*arguments, page)
@@ -521,7 +523,7 @@ cdef class Engine:
         cdef Entry *x
         cdef int go = -1, gift
         cdef _Recording recording = _Recording(pfn, self.s.reserve)
-        _, _, guest, recording.gathers, recording.deferred = self.steps[row]
+        _, _, guest, recording.gathers, recording.deferred, recording.lock = self.steps[row]
         if guest:
             recording.table, recording.g = task.table, guest_page(&task.a, pfn)
         before = memory.records_[cls]
@@ -692,9 +694,9 @@ cdef class Engine:
         forget_chains(a)
         a.state = LOOPING
         a.source, a.first, a.n, a.k = loop.source, loop.first, loop.n, 0
-        gathers = loop.each is not None
+        of_loop = (loop.each is not None, loop.deferred, loop.lock)
         a.row0 = a.row = a.row_each = a.row_last = self.row_of(
-            loop.step, loop.table is not None, gathers, loop.deferred)
+            loop.step, loop.table is not None, of_loop)
         a.batch, a.batch_n, a.batch_i = loop.batch, 0, 0
         a.locked = a.working = a.stop = a.admitted = False
         a.begins = loop.after
@@ -705,7 +707,7 @@ cdef class Engine:
         a.deferred = &loop.deferred.s if loop.deferred is not None else NULL
         self.look_up(task)
         if loop.each is not None:
-            a.row_each = self.row_of(loop.each, False, gathers, loop.deferred)
+            a.row_each = self.row_of(loop.each, False, of_loop)
             free(a.pages)
             a.pages = <int64_t *> malloc(loop.batch * sizeof(int64_t))
             if a.pages == NULL:
@@ -713,7 +715,7 @@ cdef class Engine:
         if loop.stop is not None:
             a.stop = bool(loop.stop())
         if loop.source == FROM_LIST:
-            a.row_last = self.row_of(loop.last, False, gathers, loop.deferred)
+            a.row_last = self.row_of(loop.last, False, of_loop)
             a.n = begin_emptying(a.deferred)
             if a.n and list_page_done(a.deferred):
                 a.row = a.row_last

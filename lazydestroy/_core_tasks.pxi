@@ -364,6 +364,7 @@ cdef class _Recording:
     cdef int64_t pfn
     cdef bint gathers           # the loop has a batch
     cdef DeferredList deferred  # the list of the loop
+    cdef Lock lock              # the lock of the loop
     cdef Table table            # of the loop, if it is over guest pages
     cdef int64_t g              # the guest page
     cdef int64_t fresh          # the free frame that the step was given, -1: none
