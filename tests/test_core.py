@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -1025,6 +1026,58 @@ def test_how_long_the_dead_held_their_locks_is_noted(how, killer):
     assert (lock.held, lock.longest_hold, lock.longest_wait, waits.clock) == (None, 1500, 1400, 1600)
 
 
+@pytest.mark.parametrize("tabled", [True, False])
+@pytest.mark.parametrize("loops_lock", ["none", "another", "the same"])
+def test_a_step_takes_the_lock_that_it_names(loops_lock, tabled):
+    memory, table = used_table(300)
+    engine, lock = Engine(memory, tabled=tabled), Lock("L")
+
+    def locking(page, gaddr):
+        engine.read_lock(lock)
+        engine.charge(10)
+
+    def writing():
+        yield 1000
+        yield lock.write()
+        yield 500
+        engine.release(lock)
+
+    held = {"none": None, "another": Lock("M"), "the same": lock}[loops_lock]
+    # what is learned where the lock is the loop's holds there alone
+    engine.spawn(one(visit(table, 0, 10, locking, lock=lock)), "before")
+    task = engine.spawn(one(visit(table, 0, 300, locking, lock=held)), "task")
+    engine.spawn(writing(), "writer")
+    engine.run()
+    assert (task.clock, lock.longest_wait) == (3490, 490)
+
+
+@pytest.mark.parametrize("tabled", [True, False])
+def test_whoever_works_off_a_batch_holds_the_lock_for_a_moment_only(tabled):
+    memory, table = used_table(40)
+    engine, lock = Engine(memory, tabled=tabled), Lock("L")
+
+    def gathering(page, gaddr):
+        engine.charge(1)
+        engine.gather(page)
+
+    def working_off(page):
+        engine.read_lock(lock)
+        engine.charge(10)
+
+    def writing_twice():
+        for _ in range(2):
+            yield 25
+            yield lock.write()
+            yield 50
+            engine.release(lock)
+
+    task = engine.spawn(one(walk(table, 0, 40, gathering, working_off, batch=20, lock=lock)), "walker")
+    engine.spawn(writing_twice(), "writer")
+    engine.run()
+    assert (lock.held, lock.readers, lock.longest_hold) == (None, 0, 50)
+    assert task.clock == 40 * (1 + 10) + 2 * 45
+
+
 def test_a_walker_killed_in_a_batch_lets_go_of_its_lock():
     memory, table = used_table(4)
     engine, lock = Engine(memory), Lock("L")
@@ -1346,24 +1399,34 @@ kinds = st.one_of(
 
 
 def frees_or_takes(automaton, takes):
-    """Kind 0 is free. Within one visit a page is freed, or taken, not both: no kernel does that."""
-    return tuple(
-        tuple(
-            ((kind or 1) if takes else kind if before else 0, ns, more) for before, (kind, ns, more) in enumerate(state)
-        )
-        for state in automaton
-    )
+    """Kind 0 is free, kind 3 is an old guest's page, and none becomes one.
+
+    Within one visit a page is freed, or taken, not both: no kernel does that.
+    """
+
+    def becomes(before, kind):
+        kind = 2 if kind == 3 != before else kind
+        return (kind or 1) if takes else kind if before else 0
+
+    def kept(said):
+        return tuple((becomes(before, kind), ns, more) for before, (kind, ns, more) in enumerate(said))
+
+    return tuple((asks, locks, kept(if_not), kept(if_so)) for asks, locks, if_not, if_so in automaton)
 
 
-# what each of a few steps does to a page of each kind: the kind it becomes, nanoseconds, whether the next step follows
+# what becomes of a page of each kind: its kind, nanoseconds, whether it goes on (to the next step, into batch or list)
+said = st.tuples(*[st.tuples(st.integers(0, 4), st.integers(0, 9), st.booleans())] * 5)
+# what each of a few steps asks, whether it takes the lock, and what it does when it hears no, and yes
 automata = st.builds(
     frees_or_takes,
-    st.lists(st.tuples(*[st.tuples(st.integers(0, 4), st.integers(0, 9), st.booleans())] * 5), min_size=2, max_size=3),
+    st.lists(
+        st.tuples(st.sampled_from(["nothing", "memory", "room"]), st.booleans(), said, said), min_size=2, max_size=3
+    ),
     st.booleans(),
 )
 loops = st.lists(
     st.tuples(
-        st.sampled_from(["sequential", "reverse", "random", "walk", "gather"]),
+        st.sampled_from(["sequential", "reverse", "random", "walk", "gather", "list"]),
         st.floats(0, 1),
         st.floats(0, 1),
         automata,
@@ -1372,51 +1435,132 @@ loops = st.lists(
     min_size=1,
     max_size=4,
 )
+# what else happens, when, and for how long or to whom
+others = st.lists(
+    st.tuples(st.sampled_from(["writes", "kills", "takes"]), st.integers(0, 3000), st.integers(0, 300)), max_size=3
+)
+# which pages are to change places, before anything happens: only some of them can
+moves = st.one_of(st.just([]), st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=30))
+# free pages beyond the guest's, by how many all free ones exceed the reserve, where a second table begins
+hosts = st.tuples(st.integers(0, 600), st.integers(-300, 40), st.sampled_from([1, 0.5]))
 
 
-def stepping(engine, automaton, state, page, *_):
+@dataclass(eq=False)
+class World:
+    """What all tasks share."""
+
+    memory: Memory
+    engine: Engine
+    lock: Lock
+
+    def act(self, act, deferred, page):
+        """Hear the answer: the kind that a page becomes, and whether it goes on."""
+        asks, locks, if_not, if_so = act
+        if locks:
+            self.engine.read_lock(self.lock)
+        low = asks == "memory" and self.memory.low(self.engine.reserve)
+        kind, ns, more = (if_so if low or (asks == "room" and deferred.room) else if_not)[page.content_of]
+        self.engine.charge(ns)
+        return kind, more
+
+
+def become(page, kind):
+    page.update(
+        content_of=kind,
+        holder=Holder.MAPPED if kind else Holder.FREE,
+        refs=int(kind > 0),
+        state=State.SECURE if kind == 3 else State.NON_SECURE,
+        owner=int(kind == 3),
+    )
+
+
+def stepping(world, deferred, automaton, state, page, *_):
     """One step of a random automaton."""
-    kind, ns, more = automaton[state][page.content_of]
-    engine.charge(ns)
-    engine.called(state, "done", 0)
-    page.update(content_of=kind, holder=Holder.MAPPED if kind else Holder.FREE, refs=int(kind > 0))
+    kind, more = world.act(automaton[state], deferred, page)
+    world.engine.called(state, "done", 0)
+    become(page, kind)
     if more and state + 1 < len(automaton):
-        return step(stepping, engine, automaton, state + 1)
+        return step(stepping, world, deferred, automaton, state + 1)
     return None
 
 
-def gathering(engine, automaton, page, gaddr):
-    _, ns, more = automaton[0][page.content_of]
-    engine.charge(ns)
-    if more:
-        engine.gather(page)
+def gathering(world, deferred, act, page, gaddr):
+    """Put a page into the batch. The walk has the lock: whoever asked for it again would wait for himself."""
+    if world.act(act, deferred, page)[1]:
+        world.engine.gather(page)
 
 
-# which pages are to change places, before anything happens: only some of them can
-moves = st.one_of(st.just([]), st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=30))
+def listing(world, deferred, act, page, gaddr):
+    """Set a page aside, on a list page that may have to be allocated first."""
+    if not world.act(act, deferred, page)[1] or page.holder == Holder.FREE:
+        return None
+    if deferred.room:
+        deferred.append(page)
+        page.holder = Holder.SET_ASIDE
+        return None
+    fresh = world.engine.allocate_list_page(content=Content.HOST, holder=Holder.SET_ASIDE, refs=1)
+    if fresh is None:
+        return None
+    deferred.add_list_page(fresh)
+    return step(listing, world, deferred, act)
 
 
-def play(kinds, loops, moves, **options):
+def takes_a_page(page):
+    become(page, 4)
+
+
+def also(world, what, delay, amount):
+    """Something that happens beside the loops."""
+    yield delay
+    if what == "writes":
+        yield world.lock.write()
+        yield amount
+        world.engine.release(world.lock)
+    elif what == "kills":
+        world.engine.kill(world.engine.tasks[amount % len(world.engine.tasks)])
+    else:
+        yield take_free(amount, takes_a_page, 4096 * 10**8)
+
+
+def play(kinds, loops, others, moves, host, **options):
     """Let tasks step through the same pages; everything that can be seen afterwards."""
-    memory = memory_of(*kinds)
-    engine = Engine(memory, **options)
-    table, lock = Table(memory, 1, 0, len(kinds)), Lock("L")
+    beyond, more, seam = host
+    memory = Memory(len(kinds) + beyond)
+    for pfn, kind in enumerate(kinds):
+        become(memory.page(pfn), kind)
+    memory.old = {1}
+    world = World(memory, Engine(memory, reserve=max(0, memory.free - more), **options), Lock("L"))
+    engine, half = world.engine, round(seam * len(kinds))
+    tables = Table(memory, 1, 0, half), Table(memory, 1, half, len(kinds) - half)
     for g, pfn in moves:
-        g, pfn = g % len(kinds), pfn % len(kinds)
-        if table.frame(g) is None and memory.record(pfn).holder == Holder.FREE:
+        table, pfn = tables[pfn % 2], pfn % len(kinds)
+        g %= table.pages or 1
+        if g < table.pages and table.frame(g) is None and memory.record(pfn).holder == Holder.FREE:
             table.point(g, pfn)
+    lists = []
     for place, (order, start, length, automaton, batch) in enumerate(loops):
-        first = int(start * (len(kinds) - 1))
-        pages = round(length * (len(kinds) - first))
-        function = step(stepping, engine, automaton, 0)
+        deferred = DeferredList(memory, batch % 60 + 1)
+        lists.append(deferred)
+        table = tables[place % 2 if tables[1].pages else 0]
+        first = int(start * max(0, table.pages - 1))
+        pages = round(length * (table.pages - first))
+        then = step(stepping, world, deferred, automaton, 0)
+        working_off = step(stepping, world, deferred, (automaton[1],), 0)
+        on = {"deferred": deferred, "beyond": tables[1:] if table is tables[0] else ()}
         if order == "walk":
-            loop = walk(table, first, pages, function)
+            flow = [walk(table, first, pages, then, **on)]
         elif order == "gather":
-            each = step(stepping, engine, (automaton[1],), 0)
-            loop = walk(table, first, pages, step(gathering, engine, automaton), each=each, batch=batch, lock=lock)
+            asks, _, if_not, if_so = automaton[0]
+            gather = step(gathering, world, deferred, (asks, False, if_not, if_so))
+            flow = [walk(table, first, pages, gather, each=working_off, batch=batch, lock=world.lock, **on)]
+        elif order == "list":
+            flow = [walk(table, first, pages, step(listing, world, deferred, automaton[0]), lock=world.lock, **on)]
+            flow.append(empty_list(deferred, working_off, working_off))
         else:
-            loop = visit(table, first, pages, function, order, seed=place)
-        engine.spawn(one(loop, batch, loop), f"task {place}", clock=batch)
+            flow = [visit(table, first, pages, then, order, seed=place, lock=world.lock)]
+        engine.spawn(one(*flow, batch, *flow), f"task {place}", clock=batch)
+    for place, other in enumerate(others):
+        engine.spawn(also(world, *other), f"other {place}", clock=0)
     engine.run()
     handed_out = []
     for _ in range(5):
@@ -1424,21 +1568,24 @@ def play(kinds, loops, moves, **options):
             memory.set_record(pfn, USED)
             handed_out.append(pfn)
     return {
-        "kinds": kinds_of(memory),
+        "records": [memory.record(pfn) for pfn in range(memory.pages)],
         "free": memory.free,
         "handed_out": handed_out,
-        "tasks": [(task.clock, task.done, task.value, task.calls) for task in engine.tasks],
+        "tasks": [(task.clock, task.done, task.value, task.calls, task.history) for task in engine.tasks],
         "calls": engine.calls(),
         "steps": engine.steps_done,
-        "lock": (lock.longest_hold, lock.longest_wait, lock.taken, lock.held),
+        "cleaned_at": engine.cleaned_at,
+        "lists": [(deferred.frames, deferred.list_pages, deferred.room) for deferred in lists],
+        "lock": (world.lock.longest_hold, world.lock.longest_wait, world.lock.taken, world.lock.held),
     }
 
 
-@pytest.mark.parametrize("options", [{}, {"windows": False}])
 @settings(max_examples=300)
-@given(kinds, loops, moves)
-def test_learned_steps_lead_to_what_steps_in_python_lead_to(options, kinds, loops, moves):
-    assert play(kinds, loops, moves, **options) == play(kinds, loops, moves, tabled=False, windows=False)
+@given(st.tuples(kinds, loops, others, moves, hosts))
+def test_learned_steps_lead_to_what_steps_in_python_lead_to(scenario):
+    wanted = play(*scenario, tabled=False)
+    assert play(*scenario, windows=False) == wanted
+    assert play(*scenario) == wanted
 
 
 def test_a_secure_page_counts_as_not_clean_only_while_it_is_in_use_and_its_owner_is_old():
