@@ -403,13 +403,13 @@ cdef class Engine:
 
     # -- learning ----------------------------------------------------------------------------------------------
 
-    cdef int row_of(self, function, bint guest, tuple of_loop) except -1:
+    cdef int row_of(self, function, tuple of_loop) except -1:
         """The row of a step; a new one if it was not seen before.
 
-        `guest`: it takes the guest address, too; `of_loop`: whether its loop has a batch; the loop's list, and lock.
-        What is learned of a step in one loop is never used in another one where one of these differs.
+        `of_loop`: the table whose guest addresses the step takes, None if it takes none; whether its loop has a batch;
+        the loop's list, and lock. What is learned of a step in one loop is never used where one of these differs.
         """
-        key = (*_as_step(function), guest, *of_loop)
+        key = (*_as_step(function), *of_loop)
         found = self.rows.get(key)
         if found is not None:
             return found
@@ -422,9 +422,8 @@ cdef class Engine:
 
     cdef int following_row(self, following, int row) except -1:
         """The row of the step that the one in `row` returned, in the same loop."""
-        _, _, guest, *of_loop = self.steps[row]
         try:
-            return self.row_of(following, guest, tuple(of_loop))
+            return self.row_of(following, self.steps[row][2:])
         except TypeError:
             raise TypeError(
                 f"{name_of(self.steps[row])} returned {following!r}: a page step returns None to leave the page, or "
@@ -506,14 +505,13 @@ cdef class Engine:
 
     cdef int kept(self, key) except -1:
         """The new row of a step that had another one."""
-        function, arguments, guest, *of_loop = key
-        return self.row_of((function, arguments), guest, tuple(of_loop))
+        return self.row_of(key[:2], key[2:])
 
     cdef call_step(self, int row, int64_t pfn, Task task):
         """Run a step's function in Python."""
-        function, arguments, guest, *_ = self.steps[row]
+        function, arguments, table, *_ = self.steps[row]
         page = Page(self.memory, pfn)
-        if not guest:
+        if table is None:
             return function(*arguments, page)
         return function(*arguments, page, guest_page(&task.a, pfn) << 12)
 
@@ -523,9 +521,9 @@ cdef class Engine:
         cdef Entry *x
         cdef int go = -1, gift
         cdef _Recording recording = _Recording(pfn, self.s.reserve)
-        _, _, guest, recording.gathers, recording.deferred, recording.lock = self.steps[row]
-        if guest:
-            recording.table, recording.g = task.table, guest_page(&task.a, pfn)
+        _, _, recording.table, recording.gathers, recording.deferred, recording.lock = self.steps[row]
+        if recording.table is not None:
+            recording.g = guest_page(&task.a, pfn)
         before = memory.records_[cls]
         memory.scratch = {pfn: before}
         memory.scratch_free = 0
@@ -695,8 +693,7 @@ cdef class Engine:
         a.state = LOOPING
         a.source, a.first, a.n, a.k = loop.source, loop.first, loop.n, 0
         of_loop = (loop.each is not None, loop.deferred, loop.lock)
-        a.row0 = a.row = a.row_each = a.row_last = self.row_of(
-            loop.step, loop.table is not None, of_loop)
+        a.row0 = a.row = a.row_each = a.row_last = self.row_of(loop.step, (loop.table, *of_loop))
         a.batch, a.batch_n, a.batch_i = loop.batch, 0, 0
         a.locked = a.working = a.stop = a.admitted = False
         a.begins = loop.after
@@ -707,7 +704,7 @@ cdef class Engine:
         a.deferred = &loop.deferred.s if loop.deferred is not None else NULL
         self.look_up(task)
         if loop.each is not None:
-            a.row_each = self.row_of(loop.each, False, of_loop)
+            a.row_each = self.row_of(loop.each, (None, *of_loop))
             free(a.pages)
             a.pages = <int64_t *> malloc(loop.batch * sizeof(int64_t))
             if a.pages == NULL:
@@ -715,7 +712,7 @@ cdef class Engine:
         if loop.stop is not None:
             a.stop = bool(loop.stop())
         if loop.source == FROM_LIST:
-            a.row_last = self.row_of(loop.last, False, of_loop)
+            a.row_last = self.row_of(loop.last, (None, *of_loop))
             a.n = begin_emptying(a.deferred)
             if a.n and list_page_done(a.deferred):
                 a.row = a.row_last
@@ -739,6 +736,9 @@ cdef class Engine:
         task.table, task.beyond = task.beyond[0], task.beyond[1:]
         task.a.more = bool(task.beyond)
         self.look_up(task)
+        if len(self.steps) == ROWS:
+            self.forget()
+        task.a.row0 = task.a.row = self.row_of(task.loop.step, (task.table, *self.steps[task.a.row0][3:]))
         task.a.first, task.a.k, task.a.n = 0, 0, task.table.pages
 
     cdef finish_loop(self, Task task, bint exhausted=False):

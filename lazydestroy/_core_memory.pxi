@@ -655,7 +655,8 @@ cdef class Table:
     cdef own_entry(self, int64_t g):
         """While a step is learned: it may look at the entry of its own page, as it was when the step began."""
         cdef Memory memory = self.memory
-        if memory.scratch is not None and (self.at(g) != memory.recording.pfn or memory.recording.effect == MOVED):
+        if memory.scratch is not None and (self is not memory.recording.table or (
+                self.at(g) != memory.recording.pfn or memory.recording.effect == MOVED)):
             raise NotTabled("a step that looks at another entry")
 
     def frame(self, page_number):

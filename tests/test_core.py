@@ -967,6 +967,32 @@ def test_behind_a_seam_the_entries_of_the_next_table_move(engine_options):
     assert [second.frame(g) for g in range(8)] == [40, *range(16, 23)]
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_step_that_looks_at_one_table_is_learned_anew_in_another(moves):
+    found = []
+    for options in ({}, {"windows": False}, {"tabled": False}):
+        memory = Memory(900)
+        engine, one_table, other = Engine(memory, **options), Table(memory, 1, 0, 300), Table(memory, 2, 300, 300)
+        one_table.point(0, 700)
+        other.point(0, 701)
+
+        def faulting(page, gaddr):
+            g = gaddr >> 12
+            engine.charge(10)
+            if moves:
+                fresh = memory.page(memory.allocate())
+                one_table.point(g, fresh.pfn)
+                fresh.update(holder=Holder.OTHER, refs=1)
+            else:
+                page.content_of = 1 + (one_table.slot(g) == page.pfn)
+
+        task = engine.spawn(one(walk(one_table, 0, 150, faulting, beyond=[other])), "walker")
+        engine.run()
+        tables = [[table.slot(g) for g in range(300)] for table in (one_table, other)]
+        found.append((kinds_of(memory), tables, task.clock, memory.records()))
+    assert found[0] == found[1] == found[2]
+
+
 @pytest.mark.parametrize("engine_options", [{}, {"windows": False}, {"tabled": False}])
 def test_a_loop_can_be_done_again_from_its_first_table_on(engine_options):
     memory = memory_of(*[1] * 300)
