@@ -8,7 +8,7 @@ import numpy as np
 
 from ..actors import ASYNC_CLEANUP, CLEAN_UP, HELPER, QEMU, QEMU_EXITS, is_a, is_waiting
 from ..run import Run, expect_run
-from ..units import expect
+from ..units import expect, plain
 
 
 def cpu_time(run: Run, *actors: str) -> int:
@@ -20,14 +20,20 @@ def cpu_time(run: Run, *actors: str) -> int:
     *actors : str
         Names or kinds of actors: "clean-up thread" is all of these, and "vCPU 1" is that one alone. Without any, all
         actors count.
+
+    Raises
+    ------
+    ValueError
+        If a name is no text.
     """
     expect_run(run)
     for name in actors:
         expect(str, name, "actors", "an actor's name or kind, such as 'clean-up thread'")
+    kinds = [plain(name, "actors") for name in actors]
     rows = run.timeline
     busy = _works(rows)
-    if actors:
-        busy &= np.array([is_a(actor, *actors) for actor in rows["actor"].tolist()], bool)
+    if kinds:
+        busy &= np.array([is_a(actor, *kinds) for actor in rows["actor"].tolist()], bool)
     return int((rows["end"] - rows["start"])[busy].sum())
 
 
