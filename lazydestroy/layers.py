@@ -1,7 +1,8 @@
 """What a patch is here: a class whose functions go on top of the kernel's, and what is known about it.
 
-`Series` stacks layers on the kernel before. The layers themselves are in `lazydestroy.series`, which also reads their
-code to you: this module knows none of them, so that a machine can take any kernel.
+`Series` stacks layers on the kernel before. The layers themselves are in `lazydestroy.series`. This module loads none
+of them, so that a machine can take any kernel; only when a patch is asked for its code or for a demonstration, it asks
+`lazydestroy.series.reading` or `lazydestroy.demonstrations`.
 """
 
 from __future__ import annotations
