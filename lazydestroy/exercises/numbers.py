@@ -252,9 +252,12 @@ class NumberExercise(Exercise):
         given = self._parts(answer) if self.family.words > 1 else [answer]
         found = [self._choice(part, place) for place, part in enumerate(given)]
         if len(found) != self.family.words or not all(found):
-            count = f"{self.family.words} words with commas, and for each " if self.family.words > 1 else ""
-            use = self.family.asks or f"one of {', '.join(map(repr, self._choices))}"
-            raise ValueError(f"{self.name}: check({units.shown(answer)}): {count}use {use}")
+            use = f"use one of {', '.join(map(repr, self._choices))}"
+            if self.family.asks:
+                use = f"use {self.family.words} words with commas: {self.family.asks}"
+            elif self.family.words > 1:
+                use = f"{self.family.words} words with commas, and for each {use}"
+            raise ValueError(f"{self.name}: check({units.shown(answer)}): {use}")
         return ", ".join(found)
 
     def _parts(self, answer: object) -> list[object]:

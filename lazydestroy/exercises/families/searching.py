@@ -199,8 +199,8 @@ _LOW = "Page 0 stands for the first 2 GiB, so it is clean when the new guest run
 def _state(numbers: Numbers) -> str:
     return (
         "One of the patches 3, 4, 6 and 7 is missing, with any patch that builds on it; version 1's own bugs are "
-        f"fixed in it. {_LOW if numbers['low_pages'] else ''}A stress test has met this; not every line of it "
-        "matters, and what came of the last one is left out:\n\n"
+        f"fixed in it. {_LOW if numbers['low_pages'] else ''}A guest's boot image is in page 0. A stress test has met "
+        "this; not every line of it matters, and what came of the last one is left out:\n\n"
         f"{shown(_trace(numbers))}\n\nWhich patch is missing? And which line is to blame? If the last line is about a "
         "page: the line since which a guest has owned that page. If it is about no page: the line in which a "
         "configuration was destroyed."
