@@ -11,6 +11,7 @@ from lazydestroy.exercises.credit import breaks_when_idle
 from lazydestroy.exercises.patches import PATCHES, p03, p04, p07, p08
 from lazydestroy.series import Series
 from tests.marks import long_unless
+from tests.refresh_notebooks import ROOT
 
 BY_NAME = {patch.name: patch for patch in PATCHES}
 MISTAKES = [(patch, mistake) for patch in PATCHES for mistake in patch.mistakes]
@@ -373,3 +374,25 @@ def test_an_error_in_an_experiment_is_a_finding():
 
     feedback = p07.EXERCISE.check(OnlyOnLargeGuests)
     assert not feedback.right and "KeyError: 'eight'" in feedback.hints[0]
+
+
+class Destroys:
+    """Patch 4 with a destroy instead of an export."""
+
+    def do_secure_storage_access_gmap(self, kvm, gaddr):
+        page = self.gmap_page(kvm.gmap, gaddr)
+        if page is not None and self.uv_destroy_page(page.paddr) == 0:
+            page.arch_1 = False
+
+
+def test_a_destroy_for_patch_4_would_take_one_call_and_3_us_as_lesson_3_says():
+    after, touches = ld.series.v1_fixed, []
+    for kernel in (after, after.plus(Destroys)):
+        machine = ld.small_machine(6, kernel=kernel)
+        machine.reboot()
+        touches.append(str(machine.touch(1)))
+    with_4, instead = touches
+    assert "PIN_PAGE_SHARED (refused), CONV_FROM_SEC_STOR" in with_4 and with_4.endswith("; 5 µs")
+    assert "calls DESTR_SEC_STOR; " in instead and instead.endswith("; 3 µs")
+    lesson = (ROOT / "notebooks/course/03-old-pages-new-guest.ipynb").read_text(encoding="utf-8")
+    assert "one call instead of two, and 3 µs instead of 5 µs" in lesson
